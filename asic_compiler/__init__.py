@@ -1,0 +1,50 @@
+"""asic-compiler: a compiler that designs the chip for a model.
+
+>>> import asic_compiler as ac
+>>> module = ac.parse_file("llama.mlir")
+>>> exploration = ac.explore(module, node="5nm", evaluations=1000)
+>>> exploration.plan.chip.mesh_width
+
+Importing the package loads neither torch nor torch-mlir.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from xdsl.dialects.builtin import ModuleOp
+
+    from asic_compiler.explore.run import Exploration
+
+__version__ = "0.1.0"
+
+
+def parse_file(path: str) -> ModuleOp:
+    """Reads a module of MLIR text (linalg as torch-mlir prints it, or our own dialects).
+
+    Raises:
+        UserError: The file cannot be read or is not MLIR that we know; with its location.
+    """
+    from asic_compiler.embedding import parse_file as parse
+
+    return parse(path)
+
+
+def explore(module: ModuleOp, **request: Any) -> Exploration:
+    """Chooses chip and placement for ``module`` and writes both into it.
+
+    Args:
+        module: linalg or ``asic`` IR; it is raised and annotated in place.
+        **request: Fields of ``asic_compiler.explore.run.Request``: ``node``, ``mode``,
+            ``evaluations``, ``seed``, ``power_w``, ...
+
+    Raises:
+        UserError: An option has no meaning, or nothing found keeps every constraint.
+    """
+    from asic_compiler.embedding import explore as run
+
+    return run(module, **request)
+
+
+__all__ = ["__version__", "explore", "parse_file"]
