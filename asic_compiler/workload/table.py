@@ -1,0 +1,126 @@
+"""The operator table: what a model asks of the machine, independent of any chip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class OperatorKind(StrEnum):
+    """What an operator exercises in a tile."""
+
+    MATMUL = "matmul"
+    """Contraction with a weight: rows stream from WMEM."""
+    ATTENTION = "attention"
+    """Contraction of two run-time tensors (activations or KV cache): rows stream from DMEM."""
+    CONV = "conv"
+    """Convolution with a weight, as the matmul it lowers to."""
+    ELEMENTWISE = "elementwise"
+    REDUCTION = "reduction"
+    GATHER = "gather"
+    """Rows of a table selected by index (embedding)."""
+    LAYOUT = "layout"
+    """A copy that really moves data; views and folded layouts do not appear."""
+    KV_APPEND = "kv_append"
+
+
+@dataclass(frozen=True, slots=True)
+class BodyCost:
+    """Scalar operations in one element of a vector operator's body.
+
+    Conversions between float widths and constants are free; ``select`` and compares are simple.
+    """
+
+    simple: int = 0
+    """add, sub, neg, min, max, compare, select, bit operations."""
+    multiply: int = 0
+    divide: int = 0
+    """div and sqrt / rsqrt."""
+    transcendental: int = 0
+    """exp, log, tanh, erf, sin, cos, pow."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorClass:
+    """One operator, or many equal ones. All sizes are for a single execution.
+
+    A contraction is ``batch`` independent products (m x k) . (k x n). For a grouped-query
+    attention product, ``batch`` counts key-value heads (times sequences) and the query heads that
+    share one are rows of ``m``, so the cache is counted once. For a convolution, m is output
+    positions times images, n output channels per group, k the receptive field per group, and
+    batch the groups. Other kinds have batch = m = n = k = 0.
+    """
+
+    kind: OperatorKind
+    batch: int = 0
+    m: int = 0
+    n: int = 0
+    k: int = 0
+    elements: int = 0
+    """Points of the iteration space of a vector operator (0 for contractions)."""
+    body: BodyCost = BodyCost()
+    element_bits: int = 16
+    """Width of the body's arithmetic, or of a contraction's operands."""
+    weight_bytes: int = 0
+    """Constants it keeps in WMEM; a constant shared by operators belongs to its largest reader."""
+    weight_read_bytes: int = 0
+    """Constants read in one execution (a gather reads its rows, not its table)."""
+    kv_bytes: int = 0
+    """KV cache it keeps in DMEM (counted at the append, or at the reader if there is none)."""
+    kv_read_bytes: int = 0
+    kv_write_bytes: int = 0
+    input_bytes: int = 0
+    """Activations read (neither weights nor KV cache)."""
+    output_bytes: int = 0
+    """Activations written."""
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one execution."""
+        return self.batch * self.m * self.n * self.k
+
+
+@dataclass(frozen=True)
+class OperatorTable:
+    """A workload: classes of equal operators, and the program order they stand in."""
+
+    name: str
+    phase: str
+    """``decode``, ``prefill`` or ``inference``."""
+    batch: int
+    context: int
+    tokens_per_step: int
+    """Tokens (or inferences) that one execution of the function produces."""
+    classes: tuple[OperatorClass, ...]
+    sequence: NDArray[np.int64]
+    """[P] class of each operator in program order."""
+    names: tuple[str, ...]
+    """[P] a readable name of each operator, unique (``layers.0.self_attn.q_proj``, ...)."""
+    edges: NDArray[np.int64]
+    """[E, 3] producer position, consumer position, bytes: activations that flow."""
+    peak_activation_bytes: int
+    """Largest sum of live activations at any point of the program."""
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """[C] how many operators each class has."""
+        return np.bincount(self.sequence, minlength=len(self.classes)).astype(np.int64)
+
+    def total(self, field: str) -> int:
+        """Sum of one ``OperatorClass`` field or property over the program."""
+        counts = self.counts
+        return sum(
+            int(c) * int(getattr(k, field)) for c, k in zip(counts, self.classes, strict=True)
+        )
+
+    def macs(self, *kinds: OperatorKind) -> int:
+        """Multiply-accumulates of one execution, of the given kinds (all when none is given)."""
+        counts = self.counts
+        return sum(
+            int(c) * k.macs
+            for c, k in zip(counts, self.classes, strict=True)
+            if not kinds or k.kind in kinds
+        )
