@@ -1,0 +1,185 @@
+"""From a chosen design to a chip, and to the tiles of every operator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from asic_compiler.hardware.chip import Chip, Rectangle, TileClass
+from asic_compiler.hardware.design import DesignBatch
+from asic_compiler.hardware.floorplan import ORDERS, stage_positions
+from asic_compiler.hardware.space import FloatArray
+from asic_compiler.ppa.model import Internals, Metrics, PPAModel
+from asic_compiler.ppa.profile import GENERAL, REGION_NAMES
+from asic_compiler.workload.table import OperatorTable
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Where one operator runs and how it is divided."""
+
+    position: int
+    """In program order."""
+    stage: int
+    region_kind: int
+    """``MATMUL``, ``CONV`` or ``GENERAL``."""
+    region: Rectangle
+    split_m: int
+    split_n: int
+    split_k: int
+    cycles: float
+    """Predicted, of one execution on one micro-batch."""
+    start_cycle: float
+    """When it starts, counted from the start of its stage's period."""
+    input_bytes: float
+    """Into one tile of the region, from other tiles."""
+    compute_cycles: float
+    """Of these, cycles in which a tile computes."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A chip and the placement of a program on it."""
+
+    chip: Chip
+    assignments: tuple[Assignment, ...]
+    """One an operator of the table, in program order."""
+    metrics: Metrics
+    """Of this one design: arrays of length 1."""
+    table: OperatorTable
+
+    @property
+    def period_cycles(self) -> float:
+        """Cycles between two micro-batches: those of the slowest stage."""
+        return float(self.metrics.period_cycles[0])
+
+
+def make_plan(model: PPAModel, design: DesignBatch, temperature_c: float) -> Plan:
+    """Spells out a single design.
+
+    Args:
+        model: The model that evaluated it.
+        design: One design (arrays of length 1).
+        temperature_c: Junction temperature, degrees Celsius.
+
+    Raises:
+        ValueError: ``design`` is not a single design.
+    """
+    if len(design) != 1:
+        raise ValueError(f"a plan is made of one design, not {len(design)}")
+    metrics, internals = model.evaluate_equal_stages(design)
+    chip = Chip(
+        node=model.technology.name,
+        mesh_width=int(design.mesh_width[0]),
+        mesh_height=int(design.mesh_height[0]),
+        sc_x=int(design.sc_x[0]),
+        sc_y=int(design.sc_y[0]),
+        clock_hz=float(metrics.clock_hz[0]),
+        supply_v=round(float(design.vdd[0]), 4),
+        temperature_c=temperature_c,
+        flit_bits=int(design.dflit[0]),
+        dies=int(metrics.dies[0]),
+        weight_bits=int(design.weight_bits[0]),
+        kv_bits=int(design.kv_bits[0]),
+        stages=int(design.stages[0]),
+        classes=_tile_classes(design, internals),
+    )
+    return Plan(chip, _assign(model, design, internals), metrics, model.profile.table)
+
+
+def stage_rectangles(design: DesignBatch, internals: Internals) -> tuple[Rectangle, ...]:
+    """Where each stage of a single design stands, in program order."""
+    width, height = int(internals.bands.width[0]), int(internals.bands.height[0])
+    order = int(np.rint(float(design.locality[0]) * (len(ORDERS) - 1)))
+    return tuple(
+        Rectangle(column * width, row * height, width, height)
+        for column, row in stage_positions(int(design.stage_grid[0]), order)
+    )
+
+
+def _tile_classes(design: DesignBatch, internals: Internals) -> tuple[TileClass, ...]:
+    bands = internals.bands
+    classes: list[TileClass] = []
+    for stage, place in enumerate(stage_rectangles(design, internals)):
+        kind = int(internals.cut.of_stage[stage])
+        for band in range(bands.rows.shape[1]):
+            rows = int(bands.rows[0, band])
+            if rows == 0:
+                continue
+            regions = tuple(
+                name for index, name in enumerate(REGION_NAMES) if bands.member[0, band, index]
+            )
+            start = int(bands.start[0, band])
+            classes.append(
+                TileClass(
+                    name=f"stage{stage}.{'_'.join(regions) or 'idle'}",
+                    fetch=int(internals.sizes.fetch[0, band]),
+                    stations=int(design.stanum[0]),
+                    vlen=int(internals.sizes.vlen[0, band]),
+                    rows=int(design.rows[0]),
+                    dmem_bytes=int(internals.dmem[0, kind, band]),
+                    wmem_bytes=int(internals.wmem[0, kind, band]),
+                    wmem_bank_bytes=int(design.wmem_bank[0]),
+                    imem_bytes=int(internals.imem[0, kind, band]),
+                    xr_wp=int(design.xr_wp[0]),
+                    vr_wp=int(design.vr_wp[0]),
+                    xdpnum=int(design.xdpnum[0]),
+                    vdpnum=int(design.vdpnum[0]),
+                    stage=stage,
+                    regions=regions,
+                    places=(Rectangle(place.x, place.y + start, place.width, rows),),
+                )
+            )
+    return tuple(classes)
+
+
+def _assign(model: PPAModel, design: DesignBatch, internals: Internals) -> tuple[Assignment, ...]:
+    profile, bands, cut = model.profile, internals.bands, internals.cut
+    table = profile.table
+    stages = stage_rectangles(design, internals)
+    stage_of = np.searchsorted(cut.boundaries, np.arange(len(table.sequence)), side="right") - 1
+    tensor = {int(c): i for i, c in enumerate(profile.contractions.index)}
+    vector = {int(c): i for i, c in enumerate(profile.vectors.index)}
+    clock = np.zeros(len(stages))
+    out: list[Assignment] = []
+    for position, class_index in enumerate(int(c) for c in table.sequence):
+        stage = int(stage_of[position])
+        split: tuple[int, int, int]
+        if class_index in tensor:
+            i = tensor[class_index]
+            time = internals.contractions
+            kind = int(profile.contractions.region[i])
+            split = (_at(time.split.m, i), _at(time.split.n, i), _at(time.split.k, i))
+            arriving, busy = float(time.input_bytes[0, i]), float(time.busy[0, i])
+        else:
+            i = vector[class_index]
+            kind = GENERAL
+            split = (1, int(bands.region_tiles[0, GENERAL]), 1)
+            arriving = float(internals.vectors.input_bytes[0, i])
+            busy = float(internals.vectors.busy[0, i])
+        place = stages[stage]
+        rows = int(bands.region_rows[0, kind])
+        top = place.height - rows if kind == GENERAL else 0
+        cycles = float(internals.class_cycles[0, class_index])
+        out.append(
+            Assignment(
+                position=position,
+                stage=stage,
+                region_kind=kind,
+                region=Rectangle(place.x, place.y + top, place.width, rows),
+                split_m=split[0],
+                split_n=split[1],
+                split_k=split[2],
+                cycles=cycles,
+                start_cycle=float(clock[stage]),
+                input_bytes=arriving,
+                compute_cycles=busy,
+            )
+        )
+        clock[stage] += cycles
+    return tuple(out)
+
+
+def _at(values: FloatArray, column: int) -> int:
+    return int(values[0, column])

@@ -1,0 +1,115 @@
+"""Area of a tile's parts: logic in gate equivalents, memories as macros."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from asic_compiler.hardware.derive import TileSizes
+from asic_compiler.hardware.design import DesignBatch
+from asic_compiler.hardware.space import FloatArray
+from asic_compiler.technology.node import Technology
+
+LANE_BITS = 16.0
+VECTOR_REGISTERS = 32.0
+SCALAR_REGISTER_BITS = 32.0 * 64.0
+ROUTER_BUFFER_FLITS = 2.0
+_SMALL_MACRO_BITS, _LARGE_MACRO_BITS = 16.0 * 8192, 1024.0 * 8192
+ROM_BANK_RANGE_BYTES = (8.0 * 1024, 256.0 * 1024)
+FLIPS_PER_MAC, FLIPS_PER_LANE, FLIPS_PER_ISSUE = 80.0, 100.0, 2000.0
+"""Flip-flops clocked each active cycle: operands, accumulator and one pipeline cut of a
+multiply-accumulate; of a vector lane; of one instruction slot of the front end (assumed)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Logic:
+    """Logic of each band's tile. Arrays are [N, 4]."""
+
+    front_end_ge: FloatArray
+    registers_ge: FloatArray
+    vector_ge: FloatArray
+    tensor_ge: FloatArray
+    flip_flops: FloatArray
+    """Flip-flops clocked in an active cycle."""
+
+    @property
+    def gates(self) -> FloatArray:
+        """[N, 4] gate equivalents of the core."""
+        return self.front_end_ge + self.registers_ge + self.vector_ge + self.tensor_ge
+
+
+def core_logic(design: DesignBatch, sizes: TileSizes, technology: Technology) -> Logic:
+    """Gate equivalents of each band's core."""
+    a = technology.area_constants
+    column = _column
+    lanes = sizes.vlen / LANE_BITS
+    stations, xdp, vdp = column(design.stanum), column(design.xdpnum), column(design.vdpnum)
+    front = (
+        a.scalar_core
+        + a.issue_slot * sizes.fetch * (1.0 + sizes.fetch / 16.0)  # dependency checks grow as n^2
+        + a.reservation_station * stations * (1.0 + 0.1 * (xdp + vdp))  # wake-up ports
+        + a.scalar_core * 0.3 * (xdp - 1.0)  # each further scalar pipe
+    )
+    scalar_ports = 2.0 * xdp + column(design.xr_wp)
+    vector_ports = 3.0 * vdp + column(design.vr_wp)
+    registers = a.latch_register_bit * (
+        SCALAR_REGISTER_BITS * (1.0 + a.port_growth * np.maximum(scalar_ports - 3.0, 0.0))
+        + VECTOR_REGISTERS
+        * sizes.vlen
+        * (1.0 + a.port_growth * np.maximum(vector_ports - 4.0, 0.0))
+    )
+    vector = vdp * lanes * (a.fp16_multiply + a.fp16_add + a.vector_lane_control)
+    rows = column(design.rows)
+    macs = rows * lanes
+    tensor = macs * (a.fp16_multiply + a.fp32_add + 32.0 * a.flip_flop) + rows * a.tensor_control
+    flips = macs * FLIPS_PER_MAC + vdp * lanes * FLIPS_PER_LANE + sizes.fetch * FLIPS_PER_ISSUE
+    return Logic(front, registers, vector, tensor, flips)
+
+
+def router_gates(design: DesignBatch, technology: Technology) -> FloatArray:
+    """[N] gate equivalents of one router: buffers, crossbar and control of 4 + tiles ports."""
+    a = technology.area_constants
+    ports = 4.0 + design.sc_x * design.sc_y
+    buffers = ports * ROUTER_BUFFER_FLITS * design.dflit * a.flip_flop
+    crossbar = design.dflit * ports * ports * 1.5  # one multiplexer leg is about 1.5 GE
+    return buffers + crossbar + ports * a.router_port_control
+
+
+def router_flip_flops(design: DesignBatch) -> FloatArray:
+    """[N] flip-flops of one router."""
+    return (4.0 + design.sc_x * design.sc_y) * ROUTER_BUFFER_FLITS * design.dflit
+
+
+def logic_area_mm2(gates: FloatArray, technology: Technology) -> FloatArray:
+    """Placed area of ``gates`` gate equivalents."""
+    return gates / (technology.density.gates * technology.area_constants.logic_utilisation)
+
+
+def sram_area_mm2(size_bytes: FloatArray, technology: Technology) -> FloatArray:
+    """Area of an SRAM macro; small macros pay more periphery (efficiency goes with log size)."""
+    d = technology.density
+    bits = size_bytes * 8.0
+    t = np.log2(np.maximum(bits, 1.0) / _SMALL_MACRO_BITS) / np.log2(
+        _LARGE_MACRO_BITS / _SMALL_MACRO_BITS
+    )
+    efficiency = d.sram_efficiency_small + np.clip(t, 0.0, 1.0) * (
+        d.sram_efficiency_large - d.sram_efficiency_small
+    )
+    return bits * d.sram_cell / efficiency
+
+
+def rom_area_mm2(
+    size_bytes: FloatArray, bank_bytes: FloatArray, technology: Technology
+) -> FloatArray:
+    """Area of mask ROM; efficiency goes with the log of the bank's size."""
+    a = technology.area_constants
+    cell = technology.density.sram_cell * a.rom_cell_over_sram_cell
+    small, large = np.log2(ROM_BANK_RANGE_BYTES)
+    t = np.clip((np.log2(bank_bytes) - small) / (large - small), 0.0, 1.0)
+    spread = a.rom_efficiency_large - a.rom_efficiency_small
+    return size_bytes * 8.0 * cell / (a.rom_efficiency_small + t * spread)
+
+
+def _column(values: FloatArray) -> FloatArray:
+    return values[:, None]

@@ -1,0 +1,44 @@
+"""The clock that node, voltage and structure allow."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from asic_compiler.hardware.derive import TileSizes
+from asic_compiler.hardware.design import DesignBatch
+from asic_compiler.hardware.space import FloatArray
+from asic_compiler.technology.node import Technology
+
+_ISSUE_SLOWDOWN, _STATION_SLOWDOWN, _LENGTH_SLOWDOWN, _PORT_SLOWDOWN = 0.06, 0.03, 0.02, 0.02
+"""Longer critical path for each doubling of: issue width, reservation stations, vector length,
+register ports (assumed; wake-up and bypass wires grow with each)."""
+
+
+def voltage_factor(volts: FloatArray, technology: Technology) -> FloatArray:
+    """Clock at ``volts`` over the clock at the nominal supply, by the alpha-power law.
+
+    f ~ (V - Vt)^alpha / V (Sakurai and Newton, IEEE JSSC 1990).
+    """
+    t = technology.timing
+    nominal = technology.voltage.nominal
+    speed = np.maximum(volts - t.threshold, 0.0) ** t.alpha / volts
+    return speed / ((nominal - t.threshold) ** t.alpha / nominal)
+
+
+def structure_factor(design: DesignBatch, sizes: TileSizes) -> FloatArray:
+    """Fraction of the node's fastest clock that the widest tile of the design can keep."""
+    ports = np.maximum(2.0 * design.xdpnum + design.xr_wp, 3.0 * design.vdpnum + design.vr_wp)
+    path = (
+        1.0
+        + _ISSUE_SLOWDOWN * np.log2(sizes.fetch.max(axis=1))
+        + _STATION_SLOWDOWN * np.log2(design.stanum)
+        + _LENGTH_SLOWDOWN * np.log2(sizes.vlen.max(axis=1) / 128.0)
+        + _PORT_SLOWDOWN * np.log2(np.maximum(ports / 4.0, 1.0))
+    )
+    return 1.0 / path
+
+
+def fastest_clock_hz(design: DesignBatch, sizes: TileSizes, technology: Technology) -> FloatArray:
+    """[N] the fastest clock of each design at its supply."""
+    fastest = technology.timing.fastest
+    return fastest * structure_factor(design, sizes) * voltage_factor(design.vdd, technology)

@@ -1,0 +1,256 @@
+"""Energy of one step, counted event by event, at the nominal supply. Arrays are [N, C]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from asic_compiler.hardware.derive import Bands, TileSizes
+from asic_compiler.hardware.design import DesignBatch
+from asic_compiler.hardware.space import FloatArray
+from asic_compiler.ppa.area import router_flip_flops
+from asic_compiler.ppa.profile import GENERAL, Contractions, Vectors
+from asic_compiler.ppa.timing import ContractionTime, VectorTime
+from asic_compiler.technology.node import Technology
+
+SRAM_POINTS_BYTES = (8.0 * 1024, 32.0 * 1024, 1024.0 * 1024)
+_REFERENCE_WORD_BITS = 64.0
+_REFERENCE_PORTS = 5.0
+"""Of the router whose hop the node file gives; crossbar wires grow with the ports."""
+_REFERENCE_HOP_MM = 0.3
+"""Wire that a hop's energy already includes (assumed)."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryEnergy:
+    """Joule a bit at the nominal supply."""
+
+    wmem: FloatArray
+    """[N] mask ROM bank plus the wire from the bank to the tensor unit."""
+    dmem: FloatArray
+    """[N] data memory plus its wire."""
+    hop: FloatArray
+    """[N] router and link of one hop."""
+    local: FloatArray
+    """[N] between a tile and its super-cluster's router; 0 where each tile has its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyParts:
+    """Joule of one execution of each class, over all its tiles, by component."""
+
+    compute: FloatArray
+    wmem: FloatArray
+    dmem: FloatArray
+    issue: FloatArray
+    noc: FloatArray
+
+    @property
+    def total(self) -> FloatArray:
+        """[N, C] all components."""
+        return self.compute + self.wmem + self.dmem + self.issue + self.noc
+
+
+def sram_read(size_bytes: FloatArray, word_bits: FloatArray, technology: Technology) -> FloatArray:
+    """Joule a bit of an SRAM read.
+
+    The 64-bit reads of the node file are interpolated over log size. In a wider word the part
+    above the wide-word floor falls with the square root of the width: decoding and half-selected
+    columns are shared, sensing and the way out are not (assumed).
+    """
+    floor = technology.energy.sram_wide_floor
+    narrow = _narrow_read(size_bytes, technology)
+    shared = np.sqrt(_REFERENCE_WORD_BITS / np.maximum(word_bits, _REFERENCE_WORD_BITS))
+    return floor + np.maximum(narrow - floor, 0.0) * shared
+
+
+def rom_read(bank_bytes: FloatArray, technology: Technology) -> FloatArray:
+    """Joule a bit of a mask ROM bank: between the wide-word floor and half an SRAM's read.
+
+    The centre is the geometric mean of the two bounds.
+    """
+    floor = technology.energy.sram_wide_floor
+    upper = _narrow_read(bank_bytes, technology) * technology.energy_constants.rom_word_share
+    return np.sqrt(floor * np.maximum(upper, floor))
+
+
+def _narrow_read(size_bytes: FloatArray, technology: Technology) -> FloatArray:
+    """Joule a bit of a 64-bit SRAM read, interpolated log-log between the node's points."""
+    e = technology.energy
+    points = np.log([e.sram_8kb, e.sram_32kb, e.sram_1mb])
+    return np.exp(np.interp(np.log(size_bytes), np.log(SRAM_POINTS_BYTES), points))
+
+
+def memory_energy(
+    design: DesignBatch,
+    dmem_bytes: FloatArray,
+    tile_mm: FloatArray,
+    hop_mm: FloatArray,
+    technology: Technology,
+) -> MemoryEnergy:
+    """Reads and hops of each design, wires included.
+
+    Args:
+        design: N designs.
+        dmem_bytes: [N] data memory of the average tile.
+        tile_mm: [N] edge of the average tile; a bit travels half of it.
+        hop_mm: [N] distance between routers.
+        technology: The node.
+    """
+    e = technology.energy
+    wire = e.wire * 0.5 * tile_mm
+    beyond = np.maximum(hop_mm - _REFERENCE_HOP_MM, 0.0)
+    cluster = design.sc_x * design.sc_y
+    return MemoryEnergy(
+        wmem=rom_read(design.wmem_bank, technology) + wire,
+        dmem=sram_read(dmem_bytes, design.vlen, technology) + 0.5 * wire,
+        hop=e.router_hop * (4.0 + cluster) / _REFERENCE_PORTS + e.wire * beyond,
+        local=e.wire * 0.25 * (design.sc_x + design.sc_y - 2.0) * tile_mm,
+    )
+
+
+def instruction_energy(sizes: TileSizes, technology: Technology) -> FloatArray:
+    """[N, 3] joule of one instruction on each region; wide front ends cost more a slot."""
+    base = technology.energy_constants.instruction * technology.scale_from_28nm
+    return base * (1.0 + 0.1 * (sizes.region_fetch - 1.0))
+
+
+def contraction_energy(
+    work: Contractions,
+    time: ContractionTime,
+    design: DesignBatch,
+    sizes: TileSizes,
+    memory: MemoryEnergy,
+    routers: FloatArray,
+    row_hops: FloatArray,
+    diameter: FloatArray,
+    technology: Technology,
+) -> EnergyParts:
+    """Energy of contractions.
+
+    Args:
+        work: The classes.
+        time: How they were split.
+        design: N designs.
+        sizes: Their tiles.
+        memory: Joule a bit.
+        routers: [N, 3] routers of each region: a multicast reaches each once.
+        row_hops: [N] hops across a stage's rows.
+        diameter: [N] hops across a stage.
+        technology: The node.
+    """
+    e = technology.energy
+    wide = work.bits > 16.0
+    multiply = np.where(wide, e.fp32_multiply, e.fp16_multiply)
+    mac = multiply + e.fp32_add + 32.0 * e.register_file  # one accumulator write
+    compute = np.broadcast_to(work.macs * mac, time.cycles.shape)
+
+    reads = work.batch * time.split.m * time.row_blocks * work.n * work.k
+    weight_bits = np.where(work.bits == 16.0, design.weight_bits[:, None], work.bits)
+    wmem = np.where(work.attention, 0.0, reads * weight_bits) * memory.wmem[:, None]
+    arriving = time.input_bytes * 8.0 * time.split.used_tiles
+    partial = work.batch * work.m * work.n * 32.0 * np.maximum(time.split.k - 1.0, 0.0)
+    # A partial sum is read where it was made, and again where it is added.
+    dmem_bits = time.dmem_bits * time.split.used_tiles + arriving + 2.0 * partial
+    dmem = dmem_bits * memory.dmem[:, None]
+    compute = compute + partial / 32.0 * e.fp32_add
+
+    cost = instruction_energy(sizes, technology)[:, work.region]
+    imem = 32.0 * e.sram_32kb
+    issue = time.instructions * time.split.used_tiles * (cost + imem)
+
+    unique = np.where(work.attention, work.batch, 1.0) * work.m * work.k * work.bits
+    reached = routers[:, work.region] / np.where(work.attention, work.batch, 1.0)
+    spread = np.maximum(reached / np.where(work.attention, 1.0, time.split.k), 1.0)
+    multicast = unique * np.maximum(spread, 0.5 * diameter[:, None])
+    moved = np.where(time.input_bytes > 0.0, multicast, 0.0)
+    uncached = work.attention & ~work.cached  # keys and values travel too
+    fetched = np.where(uncached, work.batch * work.n * work.k * work.bits, 0.0)
+    fetched_hops = fetched * np.maximum(0.5 * diameter[:, None], 1.0)
+    steps = np.maximum(row_hops[:, None] / np.maximum(time.split.k, 1.0), 1.0)
+    noc = (moved + fetched_hops + partial * steps) * memory.hop[:, None]
+    noc += (arriving + 2.0 * partial) * memory.local[:, None]
+    return EnergyParts(compute, wmem, dmem, issue, noc)
+
+
+def vector_energy(
+    work: Vectors,
+    time: VectorTime,
+    bands: Bands,
+    sizes: TileSizes,
+    memory: MemoryEnergy,
+    diameter: FloatArray,
+    technology: Technology,
+) -> EnergyParts:
+    """Energy of vector, gather, layout and append classes."""
+    e = technology.energy
+    wide = work.bits > 16.0
+    add = np.where(wide, e.fp32_add, e.fp16_add)
+    multiply = np.where(wide, e.fp32_multiply, e.fp16_multiply)
+    registers = 3.0 * work.bits * e.register_file * work.operations
+    each = work.adds * add + work.multiplies * multiply + registers
+    compute = np.broadcast_to(work.elements * each, time.cycles.shape)
+
+    tiles = bands.region_tiles[:, GENERAL][:, None]
+    wmem = work.weight_read_bytes * 8.0 * memory.wmem[:, None]
+    dmem = (time.dmem_bits + time.input_bytes * 8.0) * tiles * memory.dmem[:, None]
+    cost = instruction_energy(sizes, technology)[:, GENERAL][:, None]
+    issue = time.instructions * tiles * (cost + 32.0 * e.sram_32kb)
+    crossing = time.input_bytes * tiles + np.where(work.reduction, 2.0 * work.output_bytes, 0.0)
+    each_bit = 0.5 * diameter * memory.hop + 2.0 * memory.local
+    noc = crossing * 8.0 * each_bit[:, None]
+    return EnergyParts(compute, wmem, dmem, issue, noc)
+
+
+def die_to_die(
+    work: Contractions, counts: FloatArray, dies: FloatArray, technology: Technology
+) -> FloatArray:
+    """[N] joule a step: every multicast input crosses each die boundary once."""
+    moved = np.where(work.attention, 0.0, work.m * work.k * work.bits) * counts[work.index]
+    return moved.sum() * (dies - 1.0) * technology.energy_constants.die_to_die
+
+
+def clock_energy(
+    design: DesignBatch,
+    bands: Bands,
+    flip_flops: FloatArray,
+    period: FloatArray,
+    active: FloatArray,
+    technology: Technology,
+) -> FloatArray:
+    """[N] joule a step: gated while a tile waits, whole while it computes.
+
+    Args:
+        design: N designs.
+        bands: Their bands.
+        flip_flops: [N, 4] of one tile of each band.
+        period: [N] cycles of the slowest stage.
+        active: [N] cycles in which compute is busy, summed over the stages.
+        technology: The node.
+    """
+    k = technology.energy_constants
+    each = k.flip_flop_clock * technology.scale_from_28nm
+    routers = np.ceil(bands.width / design.sc_x) * np.ceil(bands.height / design.sc_y)
+    flops = (flip_flops * bands.tiles).sum(axis=1) + router_flip_flops(design) * routers
+    cycles = (1.0 - k.clock_gating) * period * design.stages + k.clock_gating * active
+    return flops * each * cycles
+
+
+def leakage_w(
+    logic_mm2: FloatArray,
+    sram_bits: FloatArray,
+    rom_bits: FloatArray,
+    volts: FloatArray,
+    temperature_c: float,
+    technology: Technology,
+) -> FloatArray:
+    """[N] leakage at supply and temperature; exponential between 25 and 85 degrees Celsius."""
+    k = technology.energy_constants
+    leak = technology.leakage
+    t = (temperature_c - 25.0) / 60.0
+    logic = leak.logic_25c * (leak.logic_85c / leak.logic_25c) ** t
+    sram = leak.sram_25c * (leak.sram_85c / leak.sram_25c) ** t
+    supply = (volts / technology.voltage.nominal) ** k.leakage_voltage_exponent
+    rom = rom_bits * sram * k.sleep_rom_leakage
+    return supply * (logic_mm2 * logic + sram_bits * sram + rom)

@@ -1,0 +1,287 @@
+"""The operator table as arrays, and the program cut into pipeline stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asic_compiler.hardware.space import CONTINUOUS, INDEX, STAGE_GRIDS
+from asic_compiler.workload.table import OperatorClass, OperatorKind, OperatorTable
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+MATMUL, CONV, GENERAL = 0, 1, 2
+REGION_NAMES: tuple[str, ...] = ("matmul", "conv", "general")
+"""Regions of a stage: where matmuls, convolutions and everything else run."""
+
+BALANCE_LEVELS: tuple[float, ...] = (0.0, 0.5, 1.0)
+_CONTRACTIONS = (OperatorKind.MATMUL, OperatorKind.CONV, OperatorKind.ATTENTION)
+_DIVIDE_CYCLES, _TRANSCENDENTAL_CYCLES = 4.0, 8.0
+
+
+@dataclass(frozen=True)
+class Contractions:
+    """Classes that the tensor unit runs. Every array is [C]."""
+
+    index: IntArray
+    """Position of each in the table's classes."""
+    batch: FloatArray
+    m: FloatArray
+    n: FloatArray
+    k: FloatArray
+    bits: FloatArray
+    attention: NDArray[np.bool_]
+    cached: NDArray[np.bool_]
+    """One operand is the KV cache, already in place."""
+    region: IntArray
+    weight_bytes: FloatArray
+
+    @cached_property
+    def macs(self) -> FloatArray:
+        """[C] multiply-accumulates of one execution."""
+        return self.batch * self.m * self.n * self.k
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Classes that the vector unit and the memory ports run. Every array is [V]."""
+
+    index: IntArray
+    elements: FloatArray
+    bits: FloatArray
+    cycles: FloatArray
+    """Vector-pipe cycles a vector register of elements takes, divides and the like weighted."""
+    operations: FloatArray
+    """Instructions in the body; at least one, a move."""
+    adds: FloatArray
+    """Simple operations an element."""
+    multiplies: FloatArray
+    """Multiplies an element, divides and transcendentals as their multiplies."""
+    weight_read_bytes: FloatArray
+    weight_bytes: FloatArray
+    kv_write_bytes: FloatArray
+    input_bytes: FloatArray
+    output_bytes: FloatArray
+    reduction: NDArray[np.bool_]
+    moves: NDArray[np.bool_]
+    """Layout, gather and KV append: data crosses tiles whatever the regions are."""
+
+
+@dataclass(frozen=True)
+class StageCut:
+    """The program in S stages; equal stages are kept once, with a multiplicity."""
+
+    counts: FloatArray
+    """[U, C] operators of each class in each distinct stage."""
+    multiplicity: FloatArray
+    """[U] stages of each kind; sums to S."""
+    transfer_bytes: FloatArray
+    """[U] activation bytes a stage receives from those before it (largest of its kind)."""
+    of_stage: IntArray
+    """[S] kind of each stage in program order."""
+    boundaries: IntArray
+    """[S + 1] positions in program order where stages start; the last is the program's end."""
+
+
+class Profile:
+    """What the model needs of a workload; built once, used for every design."""
+
+    def __init__(self, table: OperatorTable) -> None:
+        self.table = table
+        classes = table.classes
+        self.counts: FloatArray = table.counts.astype(np.float64)
+        self.kv_bytes: FloatArray = _column(classes, "kv_bytes")
+        self.contractions = _contractions(classes)
+        self.vectors = _vectors(classes)
+        self.autoregressive = table.phase == "decode"
+        self.has_conv = any(c.kind is OperatorKind.CONV for c in classes)
+        self.activation_bytes = float(table.peak_activation_bytes)
+        self._cuts: dict[tuple[int, int], StageCut] = {}
+        self.lane_cycles: FloatArray = self._lane_cycles()
+        """[R, 3] lane-cycles of each region over the whole program, for 1, 2, ... tensor rows."""
+
+    def _lane_cycles(self) -> FloatArray:
+        most = int(CONTINUOUS[INDEX["rows"]].high)
+        work, vectors = self.contractions, self.vectors
+        counts = self.counts[work.index]
+        region = np.zeros((most, 3))
+        for rows in range(1, most + 1):
+            lanes = np.ceil(work.m / rows) * work.batch * work.n * work.k * counts
+            region[rows - 1] = np.bincount(work.region, lanes, minlength=3)
+        region[:, GENERAL] += (vectors.elements * vectors.cycles * self.counts[vectors.index]).sum()
+        return region
+
+    @cached_property
+    def max_stages(self) -> int:
+        """Most stages that the program can be cut into with every stage doing work."""
+        return max(1, int(np.count_nonzero(self._time_cost)))
+
+    @cached_property
+    def weight_bytes(self) -> float:
+        """All constants, byte."""
+        return float(self.table.total("weight_bytes"))
+
+    def kv_scale(self, kv_bits: FloatArray) -> FloatArray:
+        """[N] cache bytes over the program's own: only a 16-bit cache is stored in fewer bits."""
+        cached = self.contractions.bits[self.contractions.cached]
+        return kv_bits / 16.0 if (cached == 16.0).all() else np.ones_like(kv_bits)
+
+    @cached_property
+    def total_kv_bytes(self) -> float:
+        """KV cache of one micro-batch, byte."""
+        return float(self.table.total("kv_bytes"))
+
+    @cached_property
+    def _time_cost(self) -> FloatArray:
+        """[P] a rough time of each operator: MACs plus vector work, for balancing stages."""
+        cost = np.zeros(len(self.table.classes))
+        c, v = self.contractions, self.vectors
+        cost[c.index] = c.macs
+        cost[v.index] = v.elements * v.cycles
+        return cost[self.table.sequence]
+
+    @cached_property
+    def _byte_cost(self) -> FloatArray:
+        held = _column(self.table.classes, "weight_bytes") + self.kv_bytes
+        return held[self.table.sequence]
+
+    def cut(self, grid: int, balance: float) -> StageCut:
+        """The program in the stages of ``STAGE_GRIDS[grid]``, balanced by time (0) to bytes (1)."""
+        level = int(np.argmin(np.abs(np.array(BALANCE_LEVELS) - balance)))
+        key = (grid, level)
+        if key not in self._cuts:
+            columns, rows = STAGE_GRIDS[grid]
+            self._cuts[key] = self._make_cut(columns * rows, BALANCE_LEVELS[level])
+        return self._cuts[key]
+
+    def _make_cut(self, stages: int, balance: float) -> StageCut:
+        sequence = self.table.sequence
+        time, held = self._time_cost, self._byte_cost
+        cost = (1.0 - balance) * time / max(time.sum(), 1.0) + balance * held / max(held.sum(), 1.0)
+        boundaries = partition(cost, stages)
+        classes = len(self.table.classes)
+        counts = np.stack(
+            [np.bincount(sequence[a:b], minlength=classes) for a, b in pairwise(boundaries)]
+        ).astype(np.float64)
+        received = _received_bytes(self.table.edges, boundaries)
+        distinct, of_stage = np.unique(counts, axis=0, return_inverse=True)
+        of_stage = of_stage.reshape(-1).astype(np.int64)
+        transfer = np.zeros(len(distinct))
+        np.maximum.at(transfer, of_stage, received)
+        return StageCut(
+            counts=distinct,
+            multiplicity=np.bincount(of_stage).astype(np.float64),
+            transfer_bytes=transfer,
+            of_stage=of_stage,
+            boundaries=boundaries,
+        )
+
+
+def partition(cost: FloatArray, parts: int) -> IntArray:
+    """Cuts a sequence into contiguous parts whose largest sum is least.
+
+    Bisection on the bound; a part takes items while it stays under it. Parts may be empty only
+    when there are fewer items than parts.
+
+    Returns:
+        [parts + 1] boundaries, from 0 to ``len(cost)``.
+    """
+    items = len(cost)
+    sums = np.concatenate([[0.0], np.cumsum(cost)])
+    low, high = float(cost.max(initial=0.0)), float(sums[-1])
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        if _parts_under(sums, middle) <= parts:
+            high = middle
+        else:
+            low = middle
+    bounds = [0]
+    for part in range(parts):
+        left = parts - part - 1
+        reach = float(sums[bounds[-1]]) + high * (1 + 1e-12)
+        end = int(np.searchsorted(sums, reach, side="right")) - 1
+        end = max(end, min(bounds[-1] + 1, items))  # at least one item while there are any
+        bounds.append(items if left == 0 else min(end, max(bounds[-1], items - left)))
+    return np.array(bounds, dtype=np.int64)
+
+
+def _parts_under(sums: FloatArray, bound: float) -> int:
+    position, parts, items = 0, 0, len(sums) - 1
+    while position < items:
+        step = int(np.searchsorted(sums, float(sums[position]) + bound, side="right")) - 1
+        position = max(step, position + 1)
+        parts += 1
+    return parts
+
+
+def _received_bytes(edges: IntArray, boundaries: IntArray) -> FloatArray:
+    """[S] bytes each stage receives from earlier ones; a value sent to a stage counts once."""
+    received = np.zeros(len(boundaries) - 1)
+    if len(edges) == 0:
+        return received
+    source = np.searchsorted(boundaries, edges[:, 0], side="right") - 1
+    target = np.searchsorted(boundaries, edges[:, 1], side="right") - 1
+    crossing = source != target
+    pairs = np.unique(
+        np.stack([edges[crossing, 0], target[crossing], edges[crossing, 2]], axis=1), axis=0
+    )
+    np.add.at(received, pairs[:, 1], pairs[:, 2].astype(np.float64))
+    return received
+
+
+def _column(classes: tuple[OperatorClass, ...], name: str) -> FloatArray:
+    return np.array([getattr(c, name) for c in classes], dtype=np.float64)
+
+
+def _contractions(classes: tuple[OperatorClass, ...]) -> Contractions:
+    index = [i for i, c in enumerate(classes) if c.kind in _CONTRACTIONS]
+    chosen = tuple(classes[i] for i in index)
+    regions = {OperatorKind.MATMUL: MATMUL, OperatorKind.CONV: CONV}
+    return Contractions(
+        index=np.array(index, dtype=np.int64),
+        batch=_column(chosen, "batch"),
+        m=_column(chosen, "m"),
+        n=_column(chosen, "n"),
+        k=_column(chosen, "k"),
+        bits=_column(chosen, "element_bits"),
+        attention=np.array([c.kind is OperatorKind.ATTENTION for c in chosen], dtype=np.bool_),
+        cached=np.array([c.kv_read_bytes > 0 for c in chosen], dtype=np.bool_),
+        region=np.array([regions.get(c.kind, GENERAL) for c in chosen], dtype=np.int64),
+        weight_bytes=_column(chosen, "weight_bytes"),
+    )
+
+
+def _vectors(classes: tuple[OperatorClass, ...]) -> Vectors:
+    index = [i for i, c in enumerate(classes) if c.kind not in _CONTRACTIONS]
+    chosen = tuple(classes[i] for i in index)
+    simple = np.array([c.body.simple for c in chosen], dtype=np.float64)
+    multiply = np.array([c.body.multiply for c in chosen], dtype=np.float64)
+    divide = np.array([c.body.divide for c in chosen], dtype=np.float64)
+    special = np.array([c.body.transcendental for c in chosen], dtype=np.float64)
+    moving = (OperatorKind.LAYOUT, OperatorKind.GATHER, OperatorKind.KV_APPEND)
+    elements = np.maximum(
+        _column(chosen, "elements"), _column(chosen, "output_bytes") / 2.0
+    )  # a pure move has no iteration space of its own
+    return Vectors(
+        index=np.array(index, dtype=np.int64),
+        elements=elements,
+        bits=_column(chosen, "element_bits"),
+        cycles=np.maximum(
+            simple + multiply + _DIVIDE_CYCLES * divide + _TRANSCENDENTAL_CYCLES * special, 1.0
+        ),
+        operations=np.maximum(simple + multiply + divide + special, 1.0),
+        adds=simple,
+        multiplies=multiply + _DIVIDE_CYCLES * divide + _TRANSCENDENTAL_CYCLES * special,
+        weight_read_bytes=_column(chosen, "weight_read_bytes"),
+        weight_bytes=_column(chosen, "weight_bytes"),
+        kv_write_bytes=_column(chosen, "kv_write_bytes"),
+        input_bytes=_column(chosen, "input_bytes"),
+        output_bytes=_column(chosen, "output_bytes"),
+        reduction=np.array([c.kind is OperatorKind.REDUCTION for c in chosen], dtype=np.bool_),
+        moves=np.array([c.kind in moving for c in chosen], dtype=np.bool_),
+    )

@@ -1,0 +1,63 @@
+"""The pipeline stages of a batch of designs: one row for each distinct stage of each design."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from asic_compiler.hardware.design import DesignBatch
+from asic_compiler.hardware.segments import Segments
+from asic_compiler.hardware.space import FloatArray
+from asic_compiler.ppa.profile import BALANCE_LEVELS, Profile, StageCut
+
+
+@dataclass(frozen=True, slots=True)
+class StageRows:
+    """M rows of N designs; equal stages of a design share a row."""
+
+    segments: Segments
+    counts: FloatArray
+    """[M, C] operators of each class in the stage."""
+    multiplicity: FloatArray
+    """[M] stages that the row stands for."""
+    transfer_bytes: FloatArray
+    """[M] activation bytes that one of them receives."""
+
+    def total(self, per_class: FloatArray) -> FloatArray:
+        """[N, C] of one operator to [M] of all the operators of a stage."""
+        return dot_rows(self.segments.spread(per_class), self.counts)
+
+
+def cut_of(profile: Profile, design: DesignBatch, index: int) -> StageCut:
+    """The cut of one design of a batch."""
+    return profile.cut(int(design.stage_grid[index]), float(design.load_balance[index]))
+
+
+def stage_rows(profile: Profile, design: DesignBatch) -> StageRows:
+    """The rows of every design, each with the cut that it asks for."""
+    levels = len(BALANCE_LEVELS)
+    keys = design.stage_grid * levels + np.rint(design.load_balance * (levels - 1)).astype(np.int64)
+    distinct, first_of, which = np.unique(keys, return_index=True, return_inverse=True)
+    cuts = [cut_of(profile, design, int(i)) for i in first_of]
+    counts = np.concatenate([cut.counts for cut in cuts])
+    multiplicity = np.concatenate([cut.multiplicity for cut in cuts])
+    transfer = np.concatenate([cut.transfer_bytes for cut in cuts])
+    lengths = np.array([len(cut.counts) for cut in cuts], dtype=np.int64)
+    starts = np.cumsum(lengths) - lengths
+    which = which.reshape(-1)
+    segments = Segments.of_lengths(lengths[which])
+    within = np.arange(len(segments.owner)) - segments.first[segments.owner]
+    row = starts[which][segments.owner] + within
+    assert len(distinct) == len(cuts)
+    return StageRows(segments, counts[row], multiplicity[row], transfer[row])
+
+
+def dot_rows(left: FloatArray, right: FloatArray) -> FloatArray:
+    """[M] sum of products of each row of [M, C] with ``right``, [M, C] or [C].
+
+    Not BLAS: its order of summation depends on the size of the batch, and a design must get the
+    same bits alone as among thousands.
+    """
+    subscripts = "mc,mc->m" if right.ndim == 2 else "mc,c->m"
+    return np.einsum(subscripts, np.ascontiguousarray(left), right)

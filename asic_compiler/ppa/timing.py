@@ -1,0 +1,348 @@
+"""Cycles of each operator class on its region of a stage. Arrays are [N, C] unless said.
+
+An operator is split evenly over the tiles of its region, so the smallest tile sets the pace.
+Its time is
+
+    setup + hops + max(compute, transfer) + min(compute, transfer) / chunks + chunks * message
+
+where compute is the largest of what the tensor (or vector) unit, the DMEM port and instruction
+issue need, and transfer is what enters a tile over its port of the NoC plus the reduction of
+partial sums. One chunk, or a single buffer, overlaps nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from asic_compiler.hardware.derive import Bands, TileSizes
+from asic_compiler.hardware.design import DesignBatch
+from asic_compiler.hardware.space import FloatArray
+from asic_compiler.ppa.profile import GENERAL, Contractions, Vectors
+from asic_compiler.technology.node import TimingConstants
+
+ROWS_PER_INSTRUCTION = 8.0
+"""WMEM rows one tensor instruction consumes (vector length multiplier 8)."""
+VECTORS_PER_INSTRUCTION = 4.0
+"""Registers one vector instruction works on (vector length multiplier 4)."""
+LOOP_INSTRUCTIONS = 3.0
+"""Scalar instructions around each tensor instruction: address, count, branch."""
+SETUP_INSTRUCTIONS = 24.0
+"""Scalar instructions that start an operator: descriptor, addresses, first wait."""
+MESSAGE_INSTRUCTIONS = 8.0
+"""Scalar instructions that send or receive one chunk."""
+KV_ROW_BYTES = 256.0
+"""A key or value of one head, what one tile appends."""
+CONTROL_PARALLELISM = 2.5
+"""Independent instructions in scalar control code, on average (assumed)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fabric:
+    """What the NoC offers each design. Arrays are [N]."""
+
+    hop_cycles: FloatArray
+    """Router and wire of one hop."""
+    diameter: FloatArray
+    """Router hops across a stage."""
+    row_hops: FloatArray
+    """Router hops across the rows of a stage."""
+    crossing_cycles: FloatArray
+    """Die-to-die crossings on the way across a stage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """Front-end limits of each design and region."""
+
+    scalar_ipc: FloatArray
+    """[N] scalar instructions a cycle in control code."""
+    tensor_interval: FloatArray
+    """[N, 3] least cycles between tensor instructions."""
+    vector_interval: FloatArray
+    """[N, 3] least cycles between vector instructions."""
+    vector_pipes: FloatArray
+    """[N] vector instructions in execution at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """How each contraction is divided over its region. Arrays are [N, C]."""
+
+    m: FloatArray
+    n: FloatArray
+    k: FloatArray
+    used_tiles: FloatArray
+    groups: FloatArray
+    """Batch items one tile works through (attention; 1 otherwise)."""
+    m_tile: FloatArray
+    """Largest slice of one tile, in m, n and k."""
+    n_tile: FloatArray
+    k_tile: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class ContractionTime:
+    """How each contraction is split and what it costs."""
+
+    cycles: FloatArray
+    busy: FloatArray
+    """Cycles of compute: what keeps a tile's clock on."""
+    tensor: FloatArray
+    split: Split
+    row_blocks: FloatArray
+    """ceil(m of a tile / R): times each weight row is read."""
+    instructions: FloatArray
+    """Of one tile."""
+    dmem_bits: FloatArray
+    """Through one tile's DMEM port."""
+    input_bytes: FloatArray
+    """Into one tile."""
+    lost_issue: FloatArray
+    """Cycles lost to issue and DMEM port beyond the tensor unit's."""
+
+
+@dataclass(frozen=True, slots=True)
+class VectorTime:
+    """What each vector or memory operator costs."""
+
+    cycles: FloatArray
+    busy: FloatArray
+    instructions: FloatArray
+    dmem_bits: FloatArray
+    input_bytes: FloatArray
+    lost_issue: FloatArray
+
+
+def issue_limits(design: DesignBatch, sizes: TileSizes, constants: TimingConstants) -> Issue:
+    """Sustained issue from front end, stations, ports and latencies (Little's law)."""
+    stations = design.stanum[:, None]
+    scalar = np.minimum.reduce(
+        [
+            sizes.region_fetch.min(axis=1),
+            design.xdpnum,
+            design.xr_wp,
+            design.stanum / constants.scalar_latency * CONTROL_PARALLELISM,
+            np.full(len(design), CONTROL_PARALLELISM),
+        ]
+    )
+    tensor_flight = ROWS_PER_INSTRUCTION + constants.tensor_latency
+    tensor = np.maximum(
+        (1.0 + LOOP_INSTRUCTIONS) / sizes.region_fetch,
+        np.maximum(tensor_flight / stations, LOOP_INSTRUCTIONS / scalar[:, None]),
+    )
+    pipes = np.minimum(design.vdpnum, design.vr_wp)
+    vector_flight = VECTORS_PER_INSTRUCTION + constants.vector_latency
+    vector = np.maximum(
+        2.0 / sizes.region_fetch,
+        np.maximum(vector_flight / stations, 1.0 / scalar[:, None]),
+    )
+    return Issue(scalar, tensor, vector, pipes)
+
+
+def split_contractions(work: Contractions, design: DesignBatch, bands: Bands) -> Split:
+    """Divides every contraction over its region.
+
+    A matmul or convolution is split over k (2^round(x floor(log2 rows)), each k slice on its own
+    rows), then over n; tiles left when n is exhausted take row blocks of m and copies of the
+    weights. An attention product is split over its batch, then along the longer of n and k, where
+    the cache lies.
+    """
+    region = work.region
+    tiles = bands.region_tiles[:, region]
+    rows = bands.region_rows[:, region]
+    tensor_rows = design.rows[:, None]
+    width = bands.width[:, None]
+    m, n, k = work.m, work.n, work.k
+
+    wanted = np.exp2(np.rint(design.k_split[:, None] * np.floor(np.log2(rows))))
+    k_split = np.minimum(wanted, k)
+    columns = width * np.floor(rows / k_split)
+    outputs = work.batch * n
+    n_split = np.minimum(columns, outputs)
+    blocks = np.ceil(m / tensor_rows)
+    m_split = np.clip(np.floor(tiles / (k_split * n_split)), 1.0, blocks)
+
+    attention = work.attention
+    group_tiles = np.maximum(np.floor(tiles / work.batch), 1.0)
+    along_k = k > n
+    groups = np.where(attention, np.ceil(work.batch / tiles), 1.0)
+    k_split = np.where(attention, np.where(along_k, np.minimum(group_tiles, k), 1.0), k_split)
+    n_split = np.where(attention, np.where(along_k, 1.0, np.minimum(group_tiles, n)), n_split)
+    m_split = np.where(attention, 1.0, m_split)
+    used = np.where(
+        attention,
+        np.minimum(tiles, work.batch) * k_split * n_split,
+        k_split * n_split * m_split,
+    )
+    return Split(
+        m=m_split,
+        n=n_split,
+        k=k_split,
+        used_tiles=used,
+        groups=groups,
+        m_tile=np.ceil(m / m_split),
+        n_tile=np.ceil(np.where(attention, n, outputs) / n_split),
+        k_tile=np.ceil(k / k_split),
+    )
+
+
+def time_contractions(
+    work: Contractions,
+    split: Split,
+    design: DesignBatch,
+    sizes: TileSizes,
+    issue: Issue,
+    fabric: Fabric,
+    input_buffer: FloatArray,
+    constants: TimingConstants,
+) -> ContractionTime:
+    """Times every contraction class.
+
+    Args:
+        work: The classes.
+        split: How each is divided over its region.
+        design: N designs.
+        sizes: Their tiles.
+        issue: Their front ends.
+        fabric: Their NoC.
+        input_buffer: [N, C] bytes of one tile's DMEM that hold inputs.
+        constants: Latencies.
+    """
+    region = work.region
+    vlen = sizes.region_vlen[:, region]
+    tensor_rows = design.rows[:, None]
+    attention = work.attention
+    along_k = work.k > work.n
+    k_split, groups = split.k, split.groups
+    m_tile, n_tile, k_tile = split.m_tile, split.n_tile, split.k_tile
+    lanes = vlen / work.bits
+    row_blocks = np.ceil(m_tile / tensor_rows)
+    tensor = groups * row_blocks * np.ceil(k_tile * n_tile / lanes)
+
+    reduced = k_split > 1.0
+    # Half the vector registers, 32 bit each, shared by the rows that hold tokens.
+    accumulators = vlen / (2.0 * np.minimum(tensor_rows, m_tile))
+    passes = np.ceil(n_tile / accumulators)
+    inputs = groups * m_tile * k_tile
+    operand_rows = np.where(attention, groups * row_blocks * k_tile * n_tile, 0.0)
+    stored_bits = np.where(work.cached & (work.bits == 16.0), design.kv_bits[:, None], work.bits)
+    dmem_bits = (
+        inputs * work.bits * passes
+        + groups * m_tile * n_tile * np.where(reduced, 32.0, work.bits)
+        + operand_rows * stored_bits
+    )
+    # Scores are already where they are multiplied with the values; queries must travel, and so
+    # must keys and values when they are not in the cache.
+    scores = attention & along_k & work.cached
+    fetched = np.where(attention & ~work.cached, groups * k_tile * n_tile, 0.0)
+    input_bytes = (np.where(scores, 0.0, inputs) + fetched) * work.bits / 8.0
+    # What arrives is written through the same DMEM port, so a link wider than VLEN does not help.
+    arriving_bits = input_bytes * 8.0
+    port = np.minimum(design.dflit[:, None], vlen)
+    receive = np.ceil(arriving_bits / port)
+    dmem = (dmem_bits + arriving_bits) / vlen
+    tensor_instructions = np.ceil(tensor / ROWS_PER_INSTRUCTION)
+    issued = tensor_instructions * issue.tensor_interval[:, region]
+    compute = np.maximum(np.maximum(tensor, dmem), issued) + constants.tensor_latency
+
+    message = MESSAGE_INSTRUCTIONS / issue.scalar_ipc[:, None]
+    hop = fabric.hop_cycles[:, None]
+    partial = np.ceil(groups * m_tile * n_tile * 32.0 / port)
+    levels = np.ceil(np.log2(np.maximum(k_split, 1.0)))
+    share = design.allreduce[:, None]
+    neighbours = np.maximum(k_split - 1.0, 0.0)
+    scatter = share * partial * neighbours / np.maximum(k_split, 1.0) + np.where(
+        share > 0.0, neighbours * message, 0.0
+    )
+    tree = (1.0 - share) * partial * levels + np.where(share < 1.0, levels * message, 0.0)
+    reduce = np.where(reduced, scatter + tree + 2.0 * fabric.row_hops[:, None] * hop, 0.0)
+
+    overlap = (design.stream_buffers >= 2.0)[:, None]
+    buffers = design.stream_buffers[:, None]
+    chunks = np.maximum(
+        design.stream_chunks[:, None], np.ceil(input_bytes * buffers / input_buffer)
+    )
+    pieces = np.where(overlap, chunks, 1.0)
+    transfer = receive + reduce
+    setup = SETUP_INSTRUCTIONS / issue.scalar_ipc[:, None]
+    travel = fabric.diameter[:, None] * hop + fabric.crossing_cycles[:, None]
+    cycles = (
+        setup
+        + travel
+        + np.maximum(compute, transfer)
+        + np.minimum(compute, transfer) / pieces
+        + chunks * message
+    )
+    return ContractionTime(
+        cycles=cycles,
+        busy=compute,
+        tensor=tensor,
+        split=split,
+        row_blocks=row_blocks,
+        instructions=tensor_instructions * (1.0 + LOOP_INSTRUCTIONS)
+        + SETUP_INSTRUCTIONS
+        + chunks * MESSAGE_INSTRUCTIONS,
+        dmem_bits=dmem_bits,
+        input_bytes=input_bytes,
+        lost_issue=np.maximum(np.maximum(dmem, issued) - tensor, 0.0),
+    )
+
+
+def time_vectors(
+    work: Vectors,
+    design: DesignBatch,
+    bands: Bands,
+    sizes: TileSizes,
+    issue: Issue,
+    fabric: Fabric,
+    constants: TimingConstants,
+) -> VectorTime:
+    """Times every vector, gather, layout and append class, all on the general region.
+
+    Where the general region is also the matmul region, a vector operator finds its input in
+    place; elsewhere its input crosses the stage first. A reduction adds a small all-reduce.
+    """
+    tiles = bands.region_tiles[:, GENERAL][:, None]
+    vlen = sizes.region_vlen[:, GENERAL][:, None]
+    registers = np.ceil(np.ceil(work.elements / tiles) * work.bits / vlen)
+    pipes = issue.vector_pipes[:, None]
+    vector = np.ceil(work.cycles * registers / pipes)
+    held = work.input_bytes + work.output_bytes + work.weight_read_bytes + work.kv_write_bytes
+    dmem_bits = held * 8.0 / tiles
+    dmem = dmem_bits / vlen
+    count = work.operations * np.ceil(registers / VECTORS_PER_INSTRUCTION)
+    issued = count * issue.vector_interval[:, GENERAL][:, None]
+    exposed = work.operations * constants.vector_latency  # the body is a chain
+    compute = np.maximum(np.maximum(vector, dmem), issued) + exposed
+
+    apart = (bands.region_rows[:, 0] < bands.height) | (bands.region_rows[:, 2] < bands.height)
+    crosses = work.moves[None, :] | apart[:, None]
+    owners = np.minimum(tiles, np.maximum(work.kv_write_bytes / KV_ROW_BYTES, 1.0))
+    arriving = np.where(
+        work.kv_write_bytes > 0.0,
+        work.kv_write_bytes / owners,
+        np.where(crosses, work.input_bytes / tiles, 0.0),
+    )
+    flit = np.minimum(design.dflit[:, None], vlen)
+    receive = np.ceil(arriving * 8.0 / flit)
+    hop = fabric.hop_cycles[:, None]
+    message = MESSAGE_INSTRUCTIONS / issue.scalar_ipc[:, None]
+    across = fabric.diameter[:, None] * hop + fabric.crossing_cycles[:, None]
+    combine = np.where(
+        work.reduction,
+        2.0 * (across + message) + np.ceil(work.output_bytes * 16.0 / flit),
+        0.0,
+    )
+    travel = np.where(crosses, across + message, 0.0)
+    transfer = receive + combine
+    setup = SETUP_INSTRUCTIONS / issue.scalar_ipc[:, None]
+    return VectorTime(
+        cycles=setup + travel + compute + transfer,
+        busy=compute,
+        instructions=count * 2.0 + SETUP_INSTRUCTIONS,
+        dmem_bits=dmem_bits,
+        input_bytes=arriving,
+        lost_issue=np.maximum(np.maximum(dmem, issued) - vector, 0.0) + exposed,
+    )
