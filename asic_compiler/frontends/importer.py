@@ -1,0 +1,60 @@
+"""The one entry point: a specification in, MLIR text out."""
+
+from __future__ import annotations
+
+import warnings
+
+from asic_compiler.diagnostics import UserError
+from asic_compiler.frontends.models.config import find_recipe
+from asic_compiler.frontends.models.factory import split
+from asic_compiler.frontends.spec import ImportedModel, ImportSpec
+from asic_compiler.frontends.stages import Stages
+
+
+def import_model(spec: ImportSpec, stages: Stages | None = None) -> ImportedModel:
+    """Imports a model as linalg-on-tensors MLIR in generic form.
+
+    Parameters never get storage; they are named resources without data in the text, under the
+    names of the model's checkpoint. Nothing is downloaded.
+
+    Args:
+        spec: What to import.
+        stages: Told of each stage as it starts; also keeps the times.
+
+    Returns:
+        The text, and what a later step needs to bind weights and inputs.
+
+    Raises:
+        UserError: The model is unknown or cannot be imported; see its notes.
+    """
+    stages = stages or Stages()
+    for option, value in (
+        ("batch", spec.batch),
+        ("context", spec.context),
+        ("layers", spec.layers),
+    ):
+        if value is not None and value < 1:
+            raise UserError(f"--{option} {value}: must be at least 1")
+    is_factory = ":" in spec.model
+    recipe = None
+    if is_factory:
+        split(spec.model)
+    else:
+        recipe = find_recipe(spec)
+    with warnings.catch_warnings():
+        # What PyTorch and transformers deprecate is nothing the user of a model can change.
+        warnings.simplefilter("ignore")
+        with stages.run("load PyTorch"):
+            from asic_compiler.frontends.pytorch import from_factory, lowering
+            from asic_compiler.frontends.pytorch.prepared import fake_mode
+        mode = fake_mode()
+        with stages.run("build"):
+            if recipe is None:
+                prepared = from_factory.prepare(spec, mode)
+            else:
+                from asic_compiler.frontends.pytorch import checkpoint, language
+
+                prepared = language.prepare(recipe, spec, mode)
+                if recipe.checkpoint is not None:
+                    checkpoint.check(recipe.checkpoint, prepared)
+        return lowering.lower(prepared, spec, mode, stages)

@@ -1,0 +1,1 @@
+"""Where models come from: named ones, Hugging Face configurations, factories."""

@@ -1,0 +1,154 @@
+"""Hugging Face configurations: reading, checking, and cutting to what is imported."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from asic_compiler.diagnostics import SourceLocation, UserError
+from asic_compiler.frontends.models.catalogue import NAMED_MODELS, Config, named_model
+from asic_compiler.frontends.spec import ElementType, ImportSpec
+
+# Each of these is imported and compared with PyTorch by a test.
+LANGUAGE_MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3")
+VISION_LANGUAGE_MODEL_TYPES = ("idefics3", "smolvlm")
+
+_TEXT_KEYS = (
+    "vocab_size",
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+)
+# Published SmolVLM configurations leave the rest of the vision tower to its defaults.
+_VISION_KEYS = ("hidden_size", "image_size", "patch_size")
+_CONFIG_DTYPES: dict[str, ElementType] = {"float16": "f16", "bfloat16": "bf16", "float32": "f32"}
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A configuration ready to be built: checked, truncated, and without its element type."""
+
+    name: str
+    config: Config
+    dtype: ElementType
+    checkpoint: Path | None
+    """Folder of safetensors files to check names and shapes against."""
+
+    @property
+    def has_vision(self) -> bool:
+        """Whether the model has a vision tower beside its language model."""
+        return self.config["model_type"] in VISION_LANGUAGE_MODEL_TYPES
+
+    def sub_config(self, part: str) -> Config:
+        """The dictionary that holds the dimensions of ``text`` or ``vision``."""
+        return self.config[f"{part}_config"] if self.has_vision else self.config
+
+
+def find_recipe(spec: ImportSpec) -> Recipe:
+    """Finds the configuration of a named model, a ``config.json`` or a checkpoint folder.
+
+    Raises:
+        UserError: Nothing of that name, an unreadable or unsupported configuration, missing keys,
+            or an option out of range.
+    """
+    path = Path(spec.model)
+    checkpoint = None
+    if spec.model in NAMED_MODELS:
+        name, config, shown = spec.model, copy.deepcopy(named_model(spec.model).config), spec.model
+    elif path.is_dir():
+        file = path / "config.json"
+        if not file.is_file():
+            raise UserError(
+                f"no config.json in '{path}'",
+                notes=["a checkpoint folder holds config.json and *.safetensors files"],
+            )
+        name, config, shown, checkpoint = path.resolve().name, _read(file), str(file), path
+    elif path.is_file():
+        name, config, shown = path.resolve().parent.name, _read(path), str(path)
+        name = name if path.name == "config.json" else path.stem
+    elif path.suffix == ".json" or "/" in spec.model:
+        notes = ["models are never downloaded: give a local config.json or checkpoint folder"]
+        raise UserError(f"no such file or folder: '{spec.model}'", notes=notes)
+    else:
+        named_model(spec.model)
+        raise AssertionError("named_model raises on unknown names")
+    _check(config, shown)
+    own_dtype = _take_dtypes(config)
+    recipe = Recipe(name, config, spec.dtype or own_dtype or "f16", checkpoint)
+    _truncate(recipe, spec)
+    return recipe
+
+
+def _read(file: Path) -> Config:
+    try:
+        data: Any = json.loads(file.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        where = SourceLocation(str(file), error.lineno, error.colno)
+        raise UserError(f"not valid JSON: {error.msg}", where) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read '{file}': {error}") from None
+    if not isinstance(data, dict):
+        raise UserError(f"'{file}' is not a Hugging Face configuration: no JSON object")
+    return cast(Config, data)
+
+
+def _check(config: Config, shown: str) -> None:
+    known = (*LANGUAGE_MODEL_TYPES, *VISION_LANGUAGE_MODEL_TYPES)
+    model_type = config.get("model_type")
+    if model_type is None:
+        notes = [f"supported: {', '.join(known)}"]
+        raise UserError(f"'{shown}' has no key 'model_type'", notes=notes)
+    if model_type not in known:
+        close = difflib.get_close_matches(str(model_type), known, n=1)
+        notes = [f"did you mean {close[0]}?"] if close else []
+        notes.append(f"supported: {', '.join(known)}")
+        notes.append("any other model can be given as package.module:factory")
+        raise UserError(f"'{shown}': unsupported model_type '{model_type}'", notes=notes)
+    missing: list[str] = []
+    if model_type in LANGUAGE_MODEL_TYPES:
+        missing = [key for key in _TEXT_KEYS if key not in config]
+    else:
+        for part, keys in (("text_config", _TEXT_KEYS), ("vision_config", _VISION_KEYS)):
+            sub: Config = config.get(part) or {}
+            missing += [f"{part}.{key}" for key in keys if key not in sub]
+        missing += ["scale_factor"] if "scale_factor" not in config else []
+        text_type = config.get("text_config", {}).get("model_type", "llama")
+        if text_type not in LANGUAGE_MODEL_TYPES:
+            notes = [f"supported: {', '.join(LANGUAGE_MODEL_TYPES)}"]
+            message = f"'{shown}': unsupported text_config.model_type '{text_type}'"
+            raise UserError(message, notes=notes)
+    if missing:
+        notes = ["defaults are not guessed: they would describe another model"]
+        raise UserError(f"'{shown}': missing {', '.join(missing)}", notes=notes)
+
+
+def _take_dtypes(config: Config) -> ElementType | None:
+    """Removes the configuration's element types; the outermost one is returned."""
+    own: Any = None
+    for key in ("torch_dtype", "dtype"):
+        own = config.pop(key, None) or own
+    for part in ("text_config", "vision_config"):
+        if isinstance(config.get(part), dict):
+            inner = _take_dtypes(config[part])
+            if own is None and inner is not None:
+                return inner
+    return _CONFIG_DTYPES.get(str(own)) if own is not None else None
+
+
+def _truncate(recipe: Recipe, spec: ImportSpec) -> None:
+    if spec.layers is None:
+        return
+    part = (spec.part or "text") if recipe.has_vision else "text"
+    sub = recipe.sub_config(part)
+    layers = sub.get("num_hidden_layers")
+    if layers is not None and spec.layers > layers:
+        raise UserError(f"--layers {spec.layers}: the model has only {layers} layers")
+    sub["num_hidden_layers"] = spec.layers
+    # One entry a layer; transformers refuses a list that is longer than the model.
+    if isinstance(sub.get("layer_types"), list):
+        sub["layer_types"] = sub["layer_types"][: spec.layers]

@@ -1,0 +1,109 @@
+"""Prepares what a user's factory returns."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any, cast
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.utils import _pytree as pytree
+
+from asic_compiler.diagnostics import UserError
+from asic_compiler.frontends.models import factory
+from asic_compiler.frontends.pytorch.prepared import (
+    TORCH_DTYPES,
+    Prepared,
+    default_dtype,
+    weightless,
+)
+from asic_compiler.frontends.spec import ImportSpec, Workload
+
+
+def prepare(spec: ImportSpec, mode: FakeTensorMode) -> Prepared:
+    """Builds ``package.module:factory`` without weights if it lets us, else with them.
+
+    The factory runs while parameters are fake; if it needs their values (it reads a checkpoint,
+    say, and computes with it) it runs once more with real ones. Either way the weights become
+    named resources without data.
+
+    Raises:
+        UserError: The factory cannot be found, raises, or returns something else.
+    """
+    for option in ("phase", "batch", "context", "layers", "part"):
+        if getattr(spec, option) is not None:
+            notes = ["the factory decides its own sizes"]
+            raise UserError(f"--{option} has no meaning for a factory", notes=notes)
+    module, inputs = _build(spec, mode)
+    dtype = TORCH_DTYPES[spec.dtype] if spec.dtype else None
+    if dtype is not None:
+        _cast_module(module, dtype)
+
+    def fake(leaf: Any) -> Any:
+        return mode.from_tensor(_cast(leaf, dtype)) if isinstance(leaf, torch.Tensor) else leaf
+
+    inputs = pytree.tree_map(fake, inputs)
+    tensors = [leaf for leaf in pytree.tree_leaves(inputs) if isinstance(leaf, torch.Tensor)]
+    if not tensors:
+        raise UserError(f"'{spec.model}': no tensor among the example inputs", notes=factory.USAGE)
+    batch = int(tensors[0].shape[0]) if tensors[0].ndim else 1
+    return Prepared(
+        module=module.eval(),
+        inputs=inputs,
+        workload=Workload(spec.model, "inference", batch, 0),
+    )
+
+
+def _build(spec: ImportSpec, mode: FakeTensorMode) -> tuple[torch.nn.Module, tuple[object, ...]]:
+    python_module, name, inputs_name = factory.load(spec.model)
+    dtype = default_dtype(TORCH_DTYPES[spec.dtype]) if spec.dtype else nullcontext()
+    module: Any = None
+    inputs: Any = None
+    with dtype:
+        try:
+            with weightless(mode):
+                module, inputs = factory.call(python_module, name, inputs_name)
+            needs_weights = _has_fake_buffers(module)
+        except factory.FactoryError:
+            needs_weights = True
+        try:
+            if needs_weights:
+                module, inputs = factory.call(python_module, name, inputs_name)
+        except factory.FactoryError as failure:
+            raise factory.describe_failure(spec.model, failure) from None
+    if not isinstance(module, torch.nn.Module):
+        shown = type(module).__name__
+        message = f"'{spec.model}' gave a {shown}, not a torch.nn.Module"
+        raise UserError(message, notes=factory.USAGE)
+    if isinstance(inputs, torch.Tensor):
+        inputs = (inputs,)
+    if not isinstance(inputs, (tuple, list)):
+        message = f"'{spec.model}': the example inputs are no tuple of tensors"
+        raise UserError(message, notes=factory.USAGE)
+    return module, tuple(cast("tuple[object, ...]", inputs))
+
+
+def _has_fake_buffers(module: Any) -> bool:
+    """Whether a buffer was computed from a weight, so that its value got lost."""
+    return isinstance(module, torch.nn.Module) and any(
+        isinstance(buffer, FakeTensor) for buffer in module.buffers()
+    )
+
+
+def _cast_module(module: torch.nn.Module, dtype: torch.dtype) -> None:
+    """``module.to(dtype)``, which cannot swap the storage of fake parameters."""
+    done: dict[int, torch.nn.Parameter] = {}
+    for part in module.modules():
+        for name, parameter in list(part.named_parameters(recurse=False)):
+            if parameter.is_floating_point():
+                if id(parameter) not in done:
+                    done[id(parameter)] = torch.nn.Parameter(
+                        parameter.detach().to(dtype), requires_grad=False
+                    )
+                setattr(part, name, done[id(parameter)])
+        for name, buffer in list(part.named_buffers(recurse=False)):
+            setattr(part, name, _cast(buffer, dtype))
+
+
+def _cast(tensor: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
+    return tensor if dtype is None or not tensor.is_floating_point() else tensor.to(dtype)

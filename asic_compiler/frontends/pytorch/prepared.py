@@ -1,0 +1,73 @@
+"""A module with its example inputs, ready to be exported, and how parameters stay weightless."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+
+from asic_compiler.frontends.spec import ArgumentInfo, ElementType, Workload
+
+TORCH_DTYPES: dict[ElementType, torch.dtype] = {
+    "f16": torch.float16,
+    "bf16": torch.bfloat16,
+    "f32": torch.float32,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the lowering needs to know of a model.
+
+    ``prefix`` is what wrapping has put before the parameters' published names. ``arguments`` and
+    ``results`` are None for a factory: its names then come from the exported program.
+    """
+
+    module: torch.nn.Module
+    inputs: tuple[object, ...]
+    workload: Workload
+    prefix: str = ""
+    arguments: tuple[ArgumentInfo, ...] | None = None
+    results: tuple[ArgumentInfo, ...] | None = None
+    layers: int | None = None
+
+
+def fake_mode() -> FakeTensorMode:
+    """A mode in which parameters have shapes and no storage, while buffers stay real."""
+    return FakeTensorMode(allow_non_fake_inputs=True)
+
+
+@contextmanager
+def weightless(mode: FakeTensorMode) -> Generator[None]:
+    """Every parameter registered inside becomes a fake tensor of ``mode``.
+
+    ``torch.empty`` reserves pages that nobody touches before the parameter is registered, so no
+    more than one parameter is ever reserved, and none is filled. Not thread-safe: it replaces
+    ``torch.nn.Module.register_parameter`` until it exits.
+    """
+    original = torch.nn.Module.register_parameter
+
+    def register(self: torch.nn.Module, name: str, param: torch.nn.Parameter | None) -> None:
+        if param is not None and not isinstance(param.data, FakeTensor):
+            param = torch.nn.Parameter(mode.from_tensor(param.data), requires_grad=False)
+        original(self, name, param)
+
+    torch.nn.Module.register_parameter = register
+    try:
+        yield
+    finally:
+        torch.nn.Module.register_parameter = original
+
+
+@contextmanager
+def default_dtype(dtype: torch.dtype) -> Generator[None]:
+    """New floating-point tensors get ``dtype`` inside; the old default returns on exit."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)

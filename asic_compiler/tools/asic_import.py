@@ -1,0 +1,243 @@
+"""``asic-import``: a model to linalg-on-tensors MLIR, weights by name and without data."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from asic_compiler.diagnostics import UserError
+from asic_compiler.frontends import ArgumentInfo, ImportedModel, ImportSpec, import_model
+from asic_compiler.frontends.models.catalogue import NAMED_MODELS
+from asic_compiler.frontends.spec import DEFAULT_BATCH, DEFAULT_CONTEXT
+from asic_compiler.frontends.stages import Stages
+
+PROGRAM = "asic-import"
+
+_DESCRIPTION = f"""\
+Imports a model as linalg-on-tensors MLIR, ready for asic-opt. Weights are named resources
+without data, so a model of any size imports on a laptop; nothing is downloaded.
+
+MODEL is one of
+  a named model              {", ".join(NAMED_MODELS)}
+  package.module:factory     a function that returns (nn.Module, example_inputs)
+  a config.json              of the Hugging Face layout (llama, mistral, qwen2, qwen3, smolvlm, ...)
+  a checkpoint folder        config.json and *.safetensors; names and shapes are checked
+"""
+
+_EXAMPLES = """\
+examples:
+  asic-import llama-3.1-8b --phase decode --batch 3 --context 2048 -o llama.mlir
+  asic-import llama-3.1-8b --layers 2 --report -o small.mlir
+  asic-import smolvlm-256m --part vision -o vision.mlir
+  asic-import my_model:tiny_cnn -o cnn.mlir          (my_model.py in the current directory)
+  asic-import ./Llama-3.2-1B/ --dtype bf16 | asic-opt --rl-explore
+
+docs/import.md tells what the output contains and how to write a factory.
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line of ``asic-import``."""
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("model", metavar="MODEL", help="what to import (see above)")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", default="-", help="where to write (default: stdout)"
+    )
+    parser.add_argument(
+        "--phase",
+        choices=("decode", "prefill"),
+        help="decode one token against a KV cache (default), or prefill --context tokens",
+    )
+    parser.add_argument(
+        "--batch", type=int, metavar="N", help=f"sequences or images (default: {DEFAULT_BATCH})"
+    )
+    parser.add_argument(
+        "--context",
+        type=int,
+        metavar="N",
+        help=f"KV slots in decode, tokens in prefill (default: {DEFAULT_CONTEXT})",
+    )
+    parser.add_argument("--layers", type=int, metavar="N", help="keep only the first N layers")
+    parser.add_argument(
+        "--dtype",
+        choices=("f16", "bf16", "f32"),
+        help="element type of weights and activations (default: the configuration's, else f16)",
+    )
+    parser.add_argument(
+        "--part",
+        choices=("text", "vision"),
+        help="which part of a vision-language model (default: text)",
+    )
+    parser.add_argument(
+        "--locations", action="store_true", help="print the model's source line on every operation"
+    )
+    parser.add_argument(
+        "--report",
+        action="store_true",
+        help="print parameters, layers, arguments and times on stderr",
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the tool; returns the exit code."""
+    arguments = build_parser().parse_args(argv)
+    # Before PyTorch and transformers load: nothing is fetched, and they keep quiet.
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    console = Console(stderr=True)
+    try:
+        imported = _import(arguments, console)
+        write_atomically(arguments.output, imported.text)
+    except UserError as error:
+        print(error.render(PROGRAM), file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # The reader closed early; keep Python from complaining again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        print(f"{PROGRAM}: interrupted", file=sys.stderr)
+        return 130
+    if arguments.report:
+        print_report(imported, console)
+    return 0
+
+
+def _import(arguments: argparse.Namespace, console: Console) -> ImportedModel:
+    spec = ImportSpec(
+        model=arguments.model,
+        phase=arguments.phase,
+        batch=arguments.batch,
+        context=arguments.context,
+        layers=arguments.layers,
+        dtype=arguments.dtype,
+        part=arguments.part,
+        locations=arguments.locations,
+        reproducer=reproducer_path(arguments.output),
+    )
+    if arguments.output != "-":
+        folder = Path(arguments.output).parent
+        if not folder.is_dir():
+            raise UserError(f"cannot write '{arguments.output}': no folder '{folder}'")
+    # What a user's model prints must not end up inside the module on stdout.
+    with _progress(console) as stages, redirect_stdout(sys.stderr):
+        return import_model(spec, stages)
+
+
+def reproducer_path(output: str) -> str:
+    """Beside the output, or in the working directory when that is stdout."""
+    if output == "-":
+        return f"{PROGRAM}-reproducer.mlir"
+    path = Path(output)
+    return str(path.with_name(f"{path.stem}.reproducer.mlir"))
+
+
+@contextmanager
+def _progress(console: Console) -> Generator[Stages]:
+    """A spinner with the current stage on a terminal, nothing elsewhere."""
+    if not console.is_terminal:
+        yield Stages()
+        return
+    with console.status("starting") as status:
+        yield Stages(announce=status.update)
+
+
+def write_atomically(output: str, text: str) -> None:
+    """Writes to stdout (``-``), or to a file that is either complete or untouched.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
+    if output == "-":
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    path = Path(output)
+    try:
+        # Devices and pipes cannot be replaced, only written to.
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+            return
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                stream.write(text)
+            Path(temporary).chmod(mode)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise UserError(f"cannot write '{output}': {error.strerror or error}") from None
+
+
+def _umask() -> int:
+    """The process's file mode mask, which can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def print_report(imported: ImportedModel, console: Console) -> None:
+    """Parameters, layers, the argument table and the stage times."""
+    workload = imported.workload
+    context = f", context {workload.context}" if workload.context else ""
+    unit = "samples" if workload.phase == "inference" else "tokens"
+    console.print(
+        f"{workload.name}: {workload.phase}, batch {workload.batch}{context}, "
+        f"{workload.tokens} {unit} an execution",
+        highlight=False,
+        soft_wrap=True,
+    )
+    count, size_bytes = imported.parameter_count, imported.parameter_bytes
+    console.print(
+        f"parameters: {count:,} ({count / 1e9:.3f} B) in {len(imported.parameters)} tensors, "
+        f"{size_bytes / 1e6:,.1f} MB; layers: {imported.layers or 'not known'}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    table = Table("argument", "role", "type", box=None, pad_edge=False)
+    for info, mlir_type in _folded(imported.arguments, imported.argument_types):
+        table.add_row(info[0], info[1], mlir_type)
+    table.add_section()
+    for info, mlir_type in _folded(imported.results, imported.result_types):
+        table.add_row(f"-> {info[0]}", info[1], mlir_type)
+    console.print(table, highlight=False)
+    seconds = imported.stage_seconds
+    stages = ", ".join(f"{stage} {value:.1f}" for stage, value in seconds.items())
+    console.print(f"{sum(seconds.values()):.1f} s: {stages}", highlight=False, soft_wrap=True)
+
+
+def _folded(
+    infos: Sequence[ArgumentInfo], types: Sequence[str]
+) -> list[tuple[tuple[str, str], str]]:
+    """Caches of all layers are one row: their shapes are equal but for their layer."""
+    rows: dict[tuple[str, str, str], list[ArgumentInfo]] = {}
+    for info, mlir_type in zip(infos, types, strict=True):
+        own_row = info.name if info.layer is None else ""
+        rows.setdefault((info.role, mlir_type, own_row), []).append(info)
+    folded: list[tuple[tuple[str, str], str]] = []
+    for (role, mlir_type, _), members in rows.items():
+        name = members[0].name if len(members) == 1 else f"{members[0].name} .. {members[-1].name}"
+        folded.append(((name, role), mlir_type))
+    return folded
+
+
+if __name__ == "__main__":
+    sys.exit(main())
