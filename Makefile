@@ -1,0 +1,70 @@
+# Everything works from a fresh clone: `make demo`, `make test`.
+# Knobs: PYTHON=python3.12, PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+
+PYTHON ?= python3
+PIP_ARGS ?=
+EVALUATIONS ?= 4613
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check $(PIP_ARGS)
+# A stamp is newer than pyproject.toml when the environment has what it asks for.
+RUN_STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
+
+.PHONY: demo test lint format bench clean help
+
+help:
+	@echo "make demo    design a chip for Llama 3.1 8B: PyTorch in, chip and program out"
+	@echo "make test    ruff, pytest and lit"
+	@echo "make lint    ruff check, ruff format --check and pyright"
+	@echo "make format  format the sources"
+	@echo "make bench   run the benchmarks and print their tables"
+	@echo "make clean   remove the environment and all that was generated"
+
+demo: $(RUN_STAMP)
+	@mkdir -p demo
+	$(BIN)/asic-import llama-3.1-8b --phase decode --batch 3 --context 2048 -o demo/llama.mlir
+	$(BIN)/asic-opt --rl-explore="node=3nm mode=high-performance evaluations=$(EVALUATIONS) seed=0 emit=demo/out" demo/llama.mlir -o demo/llama.asic.mlir
+	@echo
+	@echo "wrote:"
+	@ls -1 demo/llama.mlir demo/llama.asic.mlir
+	@find demo/out -type f | LC_ALL=C sort
+
+test: $(DEV_STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest
+	$(BIN)/lit --quiet tests/lit
+
+lint: $(DEV_STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+format: $(DEV_STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(DEV_STAMP)
+	@for script in benchmarks/*.py; do \
+	  echo "== $$script"; $(BIN)/python "$$script" || exit 1; \
+	done
+
+clean:
+	rm -rf $(VENV) demo build dist .pytest_cache .ruff_cache .hypothesis tests/lit/Output
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 14) else "asic-compiler needs Python 3.11 to 3.13, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
+	@echo "creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(RUN_STAMP): pyproject.toml | $(BIN)/python
+	@echo "installing asic-compiler (a few minutes the first time)"
+	@$(PIP) --editable .
+	@touch $@
+
+$(DEV_STAMP): pyproject.toml | $(BIN)/python
+	@echo "installing asic-compiler with its development tools (a few minutes the first time)"
+	@$(PIP) --editable ".[dev]"
+	@touch $@ $(RUN_STAMP)

@@ -1,0 +1,126 @@
+"""What the command-line tools share: exit codes, rendered errors, whole-file output."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from asic_compiler.diagnostics import UserError
+from asic_compiler.files import write_atomic
+
+EXIT_USER_ERROR = 1
+EXIT_INTERNAL_ERROR = 70
+"""EX_SOFTWARE of BSD's sysexits."""
+EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
+"""What a shell reports for a program that SIGPIPE ended."""
+
+_PIECE = 1 << 15
+
+
+def guarded(program: str, body: Callable[[], int], *, debug: bool = False) -> int:
+    """Runs a tool; whatever goes wrong becomes one message on stderr and an exit code.
+
+    Args:
+        program: Name that stands in front of messages without a location.
+        body: The tool; returns its exit code.
+        debug: Print the Python trace of an error as well.
+    """
+    try:
+        code = body()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader is gone; without this the interpreter complains again while it shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
+    except UserError as error:
+        _trace(debug)
+        print(error.render(program), file=sys.stderr)
+        return EXIT_USER_ERROR
+    except OSError as error:
+        _trace(debug)
+        print(_from_os_error(error).render(program), file=sys.stderr)
+        return EXIT_USER_ERROR
+    except Exception as error:
+        _trace(debug)
+        detail = " ".join(str(error).split())[:500]
+        context = "".join(f" ({note})" for note in getattr(error, "__notes__", ())[-1:])
+        print(
+            f"{program}: internal error: {type(error).__name__}: {detail}{context}\n"
+            f"{program}: note: this is a defect of the compiler; --debug shows the trace",
+            file=sys.stderr,
+        )
+        return EXIT_INTERNAL_ERROR
+    return code
+
+
+def check_output(path: str | None) -> None:
+    """Refuses, before the work starts, an output that cannot be written when it ends.
+
+    Raises:
+        UserError: The folder is missing or read-only, or the path is a folder.
+    """
+    if path is None or path == "-":
+        return
+    target = Path(path)
+    if target.is_dir():
+        raise UserError(f"cannot write '{path}': it is a folder")
+    folder = target.parent
+    if not folder.is_dir():
+        raise UserError(f"cannot write '{path}': there is no folder '{folder}'")
+    if not os.access(target if target.exists() else folder, os.W_OK):
+        raise UserError(f"cannot write '{path}': permission denied")
+
+
+def write_output(path: str | None, text: str) -> None:
+    """Writes to stdout (None or ``-``) or to a file that appears whole or not at all."""
+    if path is None or path == "-":
+        # In pieces: unbuffered (PYTHONUNBUFFERED), one large write hides that the reader left.
+        for start in range(0, len(text), _PIECE):
+            sys.stdout.write(text[start : start + _PIECE])
+        sys.stdout.flush()
+        return
+    target = Path(path).resolve()
+    if target.exists() and not stat.S_ISREG(target.stat().st_mode):
+        target.write_text(text, encoding="utf-8")
+        return
+    write_atomic(target, text)
+
+
+def read_input(path: str | None) -> tuple[bytes, str]:
+    """The bytes of a file, or of stdin (None or ``-``), and the name to show in messages.
+
+    Raises:
+        UserError: The file does not exist or is a folder.
+    """
+    if path is None or path == "-":
+        if sys.stdin.isatty():
+            print("reading MLIR from the terminal; end with Ctrl-D", file=sys.stderr)
+        return sys.stdin.buffer.read(), "<stdin>"
+    try:
+        return Path(path).read_bytes(), path
+    except FileNotFoundError:
+        looks_like_option = "=" in path and not path.endswith(".mlir")
+        notes = [f'pass options follow an equals sign: --rl-explore="{path}"']
+        raise UserError(f"no such file: '{path}'", notes=notes if looks_like_option else ()) from (
+            None
+        )
+    except IsADirectoryError:
+        raise UserError(f"'{path}' is a folder, not a file") from None
+
+
+def _trace(debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+
+
+def _from_os_error(error: OSError) -> UserError:
+    what = error.strerror or str(error)
+    return UserError(f"{what}: '{error.filename}'" if error.filename else what)

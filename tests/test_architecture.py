@@ -1,0 +1,173 @@
+"""The rules of the house, checked on the source: who may import whom, size, documentation."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "asic_compiler"
+
+# A room may import from rooms of a higher number, and from itself. Rooms that share a number do
+# not know each other.
+LEVELS = {
+    "embedding": 0,
+    "tools": 0,
+    "passes": 1,
+    "frontends": 2,
+    "report": 2,
+    "explore": 3,
+    "simulate": 4,
+    "program": 5,
+    "placement": 6,
+    "ppa": 7,
+    "workload": 8,
+    "hardware": 9,
+    "technology": 10,
+    "dialects": 11,
+    "files": 12,
+    "registry": 12,
+    "diagnostics": 13,
+}
+# For xDSL's plug-in search alone.
+REGISTRATION = {"universe"}
+
+# Rooms that compute on arrays and facts. They are tested, and reused, without a compiler.
+NO_IR = ("technology", "hardware", "ppa", "placement", "explore", "workload.table")
+IR_MODULES = ("xdsl", "asic_compiler.dialects", "asic_compiler.passes")
+# Where PyTorch may be imported at all.
+TORCH_ROOMS = ("frontends", "explore.strategies")
+TORCH_MODULES = ("torch", "torch_mlir", "transformers", "safetensors.torch")
+
+MAX_LINES = 500
+# Machine paths and unfinished work have no place in what users read.
+FORBIDDEN = re.compile(r"/work/|/tmp/|\bTODO\b|\bFIXME\b|\bXXX\b|\bHACK\b|NotImplementedError\(\)")
+
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def imports_of(path: Path) -> list[str]:
+    """Every module that a file imports, at the top or inside a function, in absolute form."""
+    found: list[str] = []
+    package = name_of(path) if path.stem == "__init__" else name_of(path).rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Import(names=names):
+                found += [alias.name for alias in names]
+            case ast.ImportFrom(module=module, names=names, level=0):
+                # `from asic_compiler import explore` names a room as well.
+                found += [f"{module}.{alias.name}" for alias in names]
+            case ast.ImportFrom(module=module, names=names, level=level):
+                base = package.split(".")[: len(package.split(".")) - level + 1]
+                base += [module] if module else []
+                found += [".".join([*base, alias.name]) for alias in names]
+            case _:
+                pass
+    return found
+
+
+def within(module: str, rooms: tuple[str, ...]) -> bool:
+    return any(module == room or module.startswith(f"{room}.") for room in rooms)
+
+
+def room_of(module: str) -> str | None:
+    parts = module.split(".")
+    return parts[1] if parts[0] == "asic_compiler" and len(parts) > 1 else None
+
+
+def upward_imports(importer: str, imported: list[str]) -> list[str]:
+    """The imports of a module that the order of rooms forbids."""
+    room = room_of(importer)
+    if room is None or room in REGISTRATION:
+        return []
+    wrong: list[str] = []
+    for module in imported:
+        other = room_of(module)
+        if other is None or other == room or (other == "__version__"):
+            continue
+        if other not in LEVELS or LEVELS[room] >= LEVELS[other]:
+            wrong.append(module)
+    return wrong
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_imports_go_downwards(path: Path):
+    assert upward_imports(name_of(path), imports_of(path)) == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_rooms_of_arrays_know_no_ir(path: Path):
+    module = name_of(path).removeprefix("asic_compiler.")
+    if within(module, NO_IR):
+        assert [name for name in imports_of(path) if within(name, IR_MODULES)] == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_only_front_ends_and_learners_import_torch(path: Path):
+    module = name_of(path).removeprefix("asic_compiler.")
+    if not within(module, TORCH_ROOMS):
+        assert [name for name in imports_of(path) if within(name, TORCH_MODULES)] == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_every_module_says_what_it_is(path: Path):
+    tree = ast.parse(path.read_text())
+    if path.stem != "__init__" or tree.body:
+        assert ast.get_docstring(tree), "no module docstring"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_no_file_is_too_long(path: Path):
+    assert len(path.read_text().splitlines()) <= MAX_LINES
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *DOCUMENTS], ids=lambda path: path.name)
+def test_no_unfinished_work_and_no_machine_paths(path: Path):
+    hits = [
+        f"{number}: {line.strip()}"
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if FORBIDDEN.search(line)
+    ]
+    assert hits == []
+
+
+def test_every_room_has_a_level():
+    rooms = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}
+    assert rooms <= set(LEVELS)
+
+
+def test_every_room_is_in_the_architecture_document():
+    document = (ROOT / "docs" / "architecture.md").read_text()
+    rooms = sorted(path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists())
+    assert [room for room in rooms if f"{room}/" not in document] == []
+
+
+class TestTheChecksThemselves:
+    """A checker that lets everything pass would look just as green."""
+
+    def test_an_upward_import_is_seen(self):
+        assert upward_imports("asic_compiler.ppa.area", ["asic_compiler.tools.console"])
+        assert upward_imports("asic_compiler.frontends.a", ["asic_compiler.report.b"])
+        assert upward_imports("asic_compiler.passes.a", ["asic_compiler.universe.ASIC_UNIVERSE"])
+
+    def test_a_downward_import_is_allowed(self):
+        assert not upward_imports("asic_compiler.tools.a", ["asic_compiler.ppa.area"])
+        assert not upward_imports("asic_compiler.ppa.a", ["asic_compiler.ppa.b", "numpy"])
+
+    def test_imports_inside_functions_and_relative_ones_are_seen(self, tmp_path: Path, monkeypatch):
+        module = tmp_path / "asic_compiler" / "ppa" / "area.py"
+        module.parent.mkdir(parents=True)
+        module.write_text("from ..tools import console\ndef f():\n    import torch.nn\n")
+        monkeypatch.setattr(f"{__name__}.ROOT", tmp_path)
+        assert imports_of(module) == ["asic_compiler.tools.console", "torch.nn"]
+
+    def test_forbidden_words_are_seen(self):
+        assert FORBIDDEN.search("see /work/" + "x")
+        assert not FORBIDDEN.search("framework/x")
