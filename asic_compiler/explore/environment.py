@@ -1,0 +1,135 @@
+"""The Markov decision process: N designs, each moved by one action a step, all at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from asic_compiler.explore.protocol import Evaluation, FloatArray, IntArray
+from asic_compiler.explore.recorder import Recorder
+from asic_compiler.explore.reward import RewardCoefficients, reward
+
+STEP_CHOICES = 5
+"""Ways to move one discrete variable in a step."""
+
+LARGEST_STEP = STEP_CHOICES // 2
+"""A choice c in 0..4 moves its variable by c - 2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """What one step of n designs led to."""
+
+    reward: FloatArray
+    """[n]"""
+    next_observation: FloatArray
+    """[n, 52] of the designs arrived at, before any reset."""
+    terminated: bool
+    """Always false: no design is the end of the walk, there is always a next step."""
+    truncated: bool
+    """Whether the episode's length was reached; the next state's value still counts."""
+    evaluation: Evaluation
+    """n rows."""
+
+
+class DesignEnvironment:
+    """N designs walked side by side until the recorder's budget is spent.
+
+    The state is a design and what is known of it. A discrete action moves each of the 4 discrete
+    variables by -2..+2 and is clipped to the problem's range; a continuous action *is* the next
+    value of the 30 continuous variables. The problem projects and quantises; the walk goes on from
+    what was evaluated. After ``episode_length`` steps all designs start anew from
+    ``problem.start``, whose evaluation costs budget like any other.
+
+    Args:
+        recorder: Evaluates, counts and remembers.
+        count: N, designs side by side.
+        episode_length: Steps until truncation.
+        rng: For the starting designs.
+        coefficients: The shape of the reward.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        count: int,
+        episode_length: int,
+        rng: np.random.Generator,
+        coefficients: RewardCoefficients | None = None,
+    ) -> None:
+        self._recorder = recorder
+        self._problem = recorder.problem
+        self._count = count
+        self._episode_length = episode_length
+        self._rng = rng
+        self._coefficients = coefficients
+        self._age = 0
+        self._current = self._start()
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the budget is spent: no further step is possible."""
+        return self._recorder.remaining == 0
+
+    @property
+    def current(self) -> Evaluation:
+        """The designs that the next step starts from (fewer than N rows once exhausted)."""
+        return self._current
+
+    @property
+    def observation(self) -> FloatArray:
+        """[N, 52] what the actor sees of the current designs (fewer rows once exhausted)."""
+        return self._observe(self._current)
+
+    def step(self, choices: IntArray, continuous: FloatArray) -> Transition:
+        """Moves every design once, or as many of the first of them as the budget allows.
+
+        Args:
+            choices: [N, 4] in 0..4, a step of -2..+2.
+            continuous: [N, 30] in [-1, 1].
+
+        Raises:
+            ValueError: If a choice is not in 0..4 or a value not in [-1, 1].
+            RuntimeError: If the budget is spent.
+        """
+        if choices.min() < 0 or choices.max() >= STEP_CHOICES:
+            raise ValueError(f"a choice is outside 0..{STEP_CHOICES - 1}")
+        if not (np.abs(continuous) <= 1.0).all():
+            raise ValueError("a continuous action is outside [-1, 1]")
+        discrete = np.clip(
+            self._current.discrete + choices - LARGEST_STEP,
+            self._problem.discrete_low,
+            self._problem.discrete_high,
+        )
+        evaluation = self._recorder.evaluate(discrete, continuous)
+        self._age += 1
+        truncated = self._age == self._episode_length
+        self._current = evaluation
+        transition = Transition(
+            reward=reward(evaluation, self._problem, self._coefficients),
+            next_observation=self._observe(evaluation),
+            terminated=False,
+            truncated=truncated,
+            evaluation=evaluation,
+        )
+        if truncated and not self.exhausted:
+            self._current = self._start()
+        return transition
+
+    def _start(self) -> Evaluation:
+        self._age = 0
+        return self._recorder.evaluate(*self._problem.start(self._count, self._rng))
+
+    def _observe(self, evaluation: Evaluation) -> FloatArray:
+        return evaluation.features[:, self._problem.observed]
+
+
+def uniform_actions(count: int, variables: int, rng: np.random.Generator) -> FloatArray:
+    """[count, variables] uniform in [-1, 1]."""
+    return rng.uniform(-1.0, 1.0, size=(count, variables))
+
+
+def uniform_choices(count: int, variables: int, rng: np.random.Generator) -> IntArray:
+    """[count, variables] uniform in 0..4."""
+    return rng.integers(0, STEP_CHOICES, size=(count, variables), dtype=np.int64)

@@ -1,0 +1,115 @@
+"""What a search needs to know of the problem it searches: arrays, never IR."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The outcome of N designs, one row a design.
+
+    ``discrete`` and ``continuous`` are the designs *after* projection and quantisation: what was
+    evaluated, not what was asked for.
+    """
+
+    discrete: IntArray
+    """[N, 4] mesh width, mesh height, super-cluster x, super-cluster y."""
+    continuous: FloatArray
+    """[N, 30] in [-1, 1]."""
+    features: FloatArray
+    """[N, 73] the state features, each scaled to about [-1, 1]."""
+    performance: FloatArray
+    """[N] tokens (or inferences) a second."""
+    power_w: FloatArray
+    """[N] watt."""
+    area_mm2: FloatArray
+    """[N] square millimetre, all dies together."""
+    feasible: BoolArray
+    """[N] legal (everything fits) and within every budget."""
+    violation: FloatArray
+    """[N] how far over the constraints, relative (0.1 = 10 % over); 0 where feasible."""
+    power_margin: FloatArray
+    """[N] (budget - power) / budget; 0 where there is no power budget."""
+    memory_overuse: FloatArray
+    """[N] required over available memory, minus one, floored at 0, worst tile."""
+    hazards: FloatArray
+    """[N] share of issue slots lost to hazards, in [0, 1]."""
+
+    def __len__(self) -> int:
+        return len(self.performance)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveRange:
+    """Fixed normalisers of one objective: where its 0 and its 1 lie."""
+
+    low: float
+    high: float
+    logarithmic: bool = False
+    """Measure the position between them on a logarithmic scale; both are positive then."""
+
+
+class Problem(Protocol):
+    """A design space with a batched, pure and deterministic evaluation."""
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the 73 features."""
+        ...
+
+    @property
+    def observed(self) -> IntArray:
+        """[52] indices of the features that the actor sees."""
+        ...
+
+    @property
+    def discrete_names(self) -> tuple[str, ...]:
+        """Names of the 4 discrete variables, each moved by a step in -2..+2."""
+        ...
+
+    @property
+    def continuous_names(self) -> tuple[str, ...]:
+        """Names of the 30 continuous variables, each in [-1, 1] (absolute, not a step)."""
+        ...
+
+    @property
+    def discrete_low(self) -> IntArray:
+        """[4] smallest legal value of each discrete variable."""
+        ...
+
+    @property
+    def discrete_high(self) -> IntArray:
+        """[4] largest legal value of each discrete variable."""
+        ...
+
+    @property
+    def tile_parameters(self) -> IntArray:
+        """Indices, among the 30, of the tile parameters (those a model-predictive plan moves)."""
+        ...
+
+    @property
+    def ranges(self) -> tuple[ObjectiveRange, ObjectiveRange, ObjectiveRange]:
+        """Normalisers of performance, power and area for this node and workload."""
+        ...
+
+    @property
+    def weights(self) -> tuple[float, float, float]:
+        """Weights of performance, power and area; they sum to one."""
+        ...
+
+    def start(self, count: int, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
+        """``count`` sensible starting designs: discrete [count, 4] and continuous [count, 30]."""
+        ...
+
+    def evaluate(self, discrete: IntArray, continuous: FloatArray) -> Evaluation:
+        """Projects, quantises and evaluates N designs."""
+        ...

@@ -1,0 +1,129 @@
+"""The one door to a problem's evaluation: counts the budget, keeps the archive and the history."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from asic_compiler.explore.archive import ParetoArchive, concatenate
+from asic_compiler.explore.observer import Incumbent, NullObserver, Observer, Progress
+from asic_compiler.explore.protocol import (
+    BoolArray,
+    Evaluation,
+    FloatArray,
+    IntArray,
+    Problem,
+)
+from asic_compiler.explore.reward import score
+
+Columns = dict[str, IntArray | FloatArray | BoolArray]
+
+
+class Recorder:
+    """Evaluates designs for a strategy until the budget is spent, and remembers them all.
+
+    Args:
+        problem: What is searched.
+        budget: Number of designs that may be evaluated, exactly.
+        observer: Told once a batch.
+    """
+
+    def __init__(self, problem: Problem, budget: int, observer: Observer | None = None) -> None:
+        self.problem = problem
+        self.budget = budget
+        self.archive = ParetoArchive()
+        self._observer = observer or NullObserver()
+        self._batches: list[Evaluation] = []
+        self._evaluations = 0
+        self._feasible = 0
+        self._began_s = time.perf_counter()
+
+    @property
+    def evaluations(self) -> int:
+        """Designs evaluated so far."""
+        return self._evaluations
+
+    @property
+    def remaining(self) -> int:
+        """Designs that may still be evaluated."""
+        return self.budget - self._evaluations
+
+    @property
+    def feasible(self) -> int:
+        """Feasible designs so far."""
+        return self._feasible
+
+    def evaluate(self, discrete: IntArray, continuous: FloatArray) -> Evaluation:
+        """Evaluates the designs, or as many of the first of them as the budget still allows.
+
+        Args:
+            discrete: [N, 4] values, not steps.
+            continuous: [N, 30] in [-1, 1].
+
+        Returns:
+            min(N, remaining) rows.
+
+        Raises:
+            RuntimeError: If the budget is spent: the caller's loop is wrong.
+        """
+        count = min(len(discrete), self.remaining)
+        if count <= 0:
+            raise RuntimeError("the evaluation budget is spent")
+        evaluation = self.problem.evaluate(discrete[:count], continuous[:count])
+        self._evaluations += count
+        self._feasible += int(evaluation.feasible.sum())
+        self.archive.insert(evaluation)
+        self._batches.append(evaluation)
+        self._observer.on_batch(self._progress())
+        return evaluation
+
+    def columns(self) -> Columns:
+        """Every evaluation in order, one named column each, ready for a columnar file.
+
+        Of the 73 features nothing is kept: they follow from the design. ``best_score`` is NaN
+        until something feasible is found; ``feasible_share`` is that of all designs so far.
+        Variables have the problem's own names.
+        """
+        if not self._batches:
+            return {}
+        everything = concatenate(self._batches)
+        scores = score(everything, self.problem)
+        feasible = everything.feasible
+        evaluation = np.arange(1, len(everything) + 1, dtype=np.int64)
+        columns: Columns = {
+            "evaluation": evaluation,
+            "score": scores,
+            "best_score": np.fmax.accumulate(np.where(feasible, scores, np.nan)),
+            "feasible": feasible,
+            "feasible_share": np.cumsum(feasible) / evaluation,
+            "violation": everything.violation,
+            "performance": everything.performance,
+            "power_w": everything.power_w,
+            "area_mm2": everything.area_mm2,
+            "memory_overuse": everything.memory_overuse,
+            "hazards": everything.hazards,
+        }
+        for index, name in enumerate(self.problem.discrete_names):
+            columns[name] = everything.discrete[:, index].copy()
+        for index, name in enumerate(self.problem.continuous_names):
+            columns[name] = everything.continuous[:, index].copy()
+        return columns
+
+    def _progress(self) -> Progress:
+        best = self.archive.best(self.problem)
+        incumbent = None
+        if best is not None:
+            incumbent = Incumbent(
+                score=float(score(best, self.problem)[0]),
+                performance=float(best.performance[0]),
+                power_w=float(best.power_w[0]),
+                area_mm2=float(best.area_mm2[0]),
+            )
+        return Progress(
+            evaluations=self._evaluations,
+            budget=self.budget,
+            feasible=self._feasible,
+            incumbent=incumbent,
+            elapsed_s=time.perf_counter() - self._began_s,
+        )

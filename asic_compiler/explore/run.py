@@ -1,0 +1,222 @@
+"""One exploration: a workload and a serialisable request in, a chip and a placement out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from asic_compiler.diagnostics import UserError
+from asic_compiler.explore.observer import Observer
+from asic_compiler.explore.problem import ChipProblem
+from asic_compiler.explore.protocol import Evaluation
+from asic_compiler.explore.search import DEFAULT_EVALUATIONS, SearchResult, search
+from asic_compiler.hardware.design import Freedom
+from asic_compiler.hardware.legality import REASONS, Constraints, Reason
+from asic_compiler.placement.plan import Plan, make_plan
+from asic_compiler.ppa.model import Conditions, Metrics
+from asic_compiler.ppa.profile import Profile
+from asic_compiler.technology.library import load_node
+from asic_compiler.workload.table import OperatorTable
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """Defaults that go together."""
+
+    weights: tuple[float, float, float]
+    """Of performance, power and area."""
+    temperature_c: float
+    power_w: float
+    clock_hz: float | None
+    host_interface: bool
+
+
+MODES: dict[str, Mode] = {
+    "high-performance": Mode((0.4, 0.4, 0.2), 85.0, 51.4, None, True),
+    "low-power": Mode((0.2, 0.6, 0.2), 25.0, 0.013, 10e6, False),
+}
+"""The two modes of the published experiments: their weights, budgets and temperatures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Everything that an exploration depends on besides the workload.
+
+    None stands for the mode's default; ``resolved`` fills it in.
+    """
+
+    node: str = "3nm"
+    mode: str = "high-performance"
+    strategy: str = "sac-moe"
+    evaluations: int = DEFAULT_EVALUATIONS
+    seed: int = 0
+    power_w: float | None = None
+    area_mm2: float | None = None
+    dies: int | None = None
+    tokens_per_s: float | None = None
+    clock_hz: float | None = None
+    temperature_c: float | None = None
+    weights: tuple[float, float, float] | None = None
+    weight_bits: tuple[int, ...] = (16,)
+    kv_bits: tuple[int, ...] = (16,)
+
+    def resolved(self) -> Request:
+        """The request with the mode's defaults filled in.
+
+        Raises:
+            UserError: An option has no meaning, with what would have one.
+        """
+        if self.mode not in MODES:
+            raise UserError(f"unknown mode '{self.mode}'", notes=[f"known: {', '.join(MODES)}"])
+        load_node(self.node)
+        mode = MODES[self.mode]
+        out = replace(
+            self,
+            power_w=mode.power_w if self.power_w is None else self.power_w,
+            clock_hz=mode.clock_hz if self.clock_hz is None else self.clock_hz,
+            temperature_c=mode.temperature_c if self.temperature_c is None else self.temperature_c,
+            weights=mode.weights if self.weights is None else self.weights,
+        )
+        out.check()
+        return out
+
+    def check(self) -> None:
+        """Refuses values that no search could use.
+
+        Raises:
+            UserError: Which option, and what it may be.
+        """
+        for name in ("power_w", "area_mm2", "dies", "tokens_per_s", "clock_hz"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise UserError(f"{name} must be positive, not {value}")
+        if self.temperature_c is not None and not -55.0 <= self.temperature_c <= 150.0:
+            raise UserError(
+                f"temperature_c must be between -55 and 150 degrees Celsius, not {self.temperature_c}"
+            )
+        if self.weights is not None and (
+            len(self.weights) != 3 or min(self.weights) < 0 or sum(self.weights) <= 0
+        ):
+            raise UserError(
+                "weights must be three numbers, none negative: performance, power, area"
+            )
+        for name, allowed in (("weight_bits", (4, 8, 16)), ("kv_bits", (4, 8, 16))):
+            chosen = getattr(self, name)
+            if not chosen or any(bits not in allowed for bits in chosen):
+                raise UserError(f"{name} must be some of {allowed}, not {chosen}")
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """What an exploration decided, and the search behind it."""
+
+    request: Request
+    plan: Plan
+    result: SearchResult
+    problem: ChipProblem = field(repr=False)
+
+
+def make_problem(table: OperatorTable, request: Request) -> ChipProblem:
+    """The problem that ``request`` (resolved) poses for ``table``."""
+    assert request.temperature_c is not None
+    assert request.weights is not None
+    total = sum(request.weights)
+    weights = tuple(w / total for w in request.weights)
+    profile = Profile(table)
+    conditions = Conditions(
+        temperature_c=request.temperature_c,
+        constraints=Constraints(
+            power_w=request.power_w,
+            area_mm2=request.area_mm2,
+            dies=request.dies,
+            tokens_per_s=request.tokens_per_s,
+        ),
+        clock_hz=request.clock_hz,
+        host_interface=MODES[request.mode].host_interface,
+    )
+    freedom = Freedom(
+        weight_bits=request.weight_bits,
+        kv_bits=request.kv_bits,
+        max_stages=min(16, profile.max_stages),
+    )
+    return ChipProblem(
+        profile, load_node(request.node), conditions, freedom, (weights[0], weights[1], weights[2])
+    )
+
+
+def explore(
+    table: OperatorTable, request: Request, observer: Observer | None = None
+) -> Exploration:
+    """Searches a chip for ``table`` and places the program on it.
+
+    Raises:
+        UserError: The request has no meaning, the workload is empty, or nothing evaluated keeps
+            every constraint; then the notes tell the nearest design and what it breaks.
+    """
+    request = request.resolved()
+    if len(table.sequence) == 0:
+        raise UserError(
+            "the program has no operator to place",
+            notes=["a function with at least one linalg or asic operator is needed"],
+        )
+    problem = make_problem(table, request)
+    result = search(problem, request.strategy, request.evaluations, request.seed, observer)
+    if result.best is None:
+        raise infeasible(problem, result)
+    design = problem.decode(result.best.discrete, result.best.continuous)
+    assert request.temperature_c is not None
+    plan = make_plan(problem.model, design, request.temperature_c)
+    return Exploration(request, plan, result, problem)
+
+
+def infeasible(problem: ChipProblem, result: SearchResult) -> UserError:
+    """The answer when nothing fits: the nearest design and which constraints fail by how much."""
+    notes: list[str] = []
+    if result.nearest is not None:
+        metrics = _metrics_of(problem, result.nearest)
+        notes.append(f"nearest design: {describe(result.nearest, metrics)}")
+        constraints = problem.model.conditions.constraints
+        excess = {
+            reason: float(v) for reason, v in zip(REASONS, metrics.violations[0], strict=True)
+        }
+        for reason, value in excess.items():
+            if value > 0.0:
+                notes.append(_broken(reason, value, constraints))
+        notes.append(_advice(excess))
+    return UserError(
+        f"infeasible: none of {result.evaluations} designs keeps every constraint", notes=notes
+    )
+
+
+def describe(design: Evaluation, metrics: Metrics) -> str:
+    """A design in one line."""
+    width, height = (int(v) for v in design.discrete[0, :2])
+    return (
+        f"{width}x{height} tiles, {metrics.clock_hz[0] / 1e6:.4g} MHz, "
+        f"{metrics.tokens_per_s[0]:.4g} tokens/s, {metrics.power_w[0]:.4g} W, "
+        f"{metrics.area_mm2[0]:.4g} mm2 on {int(metrics.dies[0])} die(s)"
+    )
+
+
+def _broken(reason: Reason, excess: float, constraints: Constraints) -> str:
+    limit = constraints.limit(reason)
+    if reason is Reason.THROUGHPUT:
+        return f"throughput: {1.0 - 1.0 / (1.0 + excess):.1%} under the least of {limit}"
+    return f"{reason}: {excess:.1%} over the limit of {limit}"
+
+
+def _advice(excess: dict[Reason, float]) -> str:
+    worst = max(excess, key=lambda reason: (excess[reason], reason))
+    return {
+        Reason.DMEM: "a shorter context, a smaller batch or kv_bits=8 would shrink the KV cache",
+        Reason.WMEM: "weight_bits=8 or a smaller model would shrink the weights",
+        Reason.IMEM: "fewer operators a stage (a smaller model) would shrink the program",
+        Reason.CLOCK: "a lower clock_hz or a finer node would make the clock possible",
+        Reason.POWER: "a larger power_w, a finer node or a lower temperature_c would help",
+        Reason.AREA: "a larger area_mm2 or a finer node would help",
+        Reason.DIES: "more dies or a finer node would help",
+        Reason.THROUGHPUT: "a lower tokens_per_s or a larger power_w would help",
+    }[worst]
+
+
+def _metrics_of(problem: ChipProblem, design: Evaluation) -> Metrics:
+    return problem.model.evaluate(problem.decode(design.discrete, design.continuous))

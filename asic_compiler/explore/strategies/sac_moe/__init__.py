@@ -1,0 +1,1 @@
+"""Soft actor-critic with a mixture-of-experts policy over a hybrid action space."""

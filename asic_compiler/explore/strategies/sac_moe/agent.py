@@ -1,0 +1,168 @@
+"""The learner: one actor, twin critics and their targets, two temperatures."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from asic_compiler.explore.environment import STEP_CHOICES
+from asic_compiler.explore.protocol import BoolArray, FloatArray, IntArray
+from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
+from asic_compiler.explore.strategies.sac_moe.distributions import (
+    categorical,
+    categorical_entropy,
+    gumbel_noise,
+    straight_through,
+    tanh_gaussian,
+)
+from asic_compiler.explore.strategies.sac_moe.networks import (
+    Actor,
+    Dimensions,
+    TwinCritics,
+    balance_loss,
+)
+from asic_compiler.explore.strategies.sac_moe.replay import Batch
+from asic_compiler.explore.strategies.sac_moe.reward_scale import RewardScale
+
+
+class Agent:
+    """Soft actor-critic (Haarnoja et al. 2018) for one discrete and one continuous action at once.
+
+    The policy factorises: pi(d, c | s) = pi(d | s) pi(c | s). The entropy of the discrete part is
+    exact, that of the continuous part is sampled; each has a temperature and a target of its own,
+    for their scales differ. All randomness comes from ``generator``.
+    """
+
+    def __init__(self, sizes: Dimensions, config: SacMoeConfig, generator: torch.Generator) -> None:
+        self._config = config
+        self._updates = 0
+        self.reward_scale = RewardScale()
+        self._generator = generator
+        self.actor = Actor(sizes, config, generator)
+        self.critics = TwinCritics(sizes, config, generator)
+        self.targets = copy.deepcopy(self.critics).requires_grad_(False)
+        # The temperatures of the continuous and of the discrete part, in this order.
+        self.log_alpha = torch.full((2,), math.log(config.alpha), requires_grad=True)
+        self.target_entropy = torch.tensor(
+            [
+                config.target_entropy,
+                config.discrete_target_share * sizes.discrete * math.log(STEP_CHOICES),
+            ]
+        )
+        self._actor_parameters = list(self.actor.parameters())
+        rate = config.learning_rate
+        self._actor_optimiser = torch.optim.Adam(self._actor_parameters, lr=rate, fused=True)
+        self._critic_optimiser = torch.optim.Adam(self.critics.parameters(), lr=rate, fused=True)
+        self._alpha_optimiser = torch.optim.Adam(
+            [self.log_alpha], lr=config.alpha_learning_rate, fused=True
+        )
+
+    @torch.no_grad()
+    def act(self, observation: FloatArray, greedy: BoolArray) -> tuple[IntArray, FloatArray]:
+        """Choices [n, discrete] in 0..4 and values [n, continuous] for ``observation`` [n, 52].
+
+        Rows where ``greedy`` is true get the mode of the policy, the others a sample.
+        """
+        policy = self.actor(torch.as_tensor(observation, dtype=torch.float32))
+        sampled = torch.as_tensor(~greedy).unsqueeze(1)
+        noise = self._normal(policy.mean) * sampled
+        gumbel = self._gumbel(policy.logits) * sampled.unsqueeze(2)
+        choices = (policy.logits + gumbel).argmax(dim=-1)
+        continuous = (policy.mean + policy.log_std.exp() * noise).tanh()
+        return choices.numpy(), continuous.numpy().astype(np.float64)
+
+    def update(self, batch: Batch) -> float:
+        """One step of critics and targets on B transitions; every second also of the policy.
+
+        Returns:
+            The critics' loss before the step.
+        """
+        observation = torch.as_tensor(batch.observation)
+        alpha = self.log_alpha.detach().exp()
+
+        target = self.soft_target(batch, alpha)
+        one_hot = functional.one_hot(torch.as_tensor(batch.choices), STEP_CHOICES).float()
+        values = self.critics(observation, one_hot, torch.as_tensor(batch.continuous))
+        # Summed over the twins, so that each learns at its full rate.
+        critic_loss = (values - target).square().mean(dim=1).sum()
+        self._critic_optimiser.zero_grad()
+        critic_loss.backward()
+        _step(self._critic_optimiser)
+
+        self._updates += 1
+        if self._updates % self._config.actor_period == 0:
+            self._improve(observation, alpha)
+        self.follow()
+        return critic_loss.item()
+
+    def _improve(self, observation: Tensor, alpha: Tensor) -> None:
+        actor_loss, entropy = self.actor_loss(observation, alpha)
+        # Not backward(): the critics' parameters need no gradient here.
+        gradients = torch.autograd.grad(actor_loss, self._actor_parameters)
+        for parameter, gradient in zip(self._actor_parameters, gradients, strict=True):
+            parameter.grad = gradient
+        _step(self._actor_optimiser)
+
+        self.tune(entropy)
+
+    @torch.no_grad()
+    def soft_target(self, batch: Batch, alpha: Tensor) -> Tensor:
+        """[B] reward + gamma * (lower target critic + alpha-weighted entropies of the policy)."""
+        observation = torch.as_tensor(batch.next_observation)
+        policy = self.actor(observation)
+        continuous, log_density = tanh_gaussian(
+            policy.mean, policy.log_std, self._normal(policy.mean)
+        )
+        one_hot = categorical(policy.logits, self._gumbel(policy.logits))
+        value = self.targets(observation, one_hot, continuous).amin(dim=0)
+        soft = value - alpha[0] * log_density + alpha[1] * categorical_entropy(policy.logits)
+        alive = 1.0 - torch.as_tensor(batch.terminated)
+        reward = self._config.reward_scale * self.reward_scale.apply(torch.as_tensor(batch.reward))
+        return reward + self._config.gamma * alive * soft
+
+    def actor_loss(self, observation: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss, and the mean entropies [continuous, discrete] of the policy (no gradient)."""
+        policy = self.actor(observation)
+        continuous, log_density = tanh_gaussian(
+            policy.mean, policy.log_std, self._normal(policy.mean)
+        )
+        one_hot = straight_through(
+            policy.logits, self._gumbel(policy.logits), self._config.gumbel_temperature
+        )
+        value = self.critics(observation, one_hot, continuous).amin(dim=0)
+        entropy = torch.stack([-log_density.mean(), categorical_entropy(policy.logits).mean()])
+        loss = -value.mean() - (alpha * entropy).sum()
+        return loss + self._config.balance * balance_loss(policy.gate), entropy.detach()
+
+    @torch.no_grad()
+    def follow(self) -> None:
+        """Moves the target critics by tau towards the critics (Polyak averaging)."""
+        for target, source in zip(
+            self.targets.parameters(), self.critics.parameters(), strict=True
+        ):
+            target.lerp_(source, self._config.tau)
+
+    def tune(self, entropy: Tensor) -> None:
+        """Raises a temperature whose entropy is below its target, lowers it otherwise."""
+        # The gradient of log_alpha * (entropy - target), the usual surrogate for alpha * (...).
+        self.log_alpha.grad = entropy - self.target_entropy
+        _step(self._alpha_optimiser)
+        limit = self._config.log_alpha_limit
+        with torch.no_grad():
+            self.log_alpha.clamp_(-limit, limit)
+
+    def _normal(self, like: Tensor) -> Tensor:
+        return torch.empty_like(like, requires_grad=False).normal_(generator=self._generator)
+
+    def _gumbel(self, like: Tensor) -> Tensor:
+        return gumbel_noise(tuple(like.shape), self._generator)
+
+
+def _step(optimiser: torch.optim.Optimizer) -> None:
+    # torch leaves the closure's type open; this is the one place that calls it.
+    optimiser.step()  # pyright: ignore[reportUnknownMemberType]

@@ -1,0 +1,62 @@
+"""Exploration near what paid: the best designs so far, and random moves around them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from asic_compiler.explore.environment import LARGEST_STEP
+from asic_compiler.explore.protocol import FloatArray, IntArray
+
+_SCALES = (0.05, 0.15, 0.5)
+"""Standard deviations of a perturbation: fine, middle and coarse, drawn alike."""
+
+_CONTINUOUS_SHARE = 0.2
+"""Share of the continuous variables that one move perturbs."""
+
+_DISCRETE_SHARE = 0.4
+"""Share of the discrete variables that one move shifts by -2..+2."""
+
+
+class Elite:
+    """The designs of highest reward so far, and actions that lead near one of them.
+
+    In 30 dimensions a uniform action is almost never good, so that replay would hold no good
+    design to learn from. As in an evolution strategy, some exploring actions are perturbations of
+    the best seen; the learner is off-policy and may learn from them as from any other.
+
+    Args:
+        capacity: Designs kept.
+        discrete: Discrete variables.
+        continuous: Continuous variables.
+    """
+
+    def __init__(self, capacity: int, discrete: int, continuous: int) -> None:
+        self._capacity = capacity
+        self.discrete: IntArray = np.zeros((0, discrete), np.int64)
+        self.continuous: FloatArray = np.zeros((0, continuous))
+        self.reward: FloatArray = np.zeros(0)
+
+    def offer(self, discrete: IntArray, continuous: FloatArray, reward: FloatArray) -> None:
+        """Keeps the best of what it has and of these [n] designs; of equals, the older."""
+        rewards = np.concatenate([self.reward, reward])
+        kept = np.argsort(-rewards, kind="stable")[: self._capacity]
+        self.discrete = np.concatenate([self.discrete, discrete])[kept]
+        self.continuous = np.concatenate([self.continuous, continuous])[kept]
+        self.reward = rewards[kept]
+
+    def actions(self, current: IntArray, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
+        """Choices [n, 4] in 0..4 and values [n, 30] for designs at ``current`` [n, 4].
+
+        Each walks towards the mesh of an elite design, as far as one step goes, with that
+        design's continuous variables, a few of both perturbed.
+        """
+        count = len(current)
+        parents = rng.integers(0, len(self.reward), count)
+        goal = self.discrete[parents]
+        shifts = rng.integers(-LARGEST_STEP, LARGEST_STEP, goal.shape, endpoint=True)
+        goal = goal + shifts * (rng.random(goal.shape) < _DISCRETE_SHARE)
+        steps = np.clip(goal - current, -LARGEST_STEP, LARGEST_STEP)
+        values = self.continuous[parents]
+        noise = rng.normal(size=values.shape) * rng.choice(_SCALES, (count, 1))
+        noise *= rng.random(values.shape) < _CONTINUOUS_SHARE
+        return steps + LARGEST_STEP, np.clip(values + noise, -1.0, 1.0)

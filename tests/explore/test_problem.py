@@ -1,0 +1,148 @@
+"""The chip problem as a search sees it: 73 features, projection, starts that can be built."""
+
+import numpy as np
+import pytest
+from asic_compiler.explore.features import FEATURE_NAMES, GROUPS, OBSERVED
+from asic_compiler.explore.problem import ChipProblem
+from asic_compiler.hardware.design import Freedom
+from asic_compiler.hardware.legality import Constraints
+from asic_compiler.ppa.model import Conditions
+from asic_compiler.ppa.profile import Profile
+from asic_compiler.technology.library import NODE_NAMES, load_node
+from workloads import transformer
+
+LLAMA = Profile(transformer())
+SMOLVLM = Profile(
+    transformer(
+        layers=30, hidden=576, heads=9, kv_heads=3, head_dim=64, ffn=1536, vocab=49280, batch=1,
+        context=2048, name="smolvlm-256m",
+    )
+)  # fmt: skip
+PERFORMANCE = Conditions(constraints=Constraints(power_w=51.4))
+LOW_POWER = Conditions(
+    temperature_c=25.0, clock_hz=10e6, host_interface=False, constraints=Constraints(power_w=0.013)
+)
+# Facts of the workload, the node and the user's freedom: the same for every design of a run.
+CONSTANT = {
+    "instruction_count", "ilp", "memory_intensity", "vector_utilisation", "matmul_ratio",
+    "node_feature", "node_energy", "fp32", "fp16", "bf16", "fp8", "int8", "mixed",
+    "vector_share", "batch", "kv_strategy", "kv_compression",
+}  # fmt: skip
+# Sizes of the published groups of the state.
+PUBLISHED = (5, 21, 3, 4, 4, 4, 4, 1, 4, 5, 4, 6, 2, 3, 3)
+
+
+def problem(profile=LLAMA, node="3nm", conditions=PERFORMANCE, **freedom):
+    free = Freedom(clock_hz=conditions.clock_hz, **freedom)
+    return ChipProblem(profile, load_node(node), conditions, free, (0.4, 0.4, 0.2))
+
+
+def random_actions(count, seed):
+    rng = np.random.default_rng(seed)
+    discrete = np.stack([*rng.integers(1, 65, (2, count)), *rng.integers(1, 5, (2, count))], axis=1)
+    return discrete, rng.uniform(-1, 1, (count, 30))
+
+
+def test_there_are_73_features_and_the_actor_sees_52():
+    assert len(FEATURE_NAMES) == len(set(FEATURE_NAMES)) == 73
+    assert len(OBSERVED) == len(set(OBSERVED.tolist())) == 52
+    assert tuple(len(names) for names in GROUPS.values()) == PUBLISHED
+
+
+@pytest.mark.parametrize("profile", [LLAMA, SMOLVLM], ids=["llama", "smolvlm"])
+def test_features_are_bounded_and_say_something(profile):
+    p = problem(profile)
+    values = p.evaluate(*random_actions(1500, 0)).features
+    assert values.shape == (1500, 73)
+    assert np.isfinite(values).all()
+    assert np.abs(values).max() <= 2.0
+    spread = np.ptp(values, axis=0)
+    same = {name for name, s in zip(FEATURE_NAMES, spread, strict=True) if s == 0}
+    assert same == CONSTANT
+
+
+def test_what_the_user_frees_becomes_visible():
+    values = problem(weight_bits=(16, 8), kv_bits=(16, 8)).evaluate(*random_actions(300, 0)).features
+    for name in ("mixed", "kv_compression"):
+        assert np.ptp(values[:, FEATURE_NAMES.index(name)]) > 0
+
+
+def test_node_features_tell_nodes_apart():
+    at = [FEATURE_NAMES.index("node_feature"), FEATURE_NAMES.index("node_energy")]
+    rows = [problem(node=n).evaluate(*random_actions(1, 0)).features[0, at] for n in NODE_NAMES]
+    assert (np.diff(np.array(rows), axis=0) > 0).all()
+
+
+def test_shapes_and_types():
+    p = problem()
+    discrete, continuous = p.start(7, np.random.default_rng(0))
+    assert discrete.shape == (7, 4)
+    assert discrete.dtype == np.int64
+    assert continuous.shape == (7, 30)
+    assert (np.abs(continuous) <= 1).all()
+    assert (discrete >= p.discrete_low).all()
+    assert (discrete <= p.discrete_high).all()
+    e = p.evaluate(discrete, continuous)
+    assert len(e) == 7
+    for name in ("performance", "power_w", "area_mm2", "feasible", "violation", "power_margin",
+                 "memory_overuse", "hazards"):  # fmt: skip
+        assert getattr(e, name).shape == (7,), name
+    assert e.discrete.shape == (7, 4)
+    assert e.continuous.shape == (7, 30)
+    assert np.array_equal(e.feasible, e.violation == 0)
+
+
+def test_evaluating_what_was_evaluated_changes_nothing():
+    p = problem()
+    e = p.evaluate(*random_actions(400, 1))
+    again = p.evaluate(e.discrete, e.continuous)
+    assert np.array_equal(again.discrete, e.discrete)
+    np.testing.assert_allclose(again.continuous, e.continuous, atol=1e-9)
+    for name in ("performance", "power_w", "area_mm2"):
+        np.testing.assert_allclose(getattr(again, name), getattr(e, name), rtol=1e-9)
+    assert np.array_equal(again.feasible, e.feasible)
+
+
+def test_ranges_are_fixed_by_the_problem():
+    a, b = problem(), problem()
+    b.start(10, np.random.default_rng(5))
+    assert a.ranges == b.ranges
+    assert all(r.low < r.high for r in a.ranges)
+    assert a.ranges[1].high <= 51.4 * (1 + 1e-9)
+
+
+def test_the_same_seed_starts_the_same():
+    a = problem().start(5, np.random.default_rng(3))
+    b = problem().start(5, np.random.default_rng(3))
+    assert np.array_equal(a[0], b[0])
+    assert np.array_equal(a[1], b[1])
+
+
+@pytest.mark.parametrize("node", NODE_NAMES)
+def test_llama_starts_are_mostly_legal(node):
+    p = problem(node=node)
+    e = p.evaluate(*p.start(512, np.random.default_rng(1)))
+    assert e.feasible.mean() > 0.3
+    best = e.performance[e.feasible].max()
+    assert 300 < best < 60000  # tokens a second in 51.4 W: 0.9 mJ is under every corner at batch 3
+
+
+@pytest.mark.parametrize("node", NODE_NAMES)
+def test_smolvlm_has_designs_of_thirteen_milliwatts(node):
+    p = problem(SMOLVLM, node, LOW_POWER)
+    e = p.evaluate(*p.start(4096, np.random.default_rng(1)))
+    assert e.feasible.any()
+    assert e.power_w[e.feasible].max() <= 0.013 * (1 + 1e-9)
+    assert e.performance[e.feasible].max() > 2.0
+    if node not in ("22nm", "28nm"):
+        assert e.feasible.mean() > 0.2
+
+
+def test_nothing_fits_a_budget_of_a_microwatt():
+    tiny = Conditions(constraints=Constraints(power_w=1e-6))
+    p = problem(conditions=tiny)
+    e = p.evaluate(*p.start(64, np.random.default_rng(0)))
+    assert not e.feasible.any()
+    assert (e.violation > 1e3).all()
+    assert np.isfinite(e.features).all()
+    assert all(np.isfinite([r.low, r.high]).all() for r in p.ranges)
