@@ -34,6 +34,7 @@ class Entry:
 
 DIALECTS: dict[str, Entry] = {
     "asic": Entry("asic_compiler.dialects.asic", "ASIC"),
+    "tcc": Entry("asic_compiler.dialects.tcc", "Tcc"),
 }
 """Dialects of our own, by name."""
 

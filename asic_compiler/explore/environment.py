@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,10 @@ class Transition:
     """n rows."""
 
 
+Returns = Callable[[int], tuple[IntArray, FloatArray]]
+"""At most so many designs to begin from: discrete [n, 4] and continuous [n, 30]."""
+
+
 class DesignEnvironment:
     """N designs walked side by side until the recorder's budget is spent.
 
@@ -48,6 +53,7 @@ class DesignEnvironment:
         episode_length: Steps until truncation.
         rng: For the starting designs.
         coefficients: The shape of the reward.
+        returns: Designs that later episodes begin from instead, as many as it gives.
     """
 
     def __init__(
@@ -57,6 +63,7 @@ class DesignEnvironment:
         episode_length: int,
         rng: np.random.Generator,
         coefficients: RewardCoefficients | None = None,
+        returns: Returns | None = None,
     ) -> None:
         self._recorder = recorder
         self._problem = recorder.problem
@@ -64,6 +71,7 @@ class DesignEnvironment:
         self._episode_length = episode_length
         self._rng = rng
         self._coefficients = coefficients
+        self._returns = returns
         self._age = 0
         self._current = self._start()
 
@@ -119,7 +127,11 @@ class DesignEnvironment:
 
     def _start(self) -> Evaluation:
         self._age = 0
-        return self._recorder.evaluate(*self._problem.start(self._count, self._rng))
+        discrete, continuous = self._problem.start(self._count, self._rng)
+        if self._returns is not None and self._recorder.evaluations > 0:
+            at, values = self._returns(self._count)
+            discrete[: len(at)], continuous[: len(values)] = at, values
+        return self._recorder.evaluate(discrete, continuous)
 
     def _observe(self, evaluation: Evaluation) -> FloatArray:
         return evaluation.features[:, self._problem.observed]

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from workloads import transformer
+
 from asic_compiler.explore.features import FEATURE_NAMES, GROUPS, OBSERVED
 from asic_compiler.explore.problem import ChipProblem
 from asic_compiler.hardware.design import Freedom
@@ -9,7 +11,6 @@ from asic_compiler.hardware.legality import Constraints
 from asic_compiler.ppa.model import Conditions
 from asic_compiler.ppa.profile import Profile
 from asic_compiler.technology.library import NODE_NAMES, load_node
-from workloads import transformer
 
 LLAMA = Profile(transformer())
 SMOLVLM = Profile(
@@ -62,7 +63,9 @@ def test_features_are_bounded_and_say_something(profile):
 
 
 def test_what_the_user_frees_becomes_visible():
-    values = problem(weight_bits=(16, 8), kv_bits=(16, 8)).evaluate(*random_actions(300, 0)).features
+    values = (
+        problem(weight_bits=(16, 8), kv_bits=(16, 8)).evaluate(*random_actions(300, 0)).features
+    )
     for name in ("mixed", "kv_compression"):
         assert np.ptp(values[:, FEATURE_NAMES.index(name)]) > 0
 

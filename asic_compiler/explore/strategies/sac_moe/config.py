@@ -54,8 +54,8 @@ class SacMoeConfig:
 
     environments: int = 16
     """Designs walked side by side. Ours."""
-    episode_length: int = 32
-    """Steps until the designs start anew. Ours: 32 steps of 2 cross most meshes."""
+    episode_length: int = 16
+    """Steps until the designs start anew, most of them at the best so far. Ours."""
     updates_per_step: int = 2
     """Updates after each step of all environments. Ours: bounded by the time of a run."""
     warm_up: int = 1000
@@ -69,8 +69,8 @@ class SacMoeConfig:
     """Share of uniformly random actions at first. Seed: 0.5."""
     epsilon_end: float = 0.1
     """Share of uniformly random actions in the end. Seed: 0.1."""
-    epsilon_decays: float = 5.0
-    """Time constants of the decay in one budget: exp(-5) of the way is left at its end. Ours."""
+    epsilon_decays: float = 1.5
+    """Time constants of the decay in one budget: exp(-1.5) of the way is left at its end. Ours."""
     epsilon_slowdown: float = 10.0
     """How much slower epsilon falls while nothing feasible was found. Seed: 10."""
     elite: int = 16
@@ -78,6 +78,10 @@ class SacMoeConfig:
     elite_share: float = 0.9
     """Share of the exploring actions (warm-up and epsilon) that perturb a good design; the others
     are uniform, as all of them are at 0. Ours."""
+    return_share: float = 0.75
+    """Share of the designs that begin a later episode at one of the best so far, not at a fresh
+    start: walking back to a good mesh takes most of an episode. Ours, after "first return, then
+    explore" (Ecoffet et al. 2021)."""
     greedy_share: float = 0.5
     """Share of the policy's actions taken at its mode and not sampled. Ours.
 

@@ -7,10 +7,10 @@ import numpy as np
 from asic_compiler.explore.environment import LARGEST_STEP
 from asic_compiler.explore.protocol import FloatArray, IntArray
 
-_SCALES = (0.05, 0.15, 0.5)
-"""Standard deviations of a perturbation: fine, middle and coarse, drawn alike."""
+_FINEST, _COARSEST = 0.01, 0.5
+"""Standard deviations of a perturbation: drawn between these, uniformly in their logarithm."""
 
-_CONTINUOUS_SHARE = 0.2
+_CONTINUOUS_SHARE = 0.3
 """Share of the continuous variables that one move perturbs."""
 
 _DISCRETE_SHARE = 0.4
@@ -44,6 +44,10 @@ class Elite:
         self.continuous = np.concatenate([self.continuous, continuous])[kept]
         self.reward = rewards[kept]
 
+    def returns(self, count: int) -> tuple[IntArray, FloatArray]:
+        """The best designs, at most ``count``, best first: where new episodes may begin."""
+        return self.discrete[:count], self.continuous[:count]
+
     def actions(self, current: IntArray, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
         """Choices [n, 4] in 0..4 and values [n, 30] for designs at ``current`` [n, 4].
 
@@ -57,6 +61,7 @@ class Elite:
         goal = goal + shifts * (rng.random(goal.shape) < _DISCRETE_SHARE)
         steps = np.clip(goal - current, -LARGEST_STEP, LARGEST_STEP)
         values = self.continuous[parents]
-        noise = rng.normal(size=values.shape) * rng.choice(_SCALES, (count, 1))
+        scale = np.exp(rng.uniform(np.log(_FINEST), np.log(_COARSEST), (count, 1)))
+        noise = rng.normal(size=values.shape) * scale
         noise *= rng.random(values.shape) < _CONTINUOUS_SHARE
         return steps + LARGEST_STEP, np.clip(values + noise, -1.0, 1.0)

@@ -73,11 +73,15 @@ class _Run:
         self._agent = Agent(self._sizes, config, generator)
         self._epsilon = EpsilonSchedule(config, budget)
         self._warm_up = min(config.warm_up, int(config.warm_up_share * budget))
-        self._environment = DesignEnvironment(
-            recorder, config.environments, config.episode_length, np.random.default_rng(starts)
-        )
-
         self._elite = Elite(config.elite, self._sizes.discrete, self._sizes.continuous)
+        returning = int(config.return_share * config.environments)
+        self._environment = DesignEnvironment(
+            recorder,
+            config.environments,
+            config.episode_length,
+            np.random.default_rng(starts),
+            returns=lambda count: self._elite.returns(min(count, returning)),
+        )
         self._offer_starts()
 
     def to_the_end(self) -> None:
@@ -95,7 +99,9 @@ class _Run:
                 transition.next_observation,
                 transition.terminated,
             )
-            self._elite.offer(transition.evaluation.discrete, continuous[:count], transition.reward)
+            # As evaluated: what projection raised or lowered stays so in the moves around it.
+            seen = transition.evaluation
+            self._elite.offer(seen.discrete, seen.continuous, transition.reward)
             if transition.truncated:
                 self._offer_starts()
             self._epsilon.advance(count, self._recorder.feasible > 0)

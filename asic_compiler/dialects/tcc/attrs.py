@@ -1,0 +1,182 @@
+"""Types and attributes of the ``tcc`` dialect: tokens, buffers, and how work is cut over tiles."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import prod
+from typing import cast
+
+from xdsl.dialects.builtin import ArrayAttr, IntAttr, TensorType
+from xdsl.ir import Attribute, ParametrizedAttribute, TypeAttribute
+from xdsl.irdl import irdl_attr_definition
+from xdsl.parser import AttrParser
+from xdsl.printer import Printer
+from xdsl.utils.exceptions import VerifyException
+
+from asic_compiler.dialects.asic.attrs import RegionAttr, int_array, ints
+from asic_compiler.dialects.asic.fields import parse_fields, print_fields, require_positive
+
+
+@irdl_attr_definition
+class TokenType(ParametrizedAttribute, TypeAttribute):
+    """An asynchronous transfer that was started: ``!tcc.token``. ``tcc.wait`` consumes it."""
+
+    name = "tcc.token"
+
+
+TOKEN = TokenType()
+
+
+@irdl_attr_definition
+class BufferType(ParametrizedAttribute, TypeAttribute):
+    """DMEM that holds a tile's part of a tensor: ``!tcc.buffer<3x4096xf16>``.
+
+    The shape is the whole tensor's: every tile of a class runs the same program, and how much of
+    the tensor one tile holds follows from the cut of the instruction that wrote the buffer, or,
+    after a receive, from what the instruction that reads it needs.
+
+    Verified:
+        1. no dimension is negative.
+    """
+
+    name = "tcc.buffer"
+
+    shape: ArrayAttr[IntAttr]
+    element_type: Attribute
+
+    @classmethod
+    def of(cls, tensor: Attribute) -> BufferType:
+        """The buffer for parts of a ranked tensor.
+
+        Raises:
+            TypeError: ``tensor`` is not a tensor type.
+        """
+        return _buffer_of(tensor)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Dimensions of the whole tensor."""
+        return tuple(size.data for size in self.shape)
+
+    @property
+    def elements(self) -> int:
+        """Elements of the whole tensor."""
+        return prod(self.sizes)
+
+    def verify(self) -> None:
+        """Checks the numbered rules."""
+        if min(self.sizes, default=0) < 0:
+            raise VerifyException(f"{self.name}: negative dimension in {list(self.sizes)}")
+
+    @classmethod
+    def parse_parameters(cls, parser: AttrParser) -> list[Attribute]:
+        """Reads ``<3x4096xf16>``."""
+        with parser.in_angle_brackets():
+            shape, element = parser.parse_ranked_shape()
+        return [int_array(shape), element]
+
+    def print_parameters(self, printer: Printer) -> None:
+        """Prints ``<3x4096xf16>``."""
+        with printer.in_angle_brackets():
+            if self.shape.data:
+                printer.print_dimension_list(self.sizes)
+                printer.print_string("x")
+            printer.print_attribute(self.element_type)
+
+
+@lru_cache(maxsize=4096)
+def _buffer_of(tensor: Attribute) -> BufferType:
+    if not isinstance(tensor, TensorType):
+        raise TypeError(f"expected a tensor type, got {tensor}")
+    shape = int_array(tensor.get_shape())
+    return BufferType(shape, cast("TensorType[Attribute]", tensor).element_type)
+
+
+@irdl_attr_definition
+class CutAttr(ParametrizedAttribute):
+    """How an iteration space is cut over a rectangle of tiles.
+
+    ``#tcc.cut<b = 1, m = 1, n = 861, k = 2, at = [0, 0, 41, 42]>``
+
+    Along a dimension of size s cut in p parts, part i is the range
+    ``i*ceil(s/p) .. min((i+1)*ceil(s/p), s)``; it may be empty. The tile at (x, y) of a region
+    with offset (X, Y) and width W has rank ``r = (y - Y)*W + (x - X)`` and works on part
+
+    - n: ``r mod n``
+    - m: ``r floordiv n mod m``
+    - k: ``r floordiv (n*m) mod k``
+    - b: ``r floordiv (n*m*k)``
+
+    and on nothing when ``r >= b*m*n*k``. Tiles that differ in k alone are a *k group*: they hold
+    partial sums of the same elements. A vector instruction is cut along n alone: its points in
+    row-major order.
+
+    Verified:
+        1. every factor is positive.
+        2. the region has at least b*m*n*k tiles.
+    """
+
+    name = "tcc.cut"
+
+    b: IntAttr
+    m: IntAttr
+    n: IntAttr
+    k: IntAttr
+    region: RegionAttr
+    """Printed as ``at``."""
+
+    @classmethod
+    def of(cls, b: int, m: int, n: int, k: int, region: RegionAttr) -> CutAttr:
+        """The cut with these factors over ``region``."""
+        return cls(IntAttr(b), IntAttr(m), IntAttr(n), IntAttr(k), region)
+
+    @property
+    def factors(self) -> tuple[int, int, int, int]:
+        """Parts along b, m, n and k."""
+        return self.b.data, self.m.data, self.n.data, self.k.data
+
+    @property
+    def active_tiles(self) -> int:
+        """Tiles that get a part (it may be empty)."""
+        return prod(self.factors)
+
+    def part_of(self, x: int, y: int) -> tuple[int, int, int, int] | None:
+        """Indices along b, m, n and k of the part of tile (x, y); None when it has none."""
+        left, top, width, height = self.region.rectangle
+        if not (left <= x < left + width and top <= y < top + height):
+            return None
+        rank = (y - top) * width + (x - left)
+        if rank >= self.active_tiles:
+            return None
+        _, m, n, k = self.factors
+        return rank // (n * m * k), rank // n % m, rank % n, rank // (n * m) % k
+
+    def verify(self) -> None:
+        """Checks the numbered rules."""
+        for key, value in zip("bmnk", self.factors, strict=True):
+            require_positive(self.name, key, value)
+        _, _, width, height = self.region.rectangle
+        if self.active_tiles > width * height:
+            raise VerifyException(
+                f"{self.name}: {self.active_tiles} parts for {width * height} tiles"
+            )
+
+    @classmethod
+    def parse_parameters(cls, parser: AttrParser) -> list[Attribute]:
+        """Reads the fields inside ``<...>``, in any order; ``at`` is [x, y, w, h]."""
+        values = parse_fields(parser, cls.name, dict.fromkeys("bmnk", "int") | {"at": "ints"})
+        numbers = ints(cast("ArrayAttr[IntAttr]", values["at"]))
+        if len(numbers) != 4:
+            parser.raise_error(f"{cls.name}: at needs [x, y, w, h]")
+        return [*(values[key] for key in "bmnk"), RegionAttr.of(*numbers)]
+
+    def print_parameters(self, printer: Printer) -> None:
+        """Prints the fields inside ``<...>``."""
+        place = int_array(self.region.rectangle)
+        fields = {"b": self.b, "m": self.m, "n": self.n, "k": self.k, "at": place}
+        print_fields(printer, fields)
+
+
+def part_size(size: int, parts: int) -> int:
+    """The largest part of ``size`` things cut in ``parts``: ceil(size / parts)."""
+    return -(-size // parts)

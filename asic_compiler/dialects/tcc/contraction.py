@@ -1,0 +1,309 @@
+"""Contractions: multiply-accumulate over rows of WMEM or DMEM."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+
+from xdsl.dialects.builtin import (
+    AffineMapAttr,
+    AnyFloat,
+    DenseArrayBase,
+    SymbolRefAttr,
+    UnitAttr,
+    f32,
+    f64,
+    i64,
+)
+from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.ir.affine import AffineMap
+from xdsl.irdl import (
+    irdl_op_definition,
+    operand_def,
+    opt_prop_def,
+    prop_def,
+    result_def,
+    traits_def,
+)
+from xdsl.traits import HasParent
+from xdsl.utils.exceptions import VerifyException
+
+from asic_compiler.dialects.tcc.attrs import BufferType, CutAttr
+from asic_compiler.dialects.tcc.base import (
+    SCHEDULE,
+    Instruction,
+    buffer_type,
+    int_attr,
+    require_elements,
+    resolve,
+)
+from asic_compiler.dialects.tcc.symbols import ProgramOp, WeightOp
+
+Sizes = DenseArrayBase.constr(i64)
+
+
+def _sizes(values: Sequence[int]) -> DenseArrayBase:
+    return DenseArrayBase.from_list(i64, list(values))
+
+
+def _verify_contraction(
+    sizes: Sequence[int], cut: CutAttr, extents: Sequence[int], result: SSAValue
+) -> None:
+    """Rules 3 to 5 that contractions share; ``extents`` are what b, m, n and k are cut from."""
+    if len(sizes) != 4 or min(sizes) < 1:
+        raise VerifyException(f"sizes must be 4 positive integers, got {list(sizes)}")
+    for key, factor, extent in zip("bmnk", cut.factors, extents, strict=True):
+        if factor > extent:
+            raise VerifyException(f"{key} of size {extent} cannot be cut in {factor}")
+    element = buffer_type(result).element_type
+    if cut.k.data > 1 and isinstance(element, AnyFloat) and element not in (f32, f64):
+        raise VerifyException(f"partial sums are f32 or f64, not {element}")
+
+
+def _verify_weight(weight: WeightOp, map_: AffineMapAttr | None, elements: int) -> None:
+    if map_ is None and prod(weight.tensor.get_shape()) != elements:
+        raise VerifyException(f"weight {weight.tensor} has not the {elements} elements of sizes")
+
+
+@irdl_op_definition
+class MmaOp(Instruction):
+    """Matrix multiply-accumulate over the rows of a weight in WMEM.
+
+    ``result[b, m, n] = sum_k input[b, m, k] * weight[b, n, k]`` with sizes = [b, m, n, k]; the
+    input is read, and the result written, as [b, m, k] and [b, m, n] in row-major order. WMEM
+    holds the weight as rows of k values, one an output column; ``transposed`` says that the
+    model's constant is [b, k, n] and was turned when WMEM was filled, ``shared`` that it has no b,
+    ``weight_map`` that the constant is read through that map. The cut's n divides the b*n columns
+    of all batch items (column ``b*N + n``) and its b is 1. Floats accumulate in f32 (f64 operands
+    in f64) and are rounded once; with a cut k the result holds partial sums, which ``tcc.reduce``
+    adds.
+
+    Verified, besides the shared rules:
+        3. sizes are 4 positive integers.
+        4. no dimension is cut in more parts than it has elements, and b is not cut.
+        5. with a cut k, partial sums of floats are f32 or f64.
+        6. input and result have b*m*k and b*m*n elements.
+    Checked by the program: the weight has b*n*k elements (n*k if shared), or is read through a
+    map.
+    """
+
+    name = "tcc.mma"
+
+    input = operand_def(BufferType)
+    weight = prop_def(SymbolRefAttr)
+    sizes = prop_def(Sizes)
+    cut = prop_def(CutAttr)
+    transposed = opt_prop_def(UnitAttr)
+    shared = opt_prop_def(UnitAttr)
+    weight_map = opt_prop_def(AffineMapAttr)
+    result = result_def(BufferType)
+
+    traits = traits_def(HasParent(ProgramOp))
+    assembly_format = (
+        "$input `,` $weight `sizes` $sizes (`transposed` $transposed^)? (`shared` $shared^)?"
+        " (`through` $weight_map^)? `cut` $cut " + SCHEDULE + " `:` type($input) `->` type($result)"
+    )
+
+    def __init__(
+        self,
+        input: SSAValue,
+        weight: str,
+        sizes: Sequence[int],
+        cut: CutAttr,
+        op: int,
+        result: Attribute,
+        *,
+        transposed: bool = False,
+        shared: bool = False,
+        weight_map: AffineMap | None = None,
+    ) -> None:
+        super().__init__(
+            operands=[input],
+            properties={
+                "weight": SymbolRefAttr(weight),
+                "sizes": _sizes(sizes),
+                "cut": cut,
+                "op": int_attr(op),
+                "transposed": UnitAttr() if transposed else None,
+                "shared": UnitAttr() if shared else None,
+                "weight_map": None if weight_map is None else AffineMapAttr(weight_map),
+            },
+            result_types=[result],
+        )
+
+    def verify_instruction(self) -> None:
+        """Checks the numbered rules."""
+        sizes = tuple(self.sizes.get_values())
+        b, m, n, k = sizes if len(sizes) == 4 else (0, 0, 0, 0)
+        _verify_contraction(sizes, self.cut, (1, m, b * n, k), self.result)
+        require_elements("input", self.input, b * m * k)
+        require_elements("result", self.result, b * m * n)
+
+    def verify_symbols(self, symbols: Mapping[str, Operation]) -> None:
+        """Checks that the weight exists and fits."""
+        weight = resolve(symbols, self.weight, WeightOp)
+        b, _, n, k = self.sizes.get_values()
+        _verify_weight(weight, self.weight_map, n * k if self.shared else b * n * k)
+
+
+@irdl_op_definition
+class MmaDmemOp(Instruction):
+    """Matrix multiply-accumulate over rows in DMEM: activations or a KV cache.
+
+    ``result[b, m, n] = sum_k lhs[b, m, k] * rhs[b, n, k]``, or ``rhs[b, k, n]`` with
+    ``transposed``, or rhs without b when it is ``shared``; operands and result are read and
+    written in row-major order. The cut divides b first; the tiles of one part of b then share its
+    n or k. With b uncut, n divides the b*n columns of all batch items. Accumulation and rounding
+    are those of ``tcc.mma``.
+
+    Verified, besides the shared rules:
+        3. sizes are 4 positive integers.
+        4. no dimension is cut in more parts than it has elements.
+        5. with a cut k, partial sums of floats are f32 or f64.
+        6. lhs, rhs and result have b*m*k, b*n*k (n*k if shared) and b*m*n elements.
+    """
+
+    name = "tcc.mma_dmem"
+
+    lhs = operand_def(BufferType)
+    rhs = operand_def(BufferType)
+    sizes = prop_def(Sizes)
+    cut = prop_def(CutAttr)
+    transposed = opt_prop_def(UnitAttr)
+    shared = opt_prop_def(UnitAttr)
+    result = result_def(BufferType)
+
+    traits = traits_def(HasParent(ProgramOp))
+    assembly_format = (
+        "$lhs `,` $rhs `sizes` $sizes (`transposed` $transposed^)? (`shared` $shared^)? `cut` $cut "
+        + SCHEDULE
+        + " `:` type($lhs) `,` type($rhs) `->` type($result)"
+    )
+
+    def __init__(
+        self,
+        lhs: SSAValue,
+        rhs: SSAValue,
+        sizes: Sequence[int],
+        cut: CutAttr,
+        op: int,
+        result: Attribute,
+        *,
+        transposed: bool = False,
+        shared: bool = False,
+    ) -> None:
+        super().__init__(
+            operands=[lhs, rhs],
+            properties={
+                "sizes": _sizes(sizes),
+                "cut": cut,
+                "op": int_attr(op),
+                "transposed": UnitAttr() if transposed else None,
+                "shared": UnitAttr() if shared else None,
+            },
+            result_types=[result],
+        )
+
+    def verify_instruction(self) -> None:
+        """Checks the numbered rules."""
+        sizes = tuple(self.sizes.get_values())
+        b, m, n, k = sizes if len(sizes) == 4 else (0, 0, 0, 0)
+        columns = b * n if self.cut.b.data == 1 else n
+        _verify_contraction(sizes, self.cut, (b, m, columns, k), self.result)
+        require_elements("lhs", self.lhs, b * m * k)
+        require_elements("rhs", self.rhs, n * k if self.shared else b * n * k)
+        require_elements("result", self.result, b * m * n)
+
+
+@irdl_op_definition
+class ConvOp(Instruction):
+    """Multiply-accumulate of windows with filters in WMEM: ``asic.conv`` as the matmul it is.
+
+    Sizes = [groups, positions, filters of a group, receptive field]; rows of WMEM are filters. The
+    window of position m is addressed in DMEM by strides, dilations and paddings (elements outside
+    are zero). The cut's m divides images and positions in row-major order, its n all filters, its
+    k the receptive field in the order of a filter's elements, and its b is 1. Accumulation and
+    rounding are those of ``tcc.mma``.
+
+    Verified, besides the shared rules:
+        3. sizes are 4 positive integers.
+        4. no dimension is cut in more parts than it has elements, and b is not cut.
+        5. with a cut k, partial sums of floats are f32 or f64.
+        6. the result has groups*positions*filters elements.
+        7. strides, dilations and both paddings have one entry a spatial dimension.
+    Checked by the program: the weight has groups*filters*field elements, or is read through a
+    map.
+    """
+
+    name = "tcc.conv"
+
+    input = operand_def(BufferType)
+    weight = prop_def(SymbolRefAttr)
+    sizes = prop_def(Sizes)
+    strides = prop_def(Sizes)
+    dilations = prop_def(Sizes)
+    low_padding = prop_def(Sizes)
+    high_padding = prop_def(Sizes)
+    weight_map = opt_prop_def(AffineMapAttr)
+    cut = prop_def(CutAttr)
+    result = result_def(BufferType)
+
+    traits = traits_def(HasParent(ProgramOp))
+    assembly_format = (
+        "$input `,` $weight `sizes` $sizes `strides` $strides `dilations` $dilations"
+        " `padding` $low_padding $high_padding (`through` $weight_map^)? `cut` $cut "
+        + SCHEDULE
+        + " `:` type($input) `->` type($result)"
+    )
+
+    def __init__(
+        self,
+        input: SSAValue,
+        weight: str,
+        sizes: Sequence[int],
+        cut: CutAttr,
+        op: int,
+        result: Attribute,
+        *,
+        strides: Sequence[int],
+        dilations: Sequence[int],
+        low_padding: Sequence[int],
+        high_padding: Sequence[int],
+        weight_map: AffineMap | None = None,
+    ) -> None:
+        super().__init__(
+            operands=[input],
+            properties={
+                "weight": SymbolRefAttr(weight),
+                "sizes": _sizes(sizes),
+                "strides": _sizes(strides),
+                "dilations": _sizes(dilations),
+                "low_padding": _sizes(low_padding),
+                "high_padding": _sizes(high_padding),
+                "weight_map": None if weight_map is None else AffineMapAttr(weight_map),
+                "cut": cut,
+                "op": int_attr(op),
+            },
+            result_types=[result],
+        )
+
+    def verify_instruction(self) -> None:
+        """Checks the numbered rules."""
+        sizes = tuple(self.sizes.get_values())
+        groups, m, n, k = sizes if len(sizes) == 4 else (0, 0, 0, 0)
+        _verify_contraction(sizes, self.cut, (1, m, groups * n, k), self.result)
+        require_elements("result", self.result, groups * m * n)
+        spatial = len(buffer_type(self.input).sizes) - 2
+        windows = (self.strides, self.dilations, self.low_padding, self.high_padding)
+        if any(len(window.get_values()) != spatial for window in windows):
+            raise VerifyException("strides, dilations and paddings need one entry a dimension")
+
+    def verify_symbols(self, symbols: Mapping[str, Operation]) -> None:
+        """Checks that the weight exists and fits."""
+        weight = resolve(symbols, self.weight, WeightOp)
+        groups, _, n, k = self.sizes.get_values()
+        _verify_weight(weight, self.weight_map, groups * n * k)
+
+
+CONTRACTIONS = (MmaOp, MmaDmemOp, ConvOp)
+"""Instructions of the tensor unit."""

@@ -1,0 +1,77 @@
+"""Pass ``convert-linalg-to-asic``: the operators of a model, as a chip executes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp
+from xdsl.passes import ModulePass
+
+from asic_compiler.diagnostics import UserError
+from asic_compiler.dialects.location import location_of
+from asic_compiler.passes.raising import named, tensors
+from asic_compiler.passes.raising.builder import GraphBuilder, Handler, Problem, name_of
+from asic_compiler.passes.raising.emission import emit
+from asic_compiler.passes.raising.fusion import fuse
+
+_HANDLERS: dict[str, Handler] = {**tensors.HANDLERS, **named.HANDLERS}
+
+
+@dataclass(frozen=True)
+class ConvertLinalgToAsic(ModulePass):
+    """Raises linalg on tensors, as torch-mlir writes it, to the ``asic`` dialect.
+
+    Reshapes, transposes, slices and broadcasts become the way an operator reads its operands;
+    elementwise chains fuse; repeated key-value heads are read once. Functions without a linalg
+    or tensor operation stay as they are. Bounds checks of embedding indices (``cf.assert``) are
+    dropped: ``asic.gather`` leaves an index outside its table undefined.
+
+    Raises:
+        UserError: Some operations have no counterpart; all of them are listed.
+    """
+
+    name = "convert-linalg-to-asic"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        """Converts every function of the module."""
+        problems: list[Problem] = []
+        for function in op.walk(region_first=False):
+            if isinstance(function, FuncOp) and _has_work(function):
+                problems += _convert(function)
+        if problems:
+            raise _report(problems)
+
+
+def _has_work(function: FuncOp) -> bool:
+    return len(function.body.blocks) == 1 and any(
+        name_of(op).startswith(("linalg.", "tensor.")) for op in function.body.block.ops
+    )
+
+
+def _convert(function: FuncOp) -> list[Problem]:
+    handlers = dict(_HANDLERS)
+    for op in function.body.block.ops:
+        name = name_of(op)
+        dialect = name.partition(".")[0]
+        if dialect == "asic":
+            handlers[name] = tensors.keep
+        elif dialect in ("arith", "math") and name not in handlers:
+            handlers[name] = tensors.skip
+    builder = GraphBuilder(function, handlers)
+    nodes = builder.build()
+    if not builder.problems:
+        emit(function, fuse(nodes))
+    return builder.problems
+
+
+def _report(problems: list[Problem]) -> UserError:
+    notes: list[str] = []
+    for problem in problems:
+        where = location_of(problem.op)
+        place = "" if where is None else f" at {where}"
+        notes.append(f"{name_of(problem.op)}{place}: {problem.reason}")
+    count = len(problems)
+    what = "1 operation has" if count == 1 else f"{count} operations have"
+    return UserError(f"{what} no asic form", location_of(problems[0].op), notes)

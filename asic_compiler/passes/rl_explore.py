@@ -1,0 +1,111 @@
+"""``rl-explore``: chooses chip and placement, and writes both into the IR."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import IntegerAttr, ModuleOp, i64
+from xdsl.passes import ModulePass
+
+from asic_compiler.diagnostics import UserError
+from asic_compiler.dialects.asic import CHIP, SplitAttr
+from asic_compiler.explore.observer import RichObserver
+from asic_compiler.explore.run import Exploration, Request, explore
+from asic_compiler.explore.search import DEFAULT_EVALUATIONS
+from asic_compiler.passes.convert_linalg_to_asic import ConvertLinalgToAsic
+from asic_compiler.passes.emit import emit_exploration, open_run
+from asic_compiler.placement.plan import Plan
+from asic_compiler.program.chip_attribute import chip_attribute, region_attribute
+from asic_compiler.report.summary import summary
+from asic_compiler.workload.extract import extract, operators
+
+
+@dataclass(frozen=True)
+class RLExplorePass(ModulePass):
+    """Chooses mesh, tiles and placement of the program together, and writes them into the IR."""
+
+    name = "rl-explore"
+
+    node: str = field(default="3nm", metadata={"help": "process node, 3nm to 28nm"})
+    mode: Literal["high-performance", "low-power"] = field(
+        default="high-performance",
+        metadata={"help": "defaults of weights, budget, temperature and clock"},
+    )
+    strategy: str = field(default="sac-moe", metadata={"help": "sac-moe or random"})
+    evaluations: int = field(default=DEFAULT_EVALUATIONS, metadata={"help": "designs to evaluate"})
+    seed: int = field(default=0, metadata={"help": "of every random choice"})
+    emit: str | None = field(
+        default=None, metadata={"help": "folder for hardware.json, program.mlir and the run"}
+    )
+    power_w: float | None = field(default=None, metadata={"help": "power budget, W"})
+    area_mm2: float | None = field(default=None, metadata={"help": "area budget of all dies, mm2"})
+    dies: int | None = field(default=None, metadata={"help": "most dies of 858 mm2"})
+    tokens_per_s: float | None = field(default=None, metadata={"help": "least throughput"})
+    clock_hz: float | None = field(default=None, metadata={"help": "fixes the clock"})
+    temperature_c: float | None = field(
+        default=None, metadata={"help": "junction temperature, degrees Celsius"}
+    )
+    weights: tuple[float, ...] | None = field(
+        default=None, metadata={"help": "of performance, power, area in the score"}
+    )
+    weight_bits: tuple[int, ...] = field(
+        default=(16,), metadata={"help": "widths that a stored weight may have"}
+    )
+    kv_bits: tuple[int, ...] = field(
+        default=(16,), metadata={"help": "widths that a stored key or value may have"}
+    )
+    quiet: bool = field(default=False, metadata={"help": "no summary on stderr"})
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        """Raises linalg where there is any, explores, annotates and emits."""
+        run = None if self.emit is None else open_run(Path(self.emit))
+        ConvertLinalgToAsic().apply(ctx, op)
+        exploration = explore(extract(op), self.request(), RichObserver())
+        annotate(op, exploration.plan)
+        if run is not None:
+            emit_exploration(run, op, exploration)
+        if not self.quiet:
+            self._report(exploration)
+
+    def request(self) -> Request:
+        """The options as the request they stand for."""
+        if self.weights is not None and len(self.weights) != 3:
+            raise UserError("weights must be three numbers: performance, power, area")
+        return Request(
+            node=self.node,
+            mode=self.mode,
+            strategy=self.strategy,
+            evaluations=self.evaluations,
+            seed=self.seed,
+            power_w=self.power_w,
+            area_mm2=self.area_mm2,
+            dies=self.dies,
+            tokens_per_s=self.tokens_per_s,
+            clock_hz=self.clock_hz,
+            temperature_c=self.temperature_c,
+            weights=None
+            if self.weights is None
+            else (self.weights[0], self.weights[1], self.weights[2]),
+            weight_bits=self.weight_bits,
+            kv_bits=self.kv_bits,
+        )
+
+    def _report(self, exploration: Exploration) -> None:
+        print(f"pipeline: convert-linalg-to-asic,{self}", file=sys.stderr)
+        print(summary(exploration), file=sys.stderr)
+
+
+def annotate(module: ModuleOp, plan: Plan) -> None:
+    """Writes the chip on the module and region, split and stage on every operator."""
+    module.attributes[CHIP] = chip_attribute(plan.chip)
+    placed = operators(module)
+    if len(placed) != len(plan.assignments):
+        raise ValueError(f"{len(placed)} operators but {len(plan.assignments)} assignments")
+    for op, assignment in zip(placed, plan.assignments, strict=True):
+        op.region = region_attribute(assignment.region)
+        op.split = SplitAttr.of(assignment.split_m, assignment.split_n, assignment.split_k)
+        op.stage = IntegerAttr(assignment.stage, i64)

@@ -1,0 +1,129 @@
+"""What programs share: weights, caches, kernels and channels, each declared once."""
+
+from __future__ import annotations
+
+from typing import TypeAlias, cast
+
+from xdsl.dialects.arith import ConstantOp
+from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, IntegerAttr, StringAttr, i64
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import Attribute, BlockArgument, Operation, OpResult, SSAValue
+
+from asic_compiler.diagnostics import UserError
+from asic_compiler.dialects import asic, tcc
+from asic_compiler.dialects.location import location_of
+from asic_compiler.placement.plan import Plan
+from asic_compiler.program.kernels import Kernels
+from asic_compiler.workload.values import bits, root_of
+
+CONTRACTION_OPS = (asic.MatmulOp, asic.ConvOp)
+Constant: TypeAlias = asic.WeightOp | ConstantOp
+
+
+class Declarations:
+    """The symbols of a module of programs."""
+
+    def __init__(self, function: FuncOp, plan: Plan) -> None:
+        self.kernels = Kernels()
+        self._plan = plan
+        self._names: set[str] = set()
+        self._weights: dict[SSAValue, tcc.WeightOp] = {}
+        self._channels: list[tcc.ChannelOp] = []
+        self._arguments = _signature_names(function.arg_attrs, len(function.args), "arg")
+        self._results = _signature_names(
+            function.res_attrs, len(function.function_type.outputs), "result"
+        )
+        self._caches: dict[SSAValue, tcc.CacheOp] = {}
+        self._in_tensor_unit: set[SSAValue] = set()
+        for op in function.body.block.ops:
+            if isinstance(op, asic.KvAppendOp):
+                self._declare_cache(op)
+            elif isinstance(op, CONTRACTION_OPS):
+                self._in_tensor_unit |= {root_of(operand) for operand in op.operands}
+
+    @property
+    def ops(self) -> tuple[Operation, ...]:
+        """Every declaration, in printed order."""
+        caches = list(dict.fromkeys(self._caches.values()))
+        return (*self.kernels.ops, *self._weights.values(), *caches, *self._channels)
+
+    def unique(self, wanted: str) -> str:
+        """``wanted``, or with a number behind it when another symbol has that name."""
+        name, number = wanted, 1
+        while name in self._names:
+            name, number = f"{wanted}.{number}", number + 1
+        self._names.add(name)
+        return name
+
+    def weight(self, op: Constant) -> str:
+        """The symbol of a constant.
+
+        What the tensor unit reads is stored in the chip's weight bits where the model has 16.
+        """
+        value = op.result
+        if value not in self._weights:
+            stored = bits(value)
+            if value in self._in_tensor_unit and stored == 16:
+                stored = self._plan.chip.weight_bits
+            name = op.parameter if isinstance(op, asic.WeightOp) else "constant"
+            self._weights[value] = tcc.WeightOp(self.unique(name), stored, op.value)
+        return self._weights[value].sym_name.data
+
+    def cache(self, root: SSAValue) -> str | None:
+        """The symbol of a cache, of its state before or after an append; None for other values."""
+        found = self._caches.get(root)
+        return None if found is None else found.sym_name.data
+
+    def set_cache_result(self, root: SSAValue, index: int) -> None:
+        """Notes that the model returns the cache."""
+        self._caches[root].properties["result"] = IntegerAttr(index, i64)
+
+    def channel(
+        self,
+        name: str,
+        tensor: Attribute,
+        source: asic.RegionAttr | None,
+        target: asic.RegionAttr | None,
+        host: str | None = None,
+    ) -> str:
+        """Declares a channel and returns its symbol."""
+        op = tcc.ChannelOp(self.unique(name), tensor, source=source, target=target, host=host)
+        self._channels.append(op)
+        return op.sym_name.data
+
+    def argument_name(self, argument: BlockArgument) -> str:
+        """What the host calls an argument."""
+        return self._arguments[argument.index]
+
+    def result_name(self, index: int) -> str:
+        """What the host calls a result."""
+        return self._results[index]
+
+    def _declare_cache(self, op: asic.KvAppendOp) -> None:
+        root = root_of(op.cache)
+        if root not in self._caches:
+            if isinstance(root, OpResult):
+                raise UserError(
+                    "keys or values are appended to something that is not a cache argument",
+                    location_of(op),
+                )
+            chip, table = self._plan.chip, self._plan.table
+            self._caches[root] = tcc.CacheOp(
+                self.unique(self._arguments[cast(BlockArgument, root).index]),
+                root.type,
+                bits=max(bits(root) * chip.kv_bits // 16, 1),
+                copies=chip.stages if table.phase == "decode" else 1,
+                argument=cast(BlockArgument, root).index,
+            )
+        self._caches[op.result] = self._caches[root]
+
+
+def _signature_names(
+    attributes: ArrayAttr[DictionaryAttr] | None, count: int, prefix: str
+) -> tuple[str, ...]:
+    names = [f"{prefix}{index}" for index in range(count)]
+    for index, given in enumerate(attributes or ()):
+        name = given.data.get("asic.name")
+        if isinstance(name, StringAttr):
+            names[index] = name.data
+    return tuple(names)

@@ -1,0 +1,384 @@
+"""The operator table of a model, counted in its ``asic`` IR."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.dialects.builtin import (
+    AffineMapAttr,
+    DictionaryAttr,
+    IntegerAttr,
+    ModuleOp,
+    StringAttr,
+    TensorType,
+)
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import Attribute, OpResult, SSAValue
+
+from asic_compiler.diagnostics import UserError
+from asic_compiler.dialects.asic import (
+    AsicOp,
+    ConcatOp,
+    ConvOp,
+    ElementwiseOp,
+    GatherOp,
+    KvAppendOp,
+    LayoutOp,
+    MatmulOp,
+    PadOp,
+    ReduceOp,
+    WeightOp,
+)
+from asic_compiler.dialects.location import location_of
+from asic_compiler.workload.body_cost import arithmetic_bits, body_cost
+from asic_compiler.workload.names import OperatorNames
+from asic_compiler.workload.table import OperatorClass, OperatorKind, OperatorTable
+from asic_compiler.workload.values import (
+    Role,
+    ValueRoles,
+    bits,
+    count,
+    elements_read,
+    find_roles,
+    root_of,
+    shape,
+    size_bytes,
+)
+
+WORKLOAD = "asic.workload"
+"""Module attribute that says what one execution of the function is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """An operator's reading of one value, views looked through."""
+
+    root: SSAValue
+    size_bytes: int
+
+
+@dataclass(slots=True)
+class _Entry:
+    """An operator and what is known of it so far."""
+
+    op: AsicOp
+    cost: OperatorClass
+    reads: list[Read]
+
+
+def extract(module: ModuleOp) -> OperatorTable:
+    """Counts the operators of the module's function (``main``, or the only one).
+
+    Free views do not appear. A weight read by several operators is kept by the one that reads
+    most of it. An edge from a KV append carries the new tokens' bytes, not the cache. Without the
+    ``asic.workload`` attribute the phase is ``inference`` and the batch is the leading size of
+    the first argument.
+
+    Raises:
+        UserError: There is no function, or it holds linalg operations that were not raised.
+    """
+    function = main_function(module)
+    roles = find_roles(function)
+    entries = [_entry(op, roles) for op in _operators(function)]
+    _assign_weights(entries, roles)
+    _assign_kv(entries, roles)
+    numbers: dict[OperatorClass, int] = {}
+    sequence = [numbers.setdefault(entry.cost, len(numbers)) for entry in entries]
+    name, phase, batch, context, tokens = _workload(module, function, entries)
+    return OperatorTable(
+        name=name,
+        phase=phase,
+        batch=batch,
+        context=context,
+        tokens_per_step=tokens,
+        classes=tuple(numbers),
+        sequence=np.array(sequence, dtype=np.int64),
+        names=_names(entries),
+        edges=_edges(entries),
+        peak_activation_bytes=_peak_bytes(function, entries, roles),
+    )
+
+
+def main_function(module: ModuleOp) -> FuncOp:
+    """The function a module is about: ``main``, or the only one with a body.
+
+    Raises:
+        UserError: There is none, or several without a ``main``.
+    """
+    functions = [op for op in module.ops if isinstance(op, FuncOp) and op.body.blocks]
+    named = [function for function in functions if function.sym_name.data == "main"]
+    found = named or functions
+    if len(found) != 1:
+        what = "no function" if not found else "several functions and none called main"
+        raise UserError(f"the module has {what}", location_of(module))
+    return found[0]
+
+
+def operators(module: ModuleOp) -> list[AsicOp]:
+    """The operations that the table counts, in its order: no weights, no free views.
+
+    Raises:
+        UserError: There is no function, or it holds linalg operations that were not raised.
+    """
+    return _operators(main_function(module))
+
+
+def _operators(function: FuncOp) -> list[AsicOp]:
+    counted: list[AsicOp] = []
+    for op in function.body.block.ops:
+        if op.name.startswith("linalg."):
+            raise UserError(
+                f"{op.name} is not an asic operator",
+                location_of(op),
+                ["run --convert-linalg-to-asic first"],
+            )
+        if not isinstance(op, AsicOp) or isinstance(op, WeightOp):
+            continue
+        if isinstance(op, LayoutOp) and op.is_view:
+            continue
+        counted.append(op)
+    return counted
+
+
+def _entry(op: AsicOp, roles: ValueRoles) -> _Entry:
+    reads = _merged(_reads(op))
+    cost = _shape_cost(op, roles)
+    by_role = dict.fromkeys(Role, 0)
+    for read in reads:
+        by_role[roles.of(read.root)] += read.size_bytes
+    written = 0 if isinstance(op, KvAppendOp) else sum(size_bytes(r) for r in op.results)
+    to_kv = any(root in roles.kv for root in op.results)
+    kv_written = written if to_kv else 0
+    if isinstance(op, KvAppendOp):
+        kv_written = size_bytes(op.values)
+    return _Entry(
+        op,
+        replace(
+            cost,
+            weight_read_bytes=by_role[Role.WEIGHT],
+            kv_read_bytes=by_role[Role.KV],
+            kv_write_bytes=kv_written,
+            input_bytes=by_role[Role.ACTIVATION],
+            output_bytes=0 if to_kv else written,
+        ),
+        reads,
+    )
+
+
+def _reads(op: AsicOp) -> list[Read]:
+    match op:
+        case ElementwiseOp():
+            return _mapped(op.inputs, op.indexing_maps, [shape(op.result)] * len(op.inputs))
+        case ReduceOp():
+            reads = _mapped(op.inputs, op.indexing_maps, [op.iteration_sizes] * len(op.inputs))
+            return reads + [_all(value) for value in op.inits]
+        case LayoutOp():
+            elements = elements_read(op.map.data, shape(op.result), op.operand)
+            return [Read(root_of(op.operand), size_bytes(op.operand, elements))]
+        case ConcatOp():
+            dim, whole = op.dim.value.data, shape(op.result)
+            pieces = [(*whole[:dim], size, *whole[dim + 1 :]) for size in op.sizes.get_values()]
+            return _mapped(op.inputs, op.indexing_maps, pieces)
+        case GatherOp():
+            rows = size_bytes(op.table, min(count(op.result), count(op.table)))
+            return [Read(root_of(op.table), rows), _all(op.indices)]
+        case KvAppendOp():
+            return [_all(op.values)]
+        case _:
+            return [_all(value) for value in op.operands]
+
+
+def _all(value: SSAValue) -> Read:
+    return Read(root_of(value), size_bytes(value))
+
+
+def _mapped(
+    values: Iterable[SSAValue], maps: Iterable[AffineMapAttr], boxes: Iterable[tuple[int, ...]]
+) -> list[Read]:
+    reads: list[Read] = []
+    for value, map_, box in zip(values, maps, boxes, strict=True):
+        elements = elements_read(map_.data, box, value)
+        reads.append(Read(root_of(value), size_bytes(value, elements)))
+    return reads
+
+
+def _merged(reads: Iterable[Read]) -> list[Read]:
+    totals: dict[SSAValue, int] = {}
+    for read in reads:
+        totals[read.root] = totals.get(read.root, 0) + read.size_bytes
+    return [Read(root, min(total, size_bytes(root))) for root, total in totals.items()]
+
+
+def _shape_cost(op: AsicOp, roles: ValueRoles) -> OperatorClass:
+    match op:
+        case MatmulOp():
+            batch, m, n, k = op.sizes
+            constant = any(roles.of(root_of(v)) is Role.WEIGHT for v in op.operands)
+            kind = OperatorKind.MATMUL if constant else OperatorKind.ATTENTION
+            return OperatorClass(kind, batch, m, n, k, element_bits=bits(op.lhs))
+        case ConvOp():
+            groups, m, n, k = op.sizes
+            return OperatorClass(OperatorKind.CONV, groups, m, n, k, element_bits=bits(op.input))
+        case ElementwiseOp():
+            block = op.body.block
+            return OperatorClass(
+                OperatorKind.ELEMENTWISE,
+                elements=count(op.result),
+                body=body_cost(block),
+                element_bits=arithmetic_bits(block),
+            )
+        case ReduceOp():
+            block = op.body.block
+            return OperatorClass(
+                OperatorKind.REDUCTION,
+                elements=int(np.prod(op.iteration_sizes, dtype=np.int64)),
+                body=body_cost(block),
+                element_bits=arithmetic_bits(block),
+            )
+        case GatherOp():
+            return _moved(OperatorKind.GATHER, op.result)
+        case KvAppendOp():
+            return _moved(OperatorKind.KV_APPEND, op.values)
+        case LayoutOp() | ConcatOp() | PadOp():
+            return _moved(OperatorKind.LAYOUT, op.result)
+        case _:
+            raise UserError(f"{op.name} cannot be counted", location_of(op))
+
+
+def _moved(kind: OperatorKind, value: SSAValue) -> OperatorClass:
+    return OperatorClass(kind, elements=count(value), element_bits=bits(value))
+
+
+def _assign_weights(entries: list[_Entry], roles: ValueRoles) -> None:
+    owners: dict[SSAValue, tuple[int, int]] = {}
+    for position, entry in enumerate(entries):
+        for read in entry.reads:
+            if roles.of(read.root) is Role.WEIGHT:
+                most, _ = owners.get(read.root, (-1, 0))
+                if read.size_bytes > most:
+                    owners[read.root] = (read.size_bytes, position)
+    for root, (_, position) in owners.items():
+        cost = entries[position].cost
+        entries[position].cost = replace(cost, weight_bytes=cost.weight_bytes + size_bytes(root))
+
+
+def _assign_kv(entries: list[_Entry], roles: ValueRoles) -> None:
+    """Gives each cache to its append, or to its first reader where nothing is appended."""
+    placed: set[SSAValue] = set()
+    for entry in entries:
+        if isinstance(entry.op, KvAppendOp):
+            placed |= {root_of(entry.op.cache), entry.op.result}
+            entry.cost = replace(entry.cost, kv_bytes=size_bytes(entry.op.cache))
+    for entry in entries:
+        for read in entry.reads:
+            if isinstance(entry.op, MatmulOp) and read.root in roles.kv - placed:
+                placed.add(read.root)
+                total = entry.cost.kv_bytes + size_bytes(read.root)
+                entry.cost = replace(entry.cost, kv_bytes=total)
+
+
+def _names(entries: list[_Entry]) -> tuple[str, ...]:
+    parameters = [
+        [_parameter(read.root) for read in entry.reads if _parameter(read.root)]
+        for entry in entries
+    ]
+    namer = OperatorNames(sorted({name for names in parameters for name in names if name}))
+    return tuple(
+        namer.name(
+            names[0] if names else None,
+            _label(entry),
+            opens_scope=isinstance(entry.op, MatmulOp | ConvOp),
+        )
+        for entry, names in zip(entries, parameters, strict=True)
+    )
+
+
+def _parameter(root: SSAValue) -> str | None:
+    if isinstance(root, OpResult) and isinstance(root.op, WeightOp):
+        return root.op.parameter
+    return None
+
+
+def _label(entry: _Entry) -> str:
+    op = entry.op
+    if isinstance(op, KvAppendOp) and op.role is not None:
+        return f"{op.role.data}_append"
+    if entry.cost.kind is OperatorKind.ATTENTION:
+        return "scores" if cast(MatmulOp, op).transpose_rhs else "context"
+    return entry.cost.kind.value
+
+
+def _edges(entries: list[_Entry]) -> NDArray[np.int64]:
+    positions: dict[SSAValue, int] = {
+        result: p for p, e in enumerate(entries) for result in e.op.results
+    }
+    edges: list[tuple[int, int, int]] = []
+    for consumer, entry in enumerate(entries):
+        for read in entry.reads:
+            producer = positions.get(read.root)
+            if producer is None:
+                continue
+            moved = read.size_bytes
+            source = entries[producer].op
+            if isinstance(source, KvAppendOp):
+                moved = size_bytes(source.values)
+            edges.append((producer, consumer, moved))
+    return np.array(edges, dtype=np.int64).reshape(-1, 3)
+
+
+def _peak_bytes(function: FuncOp, entries: list[_Entry], roles: ValueRoles) -> int:
+    """Largest sum of activations that exist while some operator runs."""
+    last: dict[SSAValue, int] = {}
+    first: dict[SSAValue, int] = {}
+    for argument in function.body.block.args:
+        if roles.of(argument) is Role.ACTIVATION and isinstance(argument.type, TensorType):
+            first[argument] = 0
+    for position, entry in enumerate(entries):
+        for read in entry.reads:
+            last[read.root] = position
+        for result in entry.op.results:
+            if roles.of(result) is Role.ACTIVATION:
+                first[result] = position
+                last.setdefault(result, position)
+    end = function.body.block.last_op
+    for operand in () if end is None else end.operands:
+        last[root_of(operand)] = len(entries) - 1
+    change = np.zeros(len(entries) + 1, dtype=np.int64)
+    for value, start in first.items():
+        if value in last:
+            change[start] += size_bytes(value)
+            change[last[value] + 1] -= size_bytes(value)
+    return int(np.cumsum(change).max(initial=0))
+
+
+def _workload(
+    module: ModuleOp, function: FuncOp, entries: list[_Entry]
+) -> tuple[str, str, int, int, int]:
+    """Name, phase, batch, context and tokens a step."""
+    given = module.attributes.get(WORKLOAD)
+    fields = given.data if isinstance(given, DictionaryAttr) else DictionaryAttr({}).data
+    shapes = [shape(a) for a in function.body.block.args if isinstance(a.type, TensorType)]
+    batch = _integer(fields, "batch", shapes[0][0] if shapes and shapes[0] else 1)
+    appended = next((e.op for e in entries if isinstance(e.op, KvAppendOp)), None)
+    slots = 0 if appended is None else shape(appended.cache)[appended.axis.value.data]
+    return (
+        _string(fields, "name", function.sym_name.data),
+        _string(fields, "phase", "inference"),
+        batch,
+        _integer(fields, "context", slots),
+        _integer(fields, "tokens", batch),
+    )
+
+
+def _integer(fields: Mapping[str, Attribute], key: str, default: int) -> int:
+    value = fields.get(key)
+    return cast("IntegerAttr", value).value.data if isinstance(value, IntegerAttr) else default
+
+
+def _string(fields: Mapping[str, Attribute], key: str, default: str) -> str:
+    value = fields.get(key)
+    return value.data if isinstance(value, StringAttr) else default

@@ -1,0 +1,407 @@
+"""The ``tcc`` dialect: round trips, and one negative test a numbered rule of its verifiers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from xdsl.context import Context
+from xdsl.dialect_interfaces.op_asm import OpAsmDialectInterface
+from xdsl.dialects.arith import Arith
+from xdsl.dialects.builtin import Builtin, ModuleOp, TensorType, f16, i64
+from xdsl.ir import Dialect
+from xdsl.parser import Parser
+from xdsl.printer import Printer
+from xdsl.utils.exceptions import ParseError, VerifyException
+
+from asic_compiler.dialects.asic import ASIC, RegionAttr
+from asic_compiler.dialects.tcc import BufferType, CutAttr, Tcc
+
+CHIP = (
+    '#asic.chip<node = "7nm", mesh = [2, 2], super_cluster = [1, 1], clock_hz = 1.0e9, '
+    'supply_v = 0.7, temperature_c = 25.0, flit_bits = 128, tiles = [#asic.tile<name = "all", '
+    "fetch = 1, stations = 2, vlen = 128, rows = 2, dmem_bytes = 4096, wmem_bytes = 4096, "
+    "imem_bytes = 1024, xr_wp = 1, vr_wp = 1, xdpnum = 1, vdpnum = 1>], map = [[0, 0, 0, 2, 2]]>"
+)
+CUT = "<b = 1, m = 1, n = 4, k = 1, at = [0, 0, 2, 2]>"
+K_CUT = "<b = 1, m = 1, n = 1, k = 4, at = [0, 0, 2, 2]>"
+REGION = "<offset = [0, 0], size = [2, 2]>"
+ID2 = "affine_map<(d0, d1) -> (d0, d1)>"
+X, Y, P = "!tcc.buffer<3x8xf16>", "!tcc.buffer<3x16xf16>", "!tcc.buffer<3x16xf32>"
+
+SYMBOLS = f"""
+  tcc.kernel @square over [3, 8] reduced = 0 maps [{ID2}] {{
+  ^bb0(%a: f16):
+    %b = arith.mulf %a, %a : f16
+    tcc.yield %b : f16
+  }}
+  tcc.kernel @sum over [3, 8] reduced = 1 maps [{ID2}] init [0.0 : f16] {{
+  ^bb0(%a: f16, %acc: f16):
+    %b = arith.addf %acc, %a : f16
+    tcc.yield %b : f16
+  }}
+  tcc.weight @"a.w" bits = 16 value = dense_resource<a.w> : tensor<16x8xf16>
+  tcc.weight @filters bits = 8 value = dense_resource<filters> : tensor<4x3x3x3xf16>
+  tcc.weight @table bits = 16 value = dense_resource<table> : tensor<32x8xf16>
+  tcc.weight @constant bits = 16 value = dense<1.0> : tensor<8xf16>
+  tcc.cache @keys bits = 16 copies = 2 argument = 1 result = 1 : tensor<3x4x8xf16>
+  tcc.channel @c from {REGION} to {REGION} : tensor<3x8xf16>
+  tcc.channel @in to {REGION} host "x" : tensor<3x8xf16>
+  tcc.channel @out from {REGION} host "y" : tensor<3x8xf16>
+"""
+
+EVERYTHING = f"""
+    %t, %x = tcc.receive @in bytes = 12 op = 0 at = -5 cycles = 3 : {X}
+    tcc.wait %t op = 0
+    %y = tcc.mma %x, @"a.w" sizes [1, 3, 16, 8] cut {CUT} op = 0 at = 0 cycles = 4 : {X} -> {Y}
+    %p = tcc.mma %x, @"a.w" sizes [1, 3, 16, 8] transposed shared through {ID2} cut {K_CUT} op = 1
+      : {X} -> {P}
+    %t1, %r = tcc.reduce %p with ["arith.addf"] bytes = 192 cut {K_CUT} op = 1 : {P} -> {Y}
+    tcc.wait %t1 op = 1
+    %s = tcc.mma_dmem %x, %x sizes [1, 3, 3, 8] cut {K_CUT.replace("k = 4", "k = 1")} op = 2
+      : {X}, {X} -> !tcc.buffer<3x3xf16>
+    %v = tcc.vector @square(%x) cut {CUT} op = 3 at = 9 cycles = 2 : ({X}) -> ({X})
+    %w = tcc.vector @sum(%v) cut {CUT} op = 4 : ({X}) -> (!tcc.buffer<3xf16>)
+    %l = tcc.load @constant op = 5 : !tcc.buffer<8xf16>
+    %i = tcc.load @keys op = 5 : !tcc.buffer<3x4x8xf16>
+    %n = tcc.view %x affine_map<(d0, d1, d2) -> (d0, d2)> op = 5 : {X} -> !tcc.buffer<3x1x8xf16>
+    %k = tcc.kv_append %n into @keys axis = 1 slot = 3 cut {CUT} op = 5
+      : !tcc.buffer<3x1x8xf16> -> !tcc.buffer<3x4x8xf16>
+    %z = tcc.copy %x affine_map<(d0, d1) -> (d1, d0)> cut {CUT} op = 6
+      : {X} -> !tcc.buffer<8x3xf16>
+    %cc = tcc.concat(%x, %v) dim = 1 sizes [8, 8] maps [{ID2}, {ID2}] cut {CUT} op = 7
+      : ({X}, {X}) -> {Y}
+    %pd = tcc.pad %x low [0, 1] high [0, 7] value = 0.0 : f16 cut {CUT} op = 8 : {X} -> {Y}
+    %t2, %ids = tcc.receive @c bytes = 8 op = 9 : {X}
+    %t3 = tcc.send @out, %v bytes = 12 op = 9 : {X}
+    %t4 = tcc.multicast @c, %v bytes = 12 op = 9 : {X}
+    tcc.wait %t2, %t3, %t4 op = 9
+"""
+
+
+def module_text(body: str = "", symbols: str = SYMBOLS, chip: str = "", head: str = "") -> str:
+    attributes = f"attributes {{asic.chip = {chip}}} " if chip else ""
+    head = head or f"@p class = 0 stage = 0 period = 100 on [#asic.region{REGION}]"
+    return f"builtin.module {attributes}{{\n{symbols}\n  tcc.program {head} {{{body}\n  }}\n}}\n"
+
+
+def parse(text: str) -> ModuleOp:
+    builtin = Dialect(
+        "builtin", list(Builtin.operations), list(Builtin.attributes), [OpAsmDialectInterface()]
+    )
+    context = Context()
+    for dialect in (builtin, Arith, ASIC, Tcc):
+        context.load_dialect(dialect)
+    return Parser(context, text).parse_module()
+
+
+def show(module: ModuleOp, *, generic: bool = False) -> str:
+    stream = StringIO()
+    Printer(stream, print_generic_format=generic).print_op(module)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("generic", [False, True], ids=["pretty", "generic"])
+def test_round_trip_of_every_operation(generic: bool):
+    module = parse(module_text(EVERYTHING, chip=CHIP))
+    module.verify()
+    used = {op.name for op in module.walk()}
+    assert {op.name for op in Tcc.operations} - used == {"tcc.conv", "tcc.gather", "tcc.index"}
+    text = show(module, generic=generic)
+    again = parse(text)
+    again.verify()
+    assert show(again, generic=generic) == text
+    assert again.is_structurally_equivalent(module)
+
+
+CONV = (
+    "%w = tcc.conv %img, @filters sizes [1, 16, 4, 27] strides [1, 1] dilations [1, 1] padding "
+    f"[0, 0] [0, 0] cut {CUT} op = 0 : !tcc.buffer<1x3x6x6xf16> -> !tcc.buffer<1x4x4x4xf16>"
+)
+GATHER = f"%g = tcc.gather %ids of @table cut {CUT} op = 1 : !tcc.buffer<3xi64> -> {X}"
+IMAGE = (
+    f'tcc.channel @image to {REGION} host "i" : tensor<1x3x6x6xf16>\n'
+    f'tcc.channel @ids to {REGION} host "n" : tensor<3xi64>\n'
+    """tcc.kernel @iota over [3] reduced = 0 maps [] {
+    %a = tcc.index 0 : index
+    %b = arith.index_cast %a : index to i64
+    tcc.yield %b : i64
+  }"""
+)
+IMAGES = (
+    "%ti, %img = tcc.receive @image bytes = 4 op = 0 : !tcc.buffer<1x3x6x6xf16>\n"
+    "%tn, %ids = tcc.receive @ids bytes = 8 op = 1 : !tcc.buffer<3xi64>\n"
+)
+
+
+@pytest.mark.parametrize("generic", [False, True], ids=["pretty", "generic"])
+def test_round_trip_of_conv_gather_and_index(generic: bool):
+    vector = f"%j = tcc.vector @iota() cut {CUT} op = 2 : () -> (!tcc.buffer<3xi64>)"
+    table = (
+        f"%tb = tcc.load @table op = 3 : !tcc.buffer<32x8xf16>\n%h = tcc.gather %j in %tb : "
+        f"!tcc.buffer<32x8xf16> cut {CUT} op = 3 : !tcc.buffer<3xi64> -> {X}"
+    )
+    body = "\n".join([IMAGES, CONV, GATHER, vector, table])
+    module = parse(module_text(body, SYMBOLS + IMAGE))
+    module.verify()
+    text = show(module, generic=generic)
+    again = parse(text)
+    again.verify()
+    assert again.is_structurally_equivalent(module)
+    assert show(again, generic=generic) == text
+
+
+def test_upstream_mlir_reads_the_generic_form():
+    tool = Path(sys.executable).with_name("torch-mlir-opt")
+    if not tool.exists():
+        pytest.skip("torch-mlir is not installed")
+    text = show(parse(module_text(EVERYTHING, chip=CHIP)), generic=True)
+    done = subprocess.run(
+        [tool, "--allow-unregistered-dialect"], input=text, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "tcc.mma" in done.stdout
+
+
+MMA = f'%y = tcc.mma %x, @"a.w" sizes [1, 3, 16, 8] cut {CUT} op = 0 : {X} -> {Y}'
+DMEM = (
+    "%s = tcc.mma_dmem %x, %x sizes [1, 3, 3, 8] cut <b = 1, m = 1, n = 3, k = 1, "
+    f"at = [0, 0, 2, 2]> op = 0 : {X}, {X} -> !tcc.buffer<3x3xf16>"
+)
+VECTOR = f"%v = tcc.vector @square(%x) cut {CUT} op = 3 : ({X}) -> ({X})"
+SEND = f"%s = tcc.send @c, %x bytes = 12 op = 3 : {X}"
+REDUCE = f'%u, %r = tcc.reduce %x with ["arith.addf"] bytes = 9 cut {K_CUT} op = 1 : {X} -> {X}'
+APPEND = (
+    "%n = tcc.view %x affine_map<(d0, d1, d2) -> (d0, d2)> op = 5 : "
+    f"{X} -> !tcc.buffer<3x1x8xf16>\n%k = tcc.kv_append %n into @keys axis = 1 slot = 3 cut {CUT}"
+    " op = 5 : !tcc.buffer<3x1x8xf16> -> !tcc.buffer<3x4x8xf16>"
+)
+VIEW = f"%n = tcc.view %x affine_map<(d0) -> (0, d0)> op = 5 : {X} -> !tcc.buffer<8xf16>"
+COPY = f"%n = tcc.copy %x affine_map<(d0) -> (0, d0)> cut {CUT} op = 5 : {X} -> !tcc.buffer<8xf16>"
+CONCAT = (
+    f"%n = tcc.concat(%x, %x) dim = 1 sizes [8, 8] maps [{ID2}, {ID2}] cut {CUT} op = 7 : "
+    f"({X}, {X}) -> {Y}"
+)
+PAD = f"%n = tcc.pad %x low [0, 1] high [0, 7] value = 0.0 : f16 cut {CUT} op = 8 : {X} -> {Y}"
+LOAD = "%n = tcc.load @constant op = 5 : !tcc.buffer<8xf16>"
+RECEIVE = f"%n, %b = tcc.receive @c bytes = 8 op = 9 : {X}"
+
+BAD_INSTRUCTIONS = {
+    # rules 1 and 2, of every instruction
+    "op_1": (MMA, "op = 0", "op = -1", "op must not be negative"),
+    "op_2": (MMA, "op = 0", "op = 0 at = 4 cycles = 0", "cycles must be positive"),
+    "receive_3": (RECEIVE, "bytes = 8", "bytes = 0", "bytes must be positive"),
+    "receive_symbol": (RECEIVE, "@c", "@none", "@none is not a tcc.channel"),
+    "receive_tensor": (RECEIVE, X, Y, "@c holds tensor<3x8xf16>"),
+    "send_3": (SEND, "bytes = 12", "bytes = 0", "bytes must be positive"),
+    "send_symbol": (SEND, "@c", "@sum", "@sum is not a tcc.channel"),
+    "send_tensor": (SEND + "\n" + VIEW, "@c, %x", "@none, %x", "@none is not"),
+    "multicast_3": (
+        SEND.replace("send", "multicast"), "bytes = 12", "bytes = 0", "bytes must be positive",
+    ),
+    "wait_3": ("tcc.wait %t op = 1", "%t ", "", "needs a token"),
+    "reduce_3": (REDUCE, "bytes = 9", "bytes = 0", "bytes must be positive"),
+    "reduce_4": (REDUCE, f"-> {X}", f"-> {Y}", "differ in number or shape"),
+    "reduce_5": (REDUCE, '"arith.addf"', '"a", "b"', "combine names 2"),
+    "load_symbol": (LOAD, "@constant", "@c", "@c is not a tcc.weight or tcc.cache"),
+    "load_tensor": (LOAD, "buffer<8xf16>", "buffer<9xf16>", "@constant holds tensor<8xf16>"),
+    "mma_3": (MMA, "[1, 3, 16, 8]", "[1, 3, 16]", "sizes must be 4 positive integers"),
+    "mma_4_m": (MMA, "m = 1, n = 4", "m = 4, n = 1", "m of size 3 cannot be cut in 4"),
+    "mma_4_b": (MMA, "b = 1, m = 1, n = 4", "b = 4, m = 1, n = 1", "b of size 1"),
+    "mma_5": (MMA, "n = 4, k = 1", "n = 1, k = 4", "partial sums are f32 or f64, not f16"),
+    "mma_6": (MMA, "[1, 3, 16, 8]", "[1, 2, 16, 8]", "input has 24 elements, expected 16"),
+    "mma_6_result": (MMA, "[1, 3, 16, 8]", "[1, 3, 8, 8]", "result has 48 elements"),
+    "mma_symbol": (MMA, '@"a.w"', "@keys", "@keys is not a tcc.weight"),
+    "mma_weight": (MMA, '@"a.w"', "@table", "has not the 128 elements"),
+    "dmem_3": (DMEM, "[1, 3, 3, 8]", "[1, 3, 3, 0]", "sizes must be 4 positive integers"),
+    "dmem_4": (DMEM, "n = 3", "n = 4", "n of size 3 cannot be cut in 4"),
+    "dmem_5": (DMEM, "n = 3, k = 1", "n = 1, k = 2", "partial sums are f32"),
+    "dmem_6": (DMEM, "[1, 3, 3, 8]", "[1, 3, 4, 8]", "rhs has 24 elements, expected 32"),
+    "vector_3": (VECTOR, "m = 1, n = 4", "m = 2, n = 2", "cut along n alone"),
+    "vector_symbol": (VECTOR, "@square", "@none", "@none is not a tcc.kernel"),
+    "vector_results": (VECTOR, f"-> ({X})", f"-> ({X.replace('f16', 'f32')})", "results differ"),
+    "vector_shape": (VECTOR, f"-> ({X})", f"-> ({Y})", "must have the kernel's shape"),
+    "append_3": (APPEND, "m = 1, n = 4", "m = 4, n = 1", "cut along n alone"),
+    "append_4": (APPEND, "axis = 1", "axis = 3", "axis must be a dimension"),
+    "append_symbol": (APPEND, "@keys", "@table", "@table is not a tcc.cache"),
+    "append_result": (APPEND, "-> !tcc.buffer<3x4x", "-> !tcc.buffer<3x5x", "@keys holds"),
+    "append_fit": (APPEND, "slot = 3", "slot = 4", "do not fit into cache"),
+    "view_3": (VIEW, "op = 5", "op = 5 at = 1 cycles = 1", "takes no time"),
+    "view_4": (VIEW, "(0, d0)", "(3, d0)", "map reaches 3..3 in dimension 0"),
+    "view_5": (VIEW, "buffer<8xf16>", "buffer<8xf32>", "differ in element type"),
+    "copy_3": (COPY, "m = 1, n = 4", "m = 4, n = 1", "cut along n alone"),
+    "copy_4": (COPY, "(0, d0)", "(3, d0)", "map reaches 3..3"),
+    "copy_5": (COPY, "buffer<8xf16>", "buffer<8xf32>", "differ in element type"),
+    "concat_3": (CONCAT, "m = 1, n = 4", "m = 4, n = 1", "cut along n alone"),
+    "concat_4": (CONCAT, "[8, 8]", "[8, 7]", "do not make up the result"),
+    "concat_5": (CONCAT, "sizes [8, 8]", "sizes [4, 12]", "map reaches 0..11 in dimension 1"),
+    "pad_3": (PAD, "m = 1, n = 4", "m = 4, n = 1", "cut along n alone"),
+    "pad_4": (PAD, "[0, 7]", "[0, 6]", "must be of shape"),
+    "pad_4_negative": (PAD, "[0, 1]", "[0, -1]", "none negative"),
+    "pad_5": (PAD, "0.0 : f16", "0.0 : f32", "differ in element type"),
+    "conv_3": (CONV, "[1, 16, 4, 27]", "[1, 16, 4, 0]", "sizes must be 4 positive integers"),
+    "conv_4_b": (CONV, "b = 1, m = 1, n = 4", "b = 2, m = 1, n = 2", "b of size 1"),
+    "conv_5": (CONV, "n = 4, k = 1", "n = 1, k = 4", "partial sums are f32"),
+    "conv_6": (CONV, "[1, 16, 4, 27]", "[1, 9, 4, 27]", "result has 64 elements"),
+    "conv_7": (CONV, "strides [1, 1]", "strides [1]", "one entry a dimension"),
+    "conv_symbol": (CONV, "@filters", "@none", "@none is not a tcc.weight"),
+    "conv_weight": (CONV, "@filters", "@table", "has not the 108 elements"),
+    "gather_3": (GATHER, "m = 1, n = 4", "m = 4, n = 1", "cut along n alone"),
+    "gather_4": (GATHER, "of @table ", "", "a weight or a table"),
+    "gather_symbol": (GATHER, "@table", "@keys", "@keys is not a tcc.weight"),
+    "gather_size": (GATHER, "@table", "@filters", "result has 24 elements, expected 81"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD_INSTRUCTIONS.values(), ids=BAD_INSTRUCTIONS)
+def test_rules_of_instructions(case: tuple[str, str, str, str]):
+    text, good, bad, message = case
+    before = f"%t, %x = tcc.receive @in bytes = 12 op = 0 : {X}\n" + IMAGES
+    parse(module_text(before + text, SYMBOLS + IMAGE)).verify()
+    assert good in text
+    module = parse(module_text(before + text.replace(good, bad, 1), SYMBOLS + IMAGE))
+    with pytest.raises(VerifyException) as error:
+        module.verify()
+    assert message in str(error.value)
+
+
+def test_at_without_cycles():
+    module = parse(module_text(f"%t, %x = tcc.receive @in bytes = 12 op = 0 : {X}"))
+    receive = next(op for op in module.walk() if op.name == "tcc.receive")
+    receive.properties["at"] = receive.properties["op"]
+    with pytest.raises(VerifyException, match="given together"):
+        module.verify()
+
+
+def test_vector_operands_are_the_kernels():
+    body = f"%t, %x = tcc.receive @in bytes = 12 op = 0 : {X}\n" + VECTOR.replace(
+        "(%x)", "(%x, %x)"
+    ).replace(f": ({X})", f": ({X}, {X})")
+    with pytest.raises(VerifyException, match="operands differ from the kernel's"):
+        parse(module_text(body)).verify()
+    reach = SYMBOLS.replace(f"maps [{ID2}] {{", "maps [affine_map<(d0, d1) -> (d0, d1 + 1)>] {")
+    body = f"%t, %x = tcc.receive @in bytes = 12 op = 0 : {X}\n{VECTOR}"
+    with pytest.raises(VerifyException, match=r"map 0 reaches 1\.\.8 in dimension 1"):
+        parse(module_text(body, reach)).verify()
+
+
+BAD_SYMBOLS = {
+    "channel_1": (f"@c from {REGION} to {REGION} :", "@c :", "needs a source or a target"),
+    "channel_2": (f"@in to {REGION} host \"x\"", f"@in to {REGION}", "host must be named"),
+    "channel_2_both": (
+        f"@c from {REGION} to {REGION} :", f"@c from {REGION} to {REGION} host \"a\" :",
+        "host must be named",
+    ),
+    "channel_3": ("host \"y\" : tensor<3x8xf16>", "host \"y\" : tensor<3x?xf16>", "static shape"),
+    "weight_1": ("@filters bits = 8", "@filters bits = 0", "bits must be positive"),
+    "weight_2": ("value = dense<1.0> : tensor<8xf16>", "value = 1.0 : f16", "not a tensor"),
+    "cache_1": ("copies = 2", "copies = 0", "bits and copies must be positive"),
+    "cache_2": (": tensor<3x4x8xf16>", ": tensor<?x4x8xf16>", "static shape"),
+    "kernel_1": ("@square over [3, 8] reduced = 0", "@square over [3, 0] reduced = 0", "cannot"),
+    "kernel_1_reduced": ("@sum over [3, 8] reduced = 1", "@sum over [3, 8] reduced = 3", "cannot"),
+    "kernel_2": ("    tcc.yield %b : f16\n  }\n  tcc.kernel @sum", "  }\n  tcc.kernel @sum",
+                 "not a terminator"),
+    "kernel_3": ("^bb0(%a: f16):", "^bb0(%a: f16, %n: f16):", "a scalar a map"),
+    "kernel_4": ("init [0.0 : f16]", "init [0.0 : f32]", "init must hold one scalar"),
+    "kernel_5": (f"reduced = 0 maps [{ID2}]",
+                 "reduced = 0 maps [affine_map<(d0) -> (d0, d0)>]", "does not lead out"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD_SYMBOLS.values(), ids=BAD_SYMBOLS)
+def test_rules_of_declarations(case: tuple[str, str, str]):
+    good, bad, message = case
+    parse(module_text()).verify()
+    assert good in SYMBOLS
+    with pytest.raises(VerifyException) as error:
+        parse(module_text(symbols=SYMBOLS.replace(good, bad, 1))).verify()
+    assert message in str(error.value)
+
+
+ON = f"on [#asic.region{REGION}]"
+BAD_PROGRAMS = {
+    "program_2_class": (f"@p class = -1 stage = 0 period = 9 {ON}", "must not be negative"),
+    "program_2_stage": (f"@p class = 0 stage = -1 period = 9 {ON}", "must not be negative"),
+    "program_2_period": (f"@p class = 0 stage = 0 period = 0 {ON}", "period must be positive"),
+    "program_3_class": (f"@p class = 1 stage = 0 period = 9 {ON}", "no tile class 1"),
+    "program_3_places": (
+        "@p class = 0 stage = 0 period = 9 on [#asic.region<offset = [0, 0], size = [1, 2]>]",
+        "class 0 stands on",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_PROGRAMS.values(), ids=BAD_PROGRAMS)
+def test_rules_of_programs(case: tuple[str, str]):
+    head, message = case
+    parse(module_text(chip=CHIP)).verify()
+    with pytest.raises(VerifyException) as error:
+        parse(module_text(chip=CHIP, head=head)).verify()
+    assert message in str(error.value)
+
+
+def test_a_program_holds_instructions_alone():
+    with pytest.raises(VerifyException, match="is not an instruction"):
+        parse(module_text("%a = arith.constant 1 : i64")).verify()
+
+
+@pytest.mark.parametrize(
+    ("cut", "message"),
+    [
+        ("<b = 1, m = 1, n = 0, k = 1, at = [0, 0, 2, 2]>", "n must be at least 1"),
+        ("<b = 1, m = 1, n = 5, k = 1, at = [0, 0, 2, 2]>", "5 parts for 4 tiles"),
+    ],
+)
+def test_rules_of_cuts(cut: str, message: str):
+    body = f"%t, %x = tcc.receive @in bytes = 12 op = 0 : {X}\n" + VECTOR.replace(CUT, cut)
+    with pytest.raises((VerifyException, ParseError)) as error:
+        parse(module_text(body)).verify()
+    assert message in str(error.value)
+
+
+def test_a_buffer_has_no_negative_dimension():
+    with pytest.raises(VerifyException, match="negative dimension"):
+        BufferType.of(TensorType(f16, [-1, 3]))
+    with pytest.raises(TypeError, match="expected a tensor type"):
+        BufferType.of(i64)
+
+
+@given(
+    b=st.integers(1, 3),
+    m=st.integers(1, 3),
+    n=st.integers(1, 4),
+    k=st.integers(1, 3),
+    width=st.integers(1, 9),
+    offset=st.tuples(st.integers(0, 3), st.integers(0, 3)),
+)
+def test_every_part_falls_to_exactly_one_tile(
+    b: int, m: int, n: int, k: int, width: int, offset: tuple[int, int]
+):
+    parts = b * m * n * k
+    height = -(-parts // width)
+    cut = CutAttr.of(b, m, n, k, RegionAttr.of(*offset, width, height))
+    found = [
+        cut.part_of(x, y)
+        for y in range(offset[1] + height + 1)
+        for x in range(offset[0] + width + 1)
+    ]
+    expected = [(i, j, c, d) for i in range(b) for j in range(m) for c in range(n)
+                for d in range(k)]  # fmt: skip
+    assert sorted(part for part in found if part is not None) == expected
+
+
+def test_a_program_is_one_block():
+    body = "\n^a(%x: i64):\n"
+    with pytest.raises(VerifyException, match="one block without arguments"):
+        parse(module_text(body)).verify()
+
+
+def test_a_class_that_idles_has_an_empty_program():
+    module = parse(module_text())
+    module.verify()
+    assert show(parse(show(module))) == show(module)

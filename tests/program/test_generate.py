@@ -1,0 +1,229 @@
+"""Programs of random designs: who executes what, when, and what is moved."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from math import ceil, prod
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from program_models import LAYERS, OPERATORS_A_LAYER, model, parse, plan
+
+from asic_compiler.diagnostics import UserError
+from asic_compiler.dialects import tcc
+from asic_compiler.placement.plan import Plan
+from asic_compiler.ppa.profile import REGION_NAMES
+from asic_compiler.program.check import check
+from asic_compiler.program.emit import program_text
+from asic_compiler.program.generate import generate
+from asic_compiler.workload.table import OperatorKind
+
+designs = given(name=st.sampled_from(["decoder", "vision"]), seed=st.integers(0, 10_000))
+few = settings(max_examples=15, deadline=None)
+
+
+def programs(name: str, seed: int) -> tuple[Plan, list[tcc.ProgramOp]]:
+    chosen = plan(name, seed)
+    module = generate(model(name), chosen)
+    module.verify()
+    return chosen, [op for op in module.ops if isinstance(op, tcc.ProgramOp)]
+
+
+def work(program: tcc.ProgramOp) -> list[tcc.Instruction]:
+    """The instructions that are scheduled and not transfers: one an operator."""
+    return [op for op in program.instructions if op.interval and not isinstance(op, tcc.ReceiveOp)]
+
+
+@designs
+@few
+def test_an_operator_runs_on_exactly_the_tiles_of_its_region(name: str, seed: int):
+    chosen, found = programs(name, seed)
+    grid = chosen.chip.tile_map()
+    executed = defaultdict[int, list[int]](list)
+    for program in found:
+        for op in work(program):
+            executed[op.position].append(program.tile_class.value.data)
+    for assignment in chosen.assignments:
+        place = assignment.region
+        tiles = {
+            grid[y][x]
+            for y in range(place.y, place.y + place.height)
+            for x in range(place.x, place.x + place.width)
+        }
+        assert executed.pop(assignment.position) == sorted(tiles)
+        kinds = [chosen.chip.classes[index] for index in sorted(tiles)]
+        assert all(REGION_NAMES[assignment.region_kind] in kind.regions for kind in kinds)
+        assert all(kind.stage == assignment.stage for kind in kinds)
+        # No tile of the class lies outside the region.
+        assert sum(kind.tiles for kind in kinds) == place.tiles
+    assert not executed
+
+
+@designs
+@few
+def test_times_are_the_plans_and_nothing_overlaps(name: str, seed: int):
+    chosen, found = programs(name, seed)
+    for program in found:
+        end = 0
+        for op in work(program):
+            assert op.interval is not None
+            start, after = op.interval
+            assignment = chosen.assignments[op.position]
+            assert start == round(assignment.start_cycle)
+            assert abs(after - start - assignment.cycles) <= 1.0
+            assert start >= end
+            end = after
+        assert end <= program.period.value.data == ceil(chosen.period_cycles)
+
+
+@designs
+@few
+def test_bytes_received_are_the_plans_and_were_sent(name: str, seed: int):
+    chosen, found = programs(name, seed)
+    module = found[0].parent_op()
+    channels = [op for op in module.ops if isinstance(op, tcc.ChannelOp)]
+    sent, received = defaultdict[str, int](int), defaultdict[str, int](int)
+    arriving = defaultdict[tuple[str, int], int](int)
+    inside = {c.sym_name.data for c in channels if ".to" in c.sym_name.data}
+    for program in found:
+        tiles = sum(prod(place.rectangle[2:]) for place in program.places)
+        for op in program.instructions:
+            if isinstance(op, tcc.SendOp | tcc.MulticastOp):
+                sent[op.channel.root_reference.data] += tiles * op.bytes.value.data
+            if isinstance(op, tcc.ReceiveOp):
+                received[op.channel.root_reference.data] += tiles * op.bytes.value.data
+                if op.channel.root_reference.data in inside:
+                    arriving[program.sym_name.data, op.position] += op.bytes.value.data
+    for channel in channels:
+        symbol = channel.sym_name.data
+        size = prod(channel.tensor.get_shape()) * channel.tensor.element_type.bitwidth // 8
+        assert (channel.source is None) != (sent[symbol] >= size)
+        assert (channel.target is None) != (received[symbol] > 0)
+    for assignment in chosen.assignments:
+        for (_, position), count in arriving.items():
+            if position == assignment.position and assignment.input_bytes > 0:
+                # Whole elements, of at most 8 bytes, of at most 3 operands.
+                assert 0 <= count - assignment.input_bytes <= 3 * 8
+
+
+@designs
+@few
+def test_what_crosses_stages_is_what_the_table_says(name: str, seed: int):
+    chosen, found = programs(name, seed)
+    module = found[0].parent_op()
+    stage = [assignment.stage for assignment in chosen.assignments]
+    expected = defaultdict[int, int](int)
+    edges = {(int(a), stage[b], int(size)) for a, b, size in chosen.table.edges}
+    for producer, target, size in edges:
+        if stage[producer] != target:
+            expected[target] += size
+    crossing = defaultdict[int, int](int)
+    for op in module.ops:
+        symbol = op.sym_name.data if isinstance(op, tcc.ChannelOp) else ""
+        if isinstance(op, tcc.ChannelOp) and op.source and op.target and ".to" not in symbol:
+            size = prod(op.tensor.get_shape()) * op.tensor.element_type.bitwidth // 8
+            crossing[int(symbol.rpartition(".s")[2])] += size
+    assert crossing == expected
+
+
+@designs
+@few
+def test_the_checks_find_nothing(name: str, seed: int):
+    assert check(generate(model(name), plan(name, seed))) == ()
+
+
+@pytest.mark.parametrize("name", ["decoder", "vision"])
+def test_two_runs_give_the_same_text_and_it_reads_back(name: str):
+    first = program_text(generate(model(name), plan(name, 3)))
+    assert first == program_text(generate(model(name), plan(name, 3)))
+    assert program_text(parse(first)) == first
+
+
+def test_the_instructions_of_the_operators():
+    chosen, found = programs("decoder", 3)
+    names = defaultdict[int, set[str]](set)
+    for program in found:
+        for op in work(program):
+            names[op.position].add(op.name)
+    kinds = [chosen.table.classes[c].kind for c in chosen.table.sequence]
+    expected = {
+        OperatorKind.MATMUL: {"tcc.mma"},
+        OperatorKind.ATTENTION: {"tcc.mma_dmem"},
+        OperatorKind.ELEMENTWISE: {"tcc.vector"},
+        OperatorKind.REDUCTION: {"tcc.vector"},
+        OperatorKind.GATHER: {"tcc.gather"},
+        OperatorKind.KV_APPEND: {"tcc.kv_append"},
+    }
+    assert len(kinds) == LAYERS * OPERATORS_A_LAYER + 2
+    assert [names[position] for position in range(len(kinds))] == [expected[k] for k in kinds]
+
+
+def test_equal_layers_share_their_kernels():
+    module = generate(model("decoder"), plan("decoder", 3))
+    kernels = [op for op in module.ops if isinstance(op, tcc.KernelOp)]
+    assert len(kernels) == 3  # sum of squares, normalisation, residual
+
+
+def test_partial_sums_are_reduced_exactly_where_k_is_cut():
+    split = whole = 0
+    for seed in range(12):
+        chosen, found = programs("decoder", seed)
+        for program in found:
+            reduced = {op.position for op in program.instructions if isinstance(op, tcc.ReduceOp)}
+            for op in work(program):
+                if isinstance(op, tcc.MmaOp | tcc.MmaDmemOp):
+                    cut = chosen.assignments[op.position].split_k > 1
+                    assert (op.position in reduced) == cut
+                    split, whole = split + cut, whole + (not cut)
+    assert split > 0
+    assert whole > 0
+
+
+def test_the_host_sends_inputs_and_gets_results_but_caches_stay():
+    module = generate(model("decoder"), plan("decoder", 3))
+    hosts = {op.host.data for op in module.ops if isinstance(op, tcc.ChannelOp) and op.host}
+    assert hosts == {"input_ids", "logits"}
+    caches = [op for op in module.ops if isinstance(op, tcc.CacheOp)]
+    assert [op.sym_name.data for op in caches] == [
+        f"{role}.{layer}" for layer in range(LAYERS) for role in ("kv_key", "kv_value")
+    ]
+    assert [(op.argument.value.data, op.result.value.data) for op in caches] == [
+        (i, i) for i in range(1, 2 * LAYERS + 1)
+    ]
+
+
+def test_a_cache_read_in_another_stage_is_appended_to_there():
+    # The plan moves the new tokens alone; the reader's stage needs a cache to put them in.
+    for seed in range(200):
+        chosen = plan("decoder", seed)
+        appends = [p for p, c in enumerate(chosen.table.sequence)
+                   if chosen.table.classes[c].kind is OperatorKind.KV_APPEND]  # fmt: skip
+        apart = [
+            (int(a), int(b))
+            for a, b, _ in chosen.table.edges
+            if int(a) in appends and chosen.assignments[a].stage != chosen.assignments[b].stage
+        ]
+        if apart:
+            break
+    assert apart
+    module = generate(model("decoder"), chosen)
+    readers = [op for op in module.walk() if isinstance(op, tcc.KvAppendOp) and op.interval is None]
+    assert {op.position for op in readers} == {reader for _, reader in apart}
+    moved = [op for op in module.ops if isinstance(op, tcc.ChannelOp)]
+    name = f"v{apart[0][0]}."
+    sizes = [op.tensor.get_shape() for op in moved if op.sym_name.data.startswith(name)]
+    assert (3, 2, 1, 16) in sizes
+
+
+def test_a_plan_of_another_model_is_refused():
+    with pytest.raises(ValueError, match="operators"):
+        generate(model("vision"), plan("decoder", 0))
+
+
+def test_appending_to_something_else_than_an_argument_is_refused():
+    text = program_text(model("decoder")).replace("%kr0 into %key0", "%kr0 into %zero")
+    zero = "%zero = arith.constant dense<0.0> : tensor<3x2x8x16xf16>\n    %embed ="
+    chosen = plan("decoder", 0)
+    with pytest.raises(UserError, match="not a cache argument"):
+        generate(parse(text.replace("%embed =", zero, 1)), chosen)
