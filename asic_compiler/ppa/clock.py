@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from asic_compiler.hardware.derive import TileSizes
 from asic_compiler.hardware.design import DesignBatch
@@ -14,14 +15,16 @@ _ISSUE_SLOWDOWN, _STATION_SLOWDOWN, _LENGTH_SLOWDOWN, _PORT_SLOWDOWN = 0.06, 0.0
 register ports (assumed; wake-up and bypass wires grow with each)."""
 
 
-def voltage_factor(volts: FloatArray, technology: Technology) -> FloatArray:
-    """Clock at ``volts`` over the clock at the nominal supply, by the alpha-power law.
+def voltage_factor(
+    volts: FloatArray, technology: Technology, threshold_shift: float = 0.0
+) -> FloatArray:
+    """Clock at ``volts`` over that of standard cells at the nominal supply, by the alpha-power law.
 
-    f ~ (V - Vt)^alpha / V (Sakurai and Newton, IEEE JSSC 1990).
+    f ~ (V - Vt)^alpha / V (Sakurai and Newton, IEEE JSSC 1990); ``threshold_shift`` raises Vt, V.
     """
     t = technology.timing
     nominal = technology.voltage.nominal
-    speed = np.maximum(volts - t.threshold, 0.0) ** t.alpha / volts
+    speed = np.maximum(volts - t.threshold - threshold_shift, 0.0) ** t.alpha / volts
     return speed / ((nominal - t.threshold) ** t.alpha / nominal)
 
 
@@ -42,3 +45,15 @@ def fastest_clock_hz(design: DesignBatch, sizes: TileSizes, technology: Technolo
     """[N] the fastest clock of each design at its supply."""
     fastest = technology.timing.fastest
     return fastest * structure_factor(design, sizes) * voltage_factor(design.vdd, technology)
+
+
+def fits_high_threshold(
+    clock_hz: float, volts: FloatArray, fastest: FloatArray, technology: Technology
+) -> NDArray[np.bool_]:
+    """[N] whether cells of high threshold keep ``clock_hz``: they leak less.
+
+    Only a clock that the user fixes is known when cells are chosen; others use standard cells.
+    """
+    shift = technology.timing_constants.high_threshold_shift
+    slower = voltage_factor(volts, technology, shift) / voltage_factor(volts, technology)
+    return np.less_equal(clock_hz, fastest * slower)

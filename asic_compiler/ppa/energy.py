@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from asic_compiler.hardware.derive import Bands, TileSizes
 from asic_compiler.hardware.design import DesignBatch
@@ -244,13 +245,19 @@ def leakage_w(
     volts: FloatArray,
     temperature_c: float,
     technology: Technology,
+    high_threshold: NDArray[np.bool_] | None = None,
 ) -> FloatArray:
-    """[N] leakage at supply and temperature; exponential between 25 and 85 degrees Celsius."""
+    """[N] leakage at supply and temperature; exponential between 25 and 85 degrees Celsius.
+
+    ``high_threshold``: [N] designs whose logic is of high-threshold cells; none if not given.
+    """
     k = technology.energy_constants
     leak = technology.leakage
     t = (temperature_c - 25.0) / 60.0
     logic = leak.logic_25c * (leak.logic_85c / leak.logic_25c) ** t
     sram = leak.sram_25c * (leak.sram_85c / leak.sram_25c) ** t
     supply = (volts / technology.voltage.nominal) ** k.leakage_voltage_exponent
+    if high_threshold is not None:
+        logic = np.where(high_threshold, k.high_threshold_leakage, 1.0) * logic
     rom = rom_bits * sram * k.sleep_rom_leakage
     return supply * (logic_mm2 * logic + sram_bits * sram + rom)

@@ -222,6 +222,9 @@ class PPAModel:
             design.vdd,
             self.conditions.temperature_c,
             node,
+            None
+            if self.conditions.clock_hz is None
+            else clock.fits_high_threshold(self.conditions.clock_hz, design.vdd, fastest, node),
         )
 
         violations = np.zeros((len(design), len(REASONS)))

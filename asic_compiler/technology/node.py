@@ -108,12 +108,14 @@ class EnergyConstants:
     rom_word_share: float = quantity("1")
     leakage_voltage_exponent: float = quantity("1")
     sleep_rom_leakage: float = quantity("1")
+    high_threshold_leakage: float = quantity("1")
 
 
 @dataclass(frozen=True, slots=True)
 class TimingConstants:
     """Latencies, in cycles or in time."""
 
+    high_threshold_shift: float = quantity("V")
     router_cycles: float = quantity("cycle")
     wire_delay_28nm: float = quantity("s/mm")
     die_crossing: float = quantity("s")

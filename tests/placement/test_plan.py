@@ -1,0 +1,90 @@
+"""A chip spelled out, and every operator on it, agree with the model that chose them."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from workloads import transformer
+
+from asic_compiler.hardware.design import Freedom, decode
+from asic_compiler.hardware.legality import Constraints
+from asic_compiler.placement.plan import make_plan
+from asic_compiler.ppa.model import Conditions, PPAModel
+from asic_compiler.ppa.profile import Profile
+from asic_compiler.technology.library import load_node
+
+NODE = load_node("5nm")
+PROFILE = Profile(
+    transformer(
+        layers=3, hidden=256, heads=4, kv_heads=2, head_dim=64, ffn=512, vocab=1024, batch=2,
+        context=256,
+    )
+)  # fmt: skip
+MODEL = PPAModel(PROFILE, NODE, Conditions(constraints=Constraints(power_w=5.0)))
+
+
+def random_design(seed, count=1):
+    rng = np.random.default_rng(seed)
+    discrete = np.stack([*rng.integers(1, 65, (2, count)), *rng.integers(1, 5, (2, count))], axis=1)
+    return decode(discrete, rng.uniform(-1, 1, (count, 30)), NODE, Freedom())
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_the_classes_tile_the_mesh_and_hold_what_the_model_counted(seed):
+    design = random_design(seed)
+    plan = make_plan(MODEL, design, 85.0)
+    chip = plan.chip
+    grid = chip.tile_map()  # raises unless every tile has exactly one class
+    assert len(grid) == design.mesh_height[0]
+    assert len(grid[0]) == design.mesh_width[0]
+    assert sum(c.tiles for c in chip.classes) == design.tiles[0]
+    assert sum(c.tiles * c.wmem_bytes for c in chip.classes) >= PROFILE.weight_bytes
+    assert len({c.stage for c in chip.classes}) == chip.stages == design.stages[0]
+    names = [c.name for c in chip.classes]
+    assert len(set(names)) == len(names)
+    if plan.metrics.legal[0]:
+        dmem = sum(c.tiles * c.dmem_bytes for c in chip.classes)
+        assert dmem >= PROFILE.total_kv_bytes * chip.stages
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_every_operator_has_a_place_and_a_time(seed):
+    design = random_design(seed)
+    plan = make_plan(MODEL, design, 85.0)
+    mesh = (design.mesh_width[0], design.mesh_height[0])
+    assert [a.position for a in plan.assignments] == list(range(len(PROFILE.table.sequence)))
+    stages = [a.stage for a in plan.assignments]
+    assert stages == sorted(stages)  # program order is pipeline order
+    end: dict[int, float] = {}
+    for a in plan.assignments:
+        assert a.region.x + a.region.width <= mesh[0]
+        assert a.region.y + a.region.height <= mesh[1]
+        assert a.split_m * a.split_n * a.split_k <= a.region.tiles
+        assert a.start_cycle == pytest.approx(end.get(a.stage, 0.0))
+        assert 0 < a.compute_cycles <= a.cycles
+        end[a.stage] = a.start_cycle + a.cycles
+        # It runs where its region's tiles are, in its own stage.
+        here = [c for c in plan.chip.classes if c.stage == a.stage]
+        kind = ("matmul", "conv", "general")[a.region_kind]
+        mine = [p for c in here if kind in c.regions for p in c.places]
+        assert sum(p.tiles for p in mine) == a.region.tiles
+        assert all(a.region.contains(p) for p in mine)
+    assert max(end.values()) <= plan.period_cycles * (1 + 1e-12)
+
+
+def test_a_plan_is_the_evaluation_of_the_same_design():
+    batch = random_design(7, 50)
+    metrics = MODEL.evaluate(batch)
+    for i in range(0, 50, 7):
+        plan = make_plan(MODEL, batch.take(np.array([i])), 85.0)
+        assert plan.metrics.tokens_per_s[0] == metrics.tokens_per_s[i]
+        assert plan.metrics.area_mm2[0] == metrics.area_mm2[i]
+        assert plan.chip.clock_hz == metrics.clock_hz[i]
+        assert plan.chip.dies == metrics.dies[i]
+
+
+def test_a_plan_is_of_one_design():
+    with pytest.raises(ValueError, match="one design, not 3"):
+        make_plan(MODEL, random_design(0, 3), 85.0)

@@ -1,0 +1,173 @@
+"""Each event is counted where it happens: one change at a time, and what it must change."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from workloads import table
+
+from asic_compiler.hardware.derive import make_bands, size_tiles
+from asic_compiler.ppa import area, clock, energy, timing
+from asic_compiler.ppa.capacity import memory_need
+from asic_compiler.ppa.profile import Profile
+from asic_compiler.ppa.stages import stage_rows
+from asic_compiler.technology.library import load_node
+from asic_compiler.workload.table import OperatorClass, OperatorKind
+
+NODE = load_node("3nm")
+
+
+def attention(cached, bits=16):
+    size = 2 * 8 * 512 * 64 if cached else 0
+    return OperatorClass(
+        OperatorKind.ATTENTION, 8, 4, 512, 64, element_bits=bits, kv_read_bytes=size,
+        kv_bytes=size, input_bytes=2 * 8 * 4 * 64, output_bytes=2 * 8 * 4 * 512,
+    )  # fmt: skip
+
+
+def fixed(draw, **values):
+    d = draw(1, 0)
+    plain = {"heterogeneity": 0.0, "rho_matmul": 1.0, "rho_conv": 1.0, "rho_general": 1.0,
+             "mesh_width": 8.0, "mesh_height": 8.0, "sc_x": 1.0, "sc_y": 1.0}  # fmt: skip
+    columns = {name: np.array([v]) for name, v in (plain | values).items()}
+    return d.with_(stage_grid=np.zeros(1, dtype=np.int64), **columns)
+
+
+def spent(profile, design, memory):
+    """Energy of the contractions of one design at given joules a bit."""
+    bands = make_bands(design, profile.has_conv)
+    sizes = size_tiles(design, bands, profile.lane_cycles[design.rows.astype(int) - 1])
+    constants = NODE.timing_constants
+    issue = timing.issue_limits(design, sizes, constants)
+    split = timing.split_contractions(profile.contractions, design, bands)
+    fabric = timing.Fabric(np.ones(1), np.full(1, 16.0), np.full(1, 8.0), np.zeros(1))
+    buffer = np.full((1, len(profile.contractions.index)), 1e9)
+    work = profile.contractions
+    time = timing.time_contractions(work, split, design, sizes, issue, fabric, buffer, constants)
+    parts = energy.contraction_energy(
+        work, time, design, sizes, memory, bands.region_tiles, np.full(1, 8.0), np.full(1, 16.0),
+        NODE,
+    )  # fmt: skip
+    return parts, time
+
+
+def joules(hop=0.0, local=0.0, dmem=0.0):
+    return energy.MemoryEnergy(*(np.array([v]) for v in (0.0, dmem, hop, local)))
+
+
+def test_keys_and_values_outside_the_cache_travel(draw):
+    design = fixed(draw)
+    here, _ = spent(Profile(table([attention(True)])), design, joules(hop=1.0))
+    far, _ = spent(Profile(table([attention(False)])), design, joules(hop=1.0))
+    assert far.noc[0, 0] - here.noc[0, 0] == 8 * 512 * 64 * 16 * 8.0  # half of 16 hops
+
+
+def test_bits_pay_for_the_way_from_router_to_tile(draw):
+    profile = Profile(table([attention(True)]))
+    parts, time = spent(profile, fixed(draw), joules(local=1.0))
+    assert parts.noc[0, 0] == (time.input_bytes * 8 * time.split.used_tiles)[0, 0]
+    assert parts.noc[0, 0] > 0
+
+
+def test_partial_sums_are_read_moved_and_added(draw):
+    matmul = OperatorClass(OperatorKind.MATMUL, 1, 2, 512, 512, weight_bytes=2 * 512 * 512)
+    profile = Profile(table([matmul]))
+    partial = 2 * 512 * 3  # four groups of rows: three further sums of each output
+    whole, _ = spent(profile, fixed(draw, k_split=0.0), joules())
+    split, time = spent(profile, fixed(draw, k_split=2 / 3), joules())
+    assert time.split.k[0, 0] == 4
+    added = split.compute[0, 0] - whole.compute[0, 0]
+    assert added == pytest.approx(partial * NODE.energy.fp32_add, rel=1e-6)
+    moved, _ = spent(profile, fixed(draw, k_split=2 / 3), joules(dmem=1.0))
+    port = time.dmem_bits + time.input_bytes * 8
+    assert moved.dmem[0, 0] == (port * time.split.used_tiles)[0, 0] + 2 * 32 * partial
+
+
+def test_a_link_wider_than_the_vectors_does_not_help(draw):
+    profile = Profile(table([attention(False)]))
+    times = [
+        spent(profile, fixed(draw, dflit=flit, vlen=512.0), joules())[1].cycles[0, 0]
+        for flit in (64.0, 512.0, 8192.0)
+    ]
+    assert times[0] > times[1] == times[2]
+
+
+def test_the_slowest_tile_of_a_region_sets_its_pace(draw, small):
+    d = draw(300, 21).with_(heterogeneity=np.ones(300))
+    bands = make_bands(d, small.has_conv)
+    sizes = size_tiles(d, bands, small.lane_cycles[d.rows.astype(int) - 1])
+    for i in range(300):
+        for region in range(3):
+            mine = bands.member[i, :, region]
+            assert sizes.region_vlen[i, region] == sizes.vlen[i, mine].min()
+            assert sizes.region_fetch[i, region] == sizes.fetch[i, mine].min()
+
+
+def test_only_a_sixteen_bit_cache_is_narrowed():
+    for bits, scale in ((16, 0.5), (32, 1.0)):
+        profile = Profile(table([attention(True, bits)]))
+        assert profile.kv_scale(np.array([8.0]))[0] == scale
+
+
+def test_a_pipelines_latency_is_the_sum_of_its_stages(draw, small, make_model):
+    model = make_model(small)
+    for i in range(0, 60, 3):
+        design = draw(60, 22).take(np.array([i]))
+        metrics, inner = model.evaluate_equal_stages(design)
+        total = sum(float(inner.stage_cycles[0, kind]) for kind in inner.cut.of_stage)
+        assert metrics.latency_s[0] * metrics.clock_hz[0] == pytest.approx(total)
+        assert metrics.period_cycles[0] == inner.stage_cycles.max()
+
+
+def test_a_longer_way_between_stages_costs_energy(draw, small, make_model):
+    d = draw(400, 23)
+    wide = (d.stage_columns > 1) & (d.stage_rows > 1) & (d.mesh_width > 16)
+    d = d.take(np.flatnonzero(wide))
+    count = len(d)
+    far = make_model(small).evaluate(d.with_(locality=np.zeros(count)))
+    near = make_model(small).evaluate(d.with_(locality=np.ones(count)))
+    assert (far.energy_parts_j[:, 4] > near.energy_parts_j[:, 4]).all()
+
+
+def test_structure_slows_the_clock_and_pipes_take_area(draw, small):
+    d = draw(50, 24)
+    bands = make_bands(d, small.has_conv)
+    sizes = size_tiles(d, bands, small.lane_cycles[d.rows.astype(int) - 1])
+    base = clock.structure_factor(d, sizes)
+    assert (clock.structure_factor(d.with_(stanum=d.stanum * 2), sizes) < base).all()
+    more = clock.structure_factor(d, replace(sizes, fetch=sizes.fetch * 2))
+    assert (more < base).all()
+    logic = area.core_logic(d, sizes, NODE)
+    pipes = area.core_logic(d.with_(vdpnum=d.vdpnum * 2), sizes, NODE)
+    assert np.allclose(pipes.vector_ge, 2 * logic.vector_ge)
+
+
+def test_the_tile_with_most_heads_holds_them(draw):
+    """Eight heads on three tiles: one has three of them, not eight thirds."""
+    profile = Profile(table([attention(True)]))
+    design = fixed(draw, mesh_width=3.0, mesh_height=1.0)
+    bands = make_bands(design, profile.has_conv)
+    sizes = size_tiles(design, bands, profile.lane_cycles[design.rows.astype(int) - 1])
+    split = timing.split_contractions(profile.contractions, design, bands)
+    need = memory_need(profile, design, bands, sizes, split, stage_rows(profile, design))
+    assert need.kv.max() >= 3 * 2 * 512 * 64 * 2  # keys and values
+
+
+def test_a_wide_cache_is_read_at_its_own_width(draw):
+    profile = Profile(table([attention(True, 32)]))
+    full, half = (
+        spent(profile, fixed(draw, kv_bits=bits), joules())[1].dmem_bits for bits in (16.0, 8.0)
+    )
+    assert np.array_equal(full, half)
+
+
+def test_waiting_stages_pay_for_their_ungated_clock(draw, small):
+    d = draw(20, 25)
+    bands = make_bands(d, small.has_conv)
+    ones = np.ones((20, 4))
+    period, active = np.full(20, 1000.0), np.zeros(20)
+    joule = energy.clock_energy(d, bands, ones, period, active, NODE)
+    routers = np.ceil(bands.width / d.sc_x) * np.ceil(bands.height / d.sc_y)
+    flops = bands.tiles.sum(axis=1) + area.router_flip_flops(d) * routers
+    each = 2e-15 * NODE.scale_from_28nm
+    assert np.allclose(joule, flops * each * 0.15 * 1000.0 * d.stages)
