@@ -90,9 +90,7 @@ class Request:
             if value is not None and not 0 < value < float("inf"):
                 raise UserError(f"{name} must be positive, not {value}")
         if self.temperature_c is not None and not -55.0 <= self.temperature_c <= 150.0:
-            raise UserError(
-                f"temperature_c must be between -55 and 150 degrees Celsius, not {self.temperature_c}"
-            )
+            raise UserError(f"temperature_c must be between -55 and 150, not {self.temperature_c}")
         if self.weights is not None and (
             len(self.weights) != 3 or min(self.weights) < 0 or sum(self.weights) <= 0
         ):

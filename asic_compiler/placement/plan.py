@@ -10,6 +10,7 @@ from asic_compiler.hardware.chip import Chip, Rectangle, TileClass
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.floorplan import ORDERS, stage_positions
 from asic_compiler.hardware.space import FloatArray
+from asic_compiler.ppa.capacity import rows_of
 from asic_compiler.ppa.model import Internals, Metrics, PPAModel
 from asic_compiler.ppa.profile import GENERAL, REGION_NAMES
 from asic_compiler.workload.table import OperatorTable
@@ -28,6 +29,9 @@ class Assignment:
     split_m: int
     split_n: int
     split_k: int
+    first_row: int
+    """Row of the region that its first slice lies on: where the class's operator before left
+    off, so that weights and cache spread evenly over the tiles."""
     cycles: float
     """Predicted, of one execution on one micro-batch."""
     start_cycle: float
@@ -83,7 +87,7 @@ def make_plan(model: PPAModel, design: DesignBatch, temperature_c: float) -> Pla
         weight_bits=int(design.weight_bits[0]),
         kv_bits=int(design.kv_bits[0]),
         stages=int(design.stages[0]),
-        classes=_tile_classes(design, internals),
+        classes=_tile_classes(design, internals, model.profile.has_conv),
     )
     return Plan(chip, _assign(model, design, internals), metrics, model.profile.table)
 
@@ -98,7 +102,9 @@ def stage_rectangles(design: DesignBatch, internals: Internals) -> tuple[Rectang
     )
 
 
-def _tile_classes(design: DesignBatch, internals: Internals) -> tuple[TileClass, ...]:
+def _tile_classes(
+    design: DesignBatch, internals: Internals, has_conv: bool
+) -> tuple[TileClass, ...]:
     bands = internals.bands
     classes: list[TileClass] = []
     for stage, place in enumerate(stage_rectangles(design, internals)):
@@ -108,7 +114,9 @@ def _tile_classes(design: DesignBatch, internals: Internals) -> tuple[TileClass,
             if rows == 0:
                 continue
             regions = tuple(
-                name for index, name in enumerate(REGION_NAMES) if bands.member[0, band, index]
+                name
+                for index, name in enumerate(REGION_NAMES)
+                if bands.member[0, band, index] and (name != "conv" or has_conv)
             )
             start = int(bands.start[0, band])
             classes.append(
@@ -142,16 +150,20 @@ def _assign(model: PPAModel, design: DesignBatch, internals: Internals) -> tuple
     tensor = {int(c): i for i, c in enumerate(profile.contractions.index)}
     vector = {int(c): i for i, c in enumerate(profile.vectors.index)}
     clock = np.zeros(len(stages))
+    rows_used = rows_of(internals.contractions.split, bands)
+    next_row: dict[tuple[int, int], int] = {}
     out: list[Assignment] = []
     for position, class_index in enumerate(int(c) for c in table.sequence):
         stage = int(stage_of[position])
         split: tuple[int, int, int]
+        used_rows = 0
         if class_index in tensor:
             i = tensor[class_index]
             time = internals.contractions
             kind = int(profile.contractions.region[i])
             split = (_at(time.split.m, i), _at(time.split.n, i), _at(time.split.k, i))
             arriving, busy = float(time.input_bytes[0, i]), float(time.busy[0, i])
+            used_rows = int(rows_used[0, i])
         else:
             i = vector[class_index]
             kind = GENERAL
@@ -162,6 +174,8 @@ def _assign(model: PPAModel, design: DesignBatch, internals: Internals) -> tuple
         rows = int(bands.region_rows[0, kind])
         top = place.height - rows if kind == GENERAL else 0
         cycles = float(internals.class_cycles[0, class_index])
+        first_row = next_row.get((stage, class_index), 0)
+        next_row[stage, class_index] = (first_row + used_rows) % rows
         out.append(
             Assignment(
                 position=position,
@@ -171,6 +185,7 @@ def _assign(model: PPAModel, design: DesignBatch, internals: Internals) -> tuple
                 split_m=split[0],
                 split_n=split[1],
                 split_k=split[2],
+                first_row=first_row,
                 cycles=cycles,
                 start_cycle=float(clock[stage]),
                 input_bytes=arriving,

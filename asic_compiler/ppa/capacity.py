@@ -41,15 +41,18 @@ def memory_need(
 ) -> Need:
     """What each band of each stage must hold, byte.
 
-    An operator's slices go to the tiles of its region that hold least so far. Each step then
-    keeps the difference between the fullest and the emptiest tile within one slice, so no tile
-    holds more than the mean and one slice: that is what is provided for.
+    An operator that does not fill its region begins where the operator before it, of the same
+    class and stage, left off, in whole rows (``rows_of``). A class of c operators that each take u
+    of the region's H rows then puts at most ceil(c u / H) slices on any tile: that is exact for
+    the fullest tile of each class, and their sum is provided for.
     """
     spread = stages.segments.spread
     tiles = spread(bands.region_tiles)
     member = spread(bands.member)
-    wmem = _largest(_weights(profile, design, split, stages, tiles), member)
-    kv = np.where(member[:, :, GENERAL], _cache(profile, design, split, stages, tiles), 0.0)
+    slices = _slices(profile, split, bands, stages, tiles)
+    wmem = _largest(_weights(profile, design, split, slices, stages, tiles), member)
+    cache = _cache(profile, design, split, slices, stages, tiles)
+    kv = np.where(member[:, :, GENERAL], cache, 0.0)
 
     used: NDArray[np.bool_] = np.any(bands.member, axis=2)
     working = (bands.tiles * used).sum(axis=1)[:, None]
@@ -67,48 +70,60 @@ def memory_need(
     return Need(dmem=dmem, wmem=wmem, imem=code[:, None] * spread(used), kv=kv)
 
 
+def rows_of(split: Split, bands: Bands) -> FloatArray:
+    """[N, C] rows of its region that each contraction uses."""
+    return np.ceil(split.used_tiles / bands.width[:, None])
+
+
+def _slices(
+    profile: Profile, split: Split, bands: Bands, stages: StageRows, tiles: FloatArray
+) -> FloatArray:
+    """[M, C] slices of each contraction class on the fullest tile of its region."""
+    work = profile.contractions
+    spread = stages.segments.spread
+    rows = tiles[:, work.region] / spread(bands.width)[:, None]
+    counts = stages.counts[:, work.index]
+    return np.ceil(counts * spread(rows_of(split, bands)) / rows - 1e-9)
+
+
 def _weights(
-    profile: Profile, design: DesignBatch, split: Split, stages: StageRows, tiles: FloatArray
+    profile: Profile,
+    design: DesignBatch,
+    split: Split,
+    slices: FloatArray,
+    stages: StageRows,
+    tiles: FloatArray,
 ) -> FloatArray:
     """[M, 3] bytes of weights on the fullest tile of each region."""
     work, vectors = profile.contractions, profile.vectors
     stored = np.where(work.bits == 16.0, design.weight_bits[:, None] / 16.0, 1.0)
-    held = work.weight_bytes * split.m * stored  # row blocks on other tiles need their own copy
     one = work.weight_bytes / np.maximum(work.batch * work.n * work.k, 1.0) * stored
-    piece = one * split.n_tile * split.k_tile
-    spread = stages.segments.spread
-    counts = stages.counts[:, work.index]
-    total = spread(held) * counts
-    largest = spread(piece) * (counts > 0.0)
+    held = slices * stages.segments.spread(one * split.n_tile * split.k_tile)
     out = np.zeros((len(tiles), 3))
     for region in (MATMUL, CONV, GENERAL):
-        chosen = np.flatnonzero(work.region == region)
-        if len(chosen):
-            out[:, region] = total[:, chosen].sum(axis=1) / tiles[:, region]
-            out[:, region] += largest[:, chosen].max(axis=1)
+        out[:, region] = held[:, work.region == region].sum(axis=1)
     tables = (stages.counts[:, vectors.index] * vectors.weight_bytes).sum(axis=1)
     out[:, GENERAL] += tables / tiles[:, GENERAL]
     return out
 
 
 def _cache(
-    profile: Profile, design: DesignBatch, split: Split, stages: StageRows, tiles: FloatArray
+    profile: Profile,
+    design: DesignBatch,
+    split: Split,
+    slices: FloatArray,
+    stages: StageRows,
+    tiles: FloatArray,
 ) -> FloatArray:
     """[M, 1] bytes of KV cache on the fullest tile: of every sequence in flight."""
     work = profile.contractions
     flights = design.stages if profile.autoregressive else np.ones(len(design))
     copies = flights * profile.kv_scale(design.kv_bits)
     spread = stages.segments.spread
-    cache = (stages.counts * profile.kv_bytes).sum(axis=1) * spread(copies)
-    mean = cache / tiles[:, GENERAL]
-    chosen = np.flatnonzero(work.cached)
-    if len(chosen) == 0:
-        return mean[:, None]
-    # Keys and values of the same tokens stay together: what one layer puts on a tile.
-    elements = (split.groups * split.n_tile * split.k_tile)[:, chosen]
-    piece = 2.0 * (elements * work.bits[chosen] / 8.0) * copies[:, None]
-    present = stages.counts[:, work.index[chosen]] > 0.0
-    return (mean + (spread(piece) * present).max(axis=1))[:, None]
+    unread = (stages.counts * profile.unread_kv_bytes).sum(axis=1) / tiles[:, GENERAL]
+    piece = split.groups * split.n_tile * split.k_tile * work.bits / 8.0
+    read = (slices * spread(piece) * work.cached).sum(axis=1)
+    return ((read + unread) * spread(copies))[:, None]
 
 
 def _largest(per_region: FloatArray, member: NDArray[np.bool_]) -> FloatArray:

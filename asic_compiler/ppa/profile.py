@@ -117,9 +117,26 @@ class Profile:
         return region
 
     @cached_property
+    def unread_kv_bytes(self) -> FloatArray:
+        """[C] KV cache of appends, where no contraction reads it; else it lies at its reader."""
+        reads = any(c.kv_read_bytes > 0 for c in self.table.classes)
+        return np.zeros_like(self.kv_bytes) if reads else self.kv_bytes
+
+    @cached_property
+    def _uncuttable(self) -> NDArray[np.bool_]:
+        """[P] positions that no stage may begin at: the cache stays with who appends to it."""
+        forbidden = np.zeros(len(self.table.sequence), dtype=np.bool_)
+        for producer, consumer, _ in self.table.edges:
+            kind = self.table.classes[self.table.sequence[producer]].kind
+            if kind is OperatorKind.KV_APPEND:
+                forbidden[producer + 1 : consumer + 1] = True
+        return forbidden
+
+    @cached_property
     def max_stages(self) -> int:
         """Most stages that the program can be cut into with every stage doing work."""
-        return max(1, int(np.count_nonzero(self._time_cost)))
+        start = np.flatnonzero(~self._uncuttable)
+        return max(1, int(np.count_nonzero(np.add.reduceat(self._time_cost, start))))
 
     @cached_property
     def weight_bytes(self) -> float:
@@ -163,7 +180,9 @@ class Profile:
         sequence = self.table.sequence
         time, held = self._time_cost, self._byte_cost
         cost = (1.0 - balance) * time / max(time.sum(), 1.0) + balance * held / max(held.sum(), 1.0)
-        boundaries = partition(cost, stages)
+        start = np.flatnonzero(~self._uncuttable)
+        blocks = partition(np.add.reduceat(cost, start), stages)
+        boundaries = np.append(start, len(sequence))[blocks]
         classes = len(self.table.classes)
         counts = np.stack(
             [np.bincount(sequence[a:b], minlength=classes) for a, b in pairwise(boundaries)]

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
 from xdsl.dialects.builtin import IntegerAttr, ModuleOp
 
 from asic_compiler.dialects import asic, tcc
+from asic_compiler.dialects.tcc.attrs import part_size
 from asic_compiler.program.names import OPERATORS
 from asic_compiler.workload.body_cost import element_bits
 
@@ -66,7 +69,7 @@ class OutsidePeriod:
 
 @dataclass(frozen=True, slots=True)
 class MemoryExceeded:
-    """What a tile must hold on average over its region is more than its memory."""
+    """What the fullest tile of a program must hold is more than its memory."""
 
     program: str
     memory: Literal["WMEM", "DMEM"]
@@ -197,7 +200,8 @@ def _check_memory(module: ModuleOp, programs: list[tcc.ProgramOp]) -> Iterator[F
     owners = _owners(programs)
     for program in programs:
         tile = chip.tiles.data[program.tile_class.value.data]
-        held: dict[str, dict[str, float]] = {"WMEM": {}, "DMEM": {}}
+        even: dict[str, dict[str, float]] = {"WMEM": {}, "DMEM": {}}
+        slices = np.zeros(chip.mesh_size[::-1])
         cuts = {
             op.position: cut
             for op in program.instructions
@@ -211,18 +215,46 @@ def _check_memory(module: ModuleOp, programs: list[tcc.ProgramOp]) -> Iterator[F
             tiles = prod(cut.region.rectangle[2:])
             match symbols.get(name):
                 case tcc.WeightOp() as weight if owners[name] == op.position:
-                    held["WMEM"][name] = weight.stored_bytes * cut.m.data / tiles
+                    if isinstance(op, tcc.MmaOp):
+                        slices += _slice_bytes(op, weight, slices.shape)
+                    else:
+                        even["WMEM"][name] = weight.stored_bytes * cut.m.data / tiles
                 case tcc.CacheOp() as cache:
-                    held["DMEM"][name] = cache.stored_bytes / tiles
+                    even["DMEM"][name] = cache.stored_bytes / tiles
                 case _:
                     pass
         capacities = (("WMEM", tile.wmem_bytes.data), ("DMEM", tile.dmem_bytes.data))
         for memory, capacity in capacities:
-            need = sum(held[memory].values())
+            need = sum(even[memory].values())
+            if memory == "WMEM":
+                need += max(
+                    (
+                        float(slices[y : y + h, x : x + w].max())
+                        for number, x, y, w, h in chip.rectangles
+                        if number == program.tile_class.value.data
+                    ),
+                    default=0.0,
+                )
             if need > capacity:
                 yield MemoryExceeded(
                     _name(program), "WMEM" if memory == "WMEM" else "DMEM", need, capacity
                 )
+
+
+def _slice_bytes(
+    op: tcc.MmaOp, weight: tcc.WeightOp, shape: tuple[int, ...]
+) -> NDArray[np.float64]:
+    """[height, width] bytes of a weight on each tile of the mesh."""
+    batch, _, columns, depth = op.sizes.get_values()
+    _, _, n, k = op.cut.factors
+    elements = part_size(batch * columns, n) * part_size(depth, k)
+    left, top, width, height = op.cut.region.rectangle
+    rank = (np.arange(width * height) - op.cut.first.data) % (width * height)
+    held = np.zeros(shape)
+    held[top : top + height, left : left + width] = (
+        (rank < op.cut.active_tiles) * elements * weight.bits.value.data / 8.0
+    ).reshape(height, width)
+    return held
 
 
 def _storage(op: tcc.Instruction) -> str | None:

@@ -58,8 +58,9 @@ def make_work(position: int, cost: OperatorClass, assignment: Assignment) -> Wor
     tiles = assignment.region.tiles
     batch = min(cost.batch, tiles) if cost.kind is OperatorKind.ATTENTION else 1
     region = region_attribute(assignment.region)
+    first = assignment.first_row * assignment.region.width
     split = (assignment.split_m, assignment.split_n, assignment.split_k)
-    return Work(position, cost, assignment, tcc.CutAttr.of(batch, *split, region))
+    return Work(position, cost, assignment, tcc.CutAttr.of(batch, *split, region, first))
 
 
 def reduction_bytes(work: Work, partial_elements: int) -> int:

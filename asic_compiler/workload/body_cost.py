@@ -110,13 +110,14 @@ def _constant(op: Operation, operand: int) -> float | None:
 def arithmetic_bits(block: Block) -> int:
     """Width of the widest operand or result that a body computes with.
 
-    A body that computes nothing (conversions, copies) has the width of its widest argument.
+    A body that computes nothing (conversions, copies) has the width of its widest argument. The
+    integer exponent of a power is no operand of the arithmetic: it says how many multiplies.
     """
     widths = [
         element_bits(value.type)
         for op in block.ops
         if op.name not in FREE
-        for value in (*op.operands, *op.results)
+        for value in (*op.operands[: 1 if op.name == "math.fpowi" else None], *op.results)
     ]
     return max(widths or [element_bits(argument.type) for argument in block.args] or [16])
 

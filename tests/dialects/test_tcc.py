@@ -28,8 +28,8 @@ CHIP = (
     "fetch = 1, stations = 2, vlen = 128, rows = 2, dmem_bytes = 4096, wmem_bytes = 4096, "
     "imem_bytes = 1024, xr_wp = 1, vr_wp = 1, xdpnum = 1, vdpnum = 1>], map = [[0, 0, 0, 2, 2]]>"
 )
-CUT = "<b = 1, m = 1, n = 4, k = 1, at = [0, 0, 2, 2]>"
-K_CUT = "<b = 1, m = 1, n = 1, k = 4, at = [0, 0, 2, 2]>"
+CUT = "<b = 1, m = 1, n = 4, k = 1, at = [0, 0, 2, 2], first = 0>"
+K_CUT = "<b = 1, m = 1, n = 1, k = 4, at = [0, 0, 2, 2], first = 0>"
 REGION = "<offset = [0, 0], size = [2, 2]>"
 ID2 = "affine_map<(d0, d1) -> (d0, d1)>"
 X, Y, P = "!tcc.buffer<3x8xf16>", "!tcc.buffer<3x16xf16>", "!tcc.buffer<3x16xf32>"
@@ -171,7 +171,7 @@ def test_upstream_mlir_reads_the_generic_form():
 MMA = f'%y = tcc.mma %x, @"a.w" sizes [1, 3, 16, 8] cut {CUT} op = 0 : {X} -> {Y}'
 DMEM = (
     "%s = tcc.mma_dmem %x, %x sizes [1, 3, 3, 8] cut <b = 1, m = 1, n = 3, k = 1, "
-    f"at = [0, 0, 2, 2]> op = 0 : {X}, {X} -> !tcc.buffer<3x3xf16>"
+    f"at = [0, 0, 2, 2], first = 0> op = 0 : {X}, {X} -> !tcc.buffer<3x3xf16>"
 )
 VECTOR = f"%v = tcc.vector @square(%x) cut {CUT} op = 3 : ({X}) -> ({X})"
 SEND = f"%s = tcc.send @c, %x bytes = 12 op = 3 : {X}"
@@ -353,8 +353,9 @@ def test_a_program_holds_instructions_alone():
 @pytest.mark.parametrize(
     ("cut", "message"),
     [
-        ("<b = 1, m = 1, n = 0, k = 1, at = [0, 0, 2, 2]>", "n must be at least 1"),
-        ("<b = 1, m = 1, n = 5, k = 1, at = [0, 0, 2, 2]>", "5 parts for 4 tiles"),
+        ("<b = 1, m = 1, n = 0, k = 1, at = [0, 0, 2, 2], first = 0>", "n must be at least 1"),
+        ("<b = 1, m = 1, n = 5, k = 1, at = [0, 0, 2, 2], first = 0>", "5 parts for 4 tiles"),
+        ("<b = 1, m = 1, n = 4, k = 1, at = [0, 0, 2, 2], first = 4>", "first = 4 is not one of"),
     ],
 )
 def test_rules_of_cuts(cut: str, message: str):
@@ -377,14 +378,16 @@ def test_a_buffer_has_no_negative_dimension():
     n=st.integers(1, 4),
     k=st.integers(1, 3),
     width=st.integers(1, 9),
+    first=st.integers(0, 5),
     offset=st.tuples(st.integers(0, 3), st.integers(0, 3)),
 )
 def test_every_part_falls_to_exactly_one_tile(
-    b: int, m: int, n: int, k: int, width: int, offset: tuple[int, int]
+    b: int, m: int, n: int, k: int, width: int, first: int, offset: tuple[int, int]
 ):
     parts = b * m * n * k
     height = -(-parts // width)
-    cut = CutAttr.of(b, m, n, k, RegionAttr.of(*offset, width, height))
+    cut = CutAttr.of(b, m, n, k, RegionAttr.of(*offset, width, height), first % (width * height))
+    cut.verify()
     found = [
         cut.part_of(x, y)
         for y in range(offset[1] + height + 1)

@@ -124,8 +124,8 @@ def test_memories_hold_the_whole_model(small, draw, make_model, seed):
         assert (inner.wmem[0][:, here] >= inner.wmem_need[0][:, here]).all()
 
 
-def test_slices_dealt_to_the_emptiest_tiles_stay_within_what_is_provided(small, draw):
-    """The capacity rule against an actual deal: mean plus one slice is enough."""
+def test_slices_laid_out_as_placed_stay_within_what_is_provided(small, draw):
+    """The capacity rule against an actual layout, class by class, row after row."""
     d = draw(40, 5)
     d = d.with_(stage_grid=np.zeros(40, dtype=np.int64))
     bands = make_bands(d, small.has_conv)
@@ -137,7 +137,9 @@ def test_slices_dealt_to_the_emptiest_tiles_stay_within_what_is_provided(small, 
     tables = sum(small.vectors.weight_bytes)
     for i in range(40):
         tiles = int(bands.region_tiles[i, 0])
+        width = int(bands.width[i])
         held = np.zeros(tiles)
+        first = dict.fromkeys(weighted, 0)
         for c in (int(c) for c in small.table.sequence):
             if c not in weighted:
                 continue
@@ -148,8 +150,9 @@ def test_slices_dealt_to_the_emptiest_tiles_stay_within_what_is_provided(small, 
             columns = np.diff(np.floor(np.linspace(0, n, ns + 1)))
             rows = np.diff(np.floor(np.linspace(0, k, ks + 1)))
             slices = np.sort(np.tile(np.outer(rows, columns).ravel() * 2.0, copies))[::-1]
-            emptiest = np.argsort(held, kind="stable")[: len(slices)]
-            held[emptiest] += slices
+            places = (first[c] * width + np.arange(len(slices))) % tiles
+            held[places] += slices
+            first[c] += -(-len(slices) // width)
         band = int(np.argmax(bands.member[i, :, 0]))
         general = tables / bands.region_tiles[i, 2] if bands.member[i, band, 2] else 0.0
         assert held.max() + general <= need.wmem[i, band] + 1e-6

@@ -193,27 +193,16 @@ def test_the_host_sends_inputs_and_gets_results_but_caches_stay():
     ]
 
 
-def test_a_cache_read_in_another_stage_is_appended_to_there():
-    # The plan moves the new tokens alone; the reader's stage needs a cache to put them in.
-    for seed in range(200):
+def test_a_cache_is_appended_to_and_read_in_one_stage():
+    stages = set()
+    for seed in range(60):
         chosen = plan("decoder", seed)
-        appends = [p for p, c in enumerate(chosen.table.sequence)
-                   if chosen.table.classes[c].kind is OperatorKind.KV_APPEND]  # fmt: skip
-        apart = [
-            (int(a), int(b))
-            for a, b, _ in chosen.table.edges
-            if int(a) in appends and chosen.assignments[a].stage != chosen.assignments[b].stage
-        ]
-        if apart:
-            break
-    assert apart
-    module = generate(model("decoder"), chosen)
-    readers = [op for op in module.walk() if isinstance(op, tcc.KvAppendOp) and op.interval is None]
-    assert {op.position for op in readers} == {reader for _, reader in apart}
-    moved = [op for op in module.ops if isinstance(op, tcc.ChannelOp)]
-    name = f"v{apart[0][0]}."
-    sizes = [op.tensor.get_shape() for op in moved if op.sym_name.data.startswith(name)]
-    assert (3, 2, 1, 16) in sizes
+        stages.add(chosen.chip.stages)
+        for a, b, _ in chosen.table.edges:
+            kind = chosen.table.classes[chosen.table.sequence[a]].kind
+            if kind is OperatorKind.KV_APPEND:
+                assert chosen.assignments[a].stage == chosen.assignments[b].stage
+    assert max(stages) > 1
 
 
 def test_a_plan_of_another_model_is_refused():

@@ -92,15 +92,19 @@ def _buffer_of(tensor: Attribute) -> BufferType:
     return BufferType(shape, cast("TensorType[Attribute]", tensor).element_type)
 
 
+_CUT_FIELDS = {**dict.fromkeys("bmnk", "int"), "at": "ints", "first": "int"}
+
+
 @irdl_attr_definition
 class CutAttr(ParametrizedAttribute):
     """How an iteration space is cut over a rectangle of tiles.
 
-    ``#tcc.cut<b = 1, m = 1, n = 861, k = 2, at = [0, 0, 41, 42]>``
+    ``#tcc.cut<b = 1, m = 1, n = 861, k = 2, at = [0, 0, 41, 42], first = 0>``
 
     Along a dimension of size s cut in p parts, part i is the range
     ``i*ceil(s/p) .. min((i+1)*ceil(s/p), s)``; it may be empty. The tile at (x, y) of a region
-    with offset (X, Y) and width W has rank ``r = (y - Y)*W + (x - X)`` and works on part
+    with offset (X, Y) and W x H tiles has rank ``r = ((y - Y)*W + (x - X) - first) mod W*H`` and
+    works on part
 
     - n: ``r mod n``
     - m: ``r floordiv n mod m``
@@ -114,6 +118,7 @@ class CutAttr(ParametrizedAttribute):
     Verified:
         1. every factor is positive.
         2. the region has at least b*m*n*k tiles.
+        3. first is one of the region's tiles, counted row by row.
     """
 
     name = "tcc.cut"
@@ -124,11 +129,12 @@ class CutAttr(ParametrizedAttribute):
     k: IntAttr
     region: RegionAttr
     """Printed as ``at``."""
+    first: IntAttr
 
     @classmethod
-    def of(cls, b: int, m: int, n: int, k: int, region: RegionAttr) -> CutAttr:
-        """The cut with these factors over ``region``."""
-        return cls(IntAttr(b), IntAttr(m), IntAttr(n), IntAttr(k), region)
+    def of(cls, b: int, m: int, n: int, k: int, region: RegionAttr, first: int = 0) -> CutAttr:
+        """The cut with these factors over ``region``, whose part 0 is on tile ``first``."""
+        return cls(IntAttr(b), IntAttr(m), IntAttr(n), IntAttr(k), region, IntAttr(first))
 
     @property
     def factors(self) -> tuple[int, int, int, int]:
@@ -145,7 +151,7 @@ class CutAttr(ParametrizedAttribute):
         left, top, width, height = self.region.rectangle
         if not (left <= x < left + width and top <= y < top + height):
             return None
-        rank = (y - top) * width + (x - left)
+        rank = ((y - top) * width + (x - left) - self.first.data) % (width * height)
         if rank >= self.active_tiles:
             return None
         _, m, n, k = self.factors
@@ -160,20 +166,25 @@ class CutAttr(ParametrizedAttribute):
             raise VerifyException(
                 f"{self.name}: {self.active_tiles} parts for {width * height} tiles"
             )
+        if not 0 <= self.first.data < width * height:
+            raise VerifyException(
+                f"{self.name}: first = {self.first.data} is not one of {width * height} tiles"
+            )
 
     @classmethod
     def parse_parameters(cls, parser: AttrParser) -> list[Attribute]:
         """Reads the fields inside ``<...>``, in any order; ``at`` is [x, y, w, h]."""
-        values = parse_fields(parser, cls.name, dict.fromkeys("bmnk", "int") | {"at": "ints"})
+        values = parse_fields(parser, cls.name, _CUT_FIELDS)
         numbers = ints(cast("ArrayAttr[IntAttr]", values["at"]))
         if len(numbers) != 4:
             parser.raise_error(f"{cls.name}: at needs [x, y, w, h]")
-        return [*(values[key] for key in "bmnk"), RegionAttr.of(*numbers)]
+        return [*(values[key] for key in "bmnk"), RegionAttr.of(*numbers), values["first"]]
 
     def print_parameters(self, printer: Printer) -> None:
         """Prints the fields inside ``<...>``."""
         place = int_array(self.region.rectangle)
         fields = {"b": self.b, "m": self.m, "n": self.n, "k": self.k, "at": place}
+        fields["first"] = self.first
         print_fields(printer, fields)
 
 

@@ -25,13 +25,13 @@ tcc.program @all class = 0 stage = 0 period = 100 on [#asic.region<offset = [0, 
   %t, %x = tcc.receive @in bytes = 12 op = 0 at = -5 cycles = 3 : !tcc.buffer<3x8xf16>
   // CHECK-NEXT: tcc.wait %[[T]] op = 0
   tcc.wait %t op = 0
-  // CHECK-NEXT: %[[V:.*]] = tcc.vector @square(%[[X]]) cut <b = 1, m = 1, n = 4, k = 1, at = [0, 0, 2, 2]> op = 0 at = 0 cycles = 4 : (!tcc.buffer<3x8xf16>) -> (!tcc.buffer<3x8xf16>)
+  // CHECK-NEXT: %[[V:.*]] = tcc.vector @square(%[[X]]) cut <b = 1, m = 1, n = 4, k = 1, at = [0, 0, 2, 2], first = 0> op = 0 at = 0 cycles = 4 : (!tcc.buffer<3x8xf16>) -> (!tcc.buffer<3x8xf16>)
   // GENERIC: "tcc.vector"
-  %v = tcc.vector @square(%x) cut <b = 1, m = 1, n = 4, k = 1, at = [0, 0, 2, 2]> op = 0 at = 0 cycles = 4 : (!tcc.buffer<3x8xf16>) -> (!tcc.buffer<3x8xf16>)
-  // CHECK-NEXT: %[[P:.*]] = tcc.mma %[[V]], @up sizes [1, 3, 16, 8] cut <b = 1, m = 1, n = 2, k = 2, at = [0, 0, 2, 2]> op = 1 at = 4 cycles = 9 : !tcc.buffer<3x8xf16> -> !tcc.buffer<3x16xf32>
-  %p = tcc.mma %v, @up sizes [1, 3, 16, 8] cut <b = 1, m = 1, n = 2, k = 2, at = [0, 0, 2, 2]> op = 1 at = 4 cycles = 9 : !tcc.buffer<3x8xf16> -> !tcc.buffer<3x16xf32>
+  %v = tcc.vector @square(%x) cut <b = 1, m = 1, n = 4, k = 1, at = [0, 0, 2, 2], first = 0> op = 0 at = 0 cycles = 4 : (!tcc.buffer<3x8xf16>) -> (!tcc.buffer<3x8xf16>)
+  // CHECK-NEXT: %[[P:.*]] = tcc.mma %[[V]], @up sizes [1, 3, 16, 8] cut <b = 1, m = 1, n = 2, k = 2, at = [0, 0, 2, 2], first = 0> op = 1 at = 4 cycles = 9 : !tcc.buffer<3x8xf16> -> !tcc.buffer<3x16xf32>
+  %p = tcc.mma %v, @up sizes [1, 3, 16, 8] cut <b = 1, m = 1, n = 2, k = 2, at = [0, 0, 2, 2], first = 0> op = 1 at = 4 cycles = 9 : !tcc.buffer<3x8xf16> -> !tcc.buffer<3x16xf32>
   // CHECK-NEXT: %[[U:.*]], %[[Y:.*]] = tcc.reduce %[[P]] with ["arith.addf"] bytes = 96
-  %u, %y = tcc.reduce %p with ["arith.addf"] bytes = 96 cut <b = 1, m = 1, n = 2, k = 2, at = [0, 0, 2, 2]> op = 1 : !tcc.buffer<3x16xf32> -> !tcc.buffer<3x16xf16>
+  %u, %y = tcc.reduce %p with ["arith.addf"] bytes = 96 cut <b = 1, m = 1, n = 2, k = 2, at = [0, 0, 2, 2], first = 0> op = 1 : !tcc.buffer<3x16xf32> -> !tcc.buffer<3x16xf16>
   tcc.wait %u op = 1
   // CHECK: tcc.send @out, %[[Y]] bytes = 48 op = 1 : !tcc.buffer<3x16xf16>
   %s = tcc.send @out, %y bytes = 48 op = 1 : !tcc.buffer<3x16xf16>
