@@ -108,7 +108,7 @@ class ChipProblem:
         """Weights of performance, power and area."""
         return self._weights
 
-    @cached_property
+    @property
     def ranges(self) -> tuple[ObjectiveRange, ObjectiveRange, ObjectiveRange]:
         """Normalisers of performance, power and area: two decades each, on a logarithmic scale.
 
@@ -119,6 +119,10 @@ class ChipProblem:
         scores as well as any.) The fixed designs are not part of a search's budget, and no search
         sees them.
         """
+        return self._ranges
+
+    @cached_property
+    def _ranges(self) -> tuple[ObjectiveRange, ObjectiveRange, ObjectiveRange]:
         metrics = self._calibration
         chosen = metrics.legal if metrics.legal.any() else np.ones(_CALIBRATION_DESIGNS, dtype=bool)
         fastest = float(metrics.tokens_per_s[chosen].max())

@@ -16,6 +16,7 @@ from asic_compiler.explore.run import Exploration
 from asic_compiler.files import write_atomic
 from asic_compiler.hardware.spec import Predicted, hardware_spec, to_text
 from asic_compiler.placement.plan import Plan
+from asic_compiler.program.check import check
 from asic_compiler.program.emit import write_program
 from asic_compiler.program.generate import generate
 from asic_compiler.report.summary import AREA_PARTS, ENERGY_PARTS
@@ -57,7 +58,11 @@ def emit_exploration(folder: Path, module: ModuleOp, exploration: Exploration) -
         result.evaluations,
         result.strategy,
     )
-    write_program(folder / PROGRAM, generate(module, plan))
+    program = generate(module, plan)
+    findings = check(program)
+    if findings:  # the explorer's legality and the program's disagree: a defect, not a bad input
+        raise ValueError(f"the program does not fit its chip: {findings[0]}")
+    write_program(folder / PROGRAM, program)
     columns = {name: np.ascontiguousarray(column) for name, column in result.history.items()}
     write_atomic(folder / EVALUATIONS, save(columns))
     write_atomic(folder / PARETO, json.dumps(_front(exploration), indent=1) + "\n")

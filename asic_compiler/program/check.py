@@ -85,9 +85,9 @@ Finding: TypeAlias = (
 def check(module: ModuleOp) -> tuple[Finding, ...]:
     """Everything that does not fit together, in a fixed order; empty for a sound module.
 
-    Memory is checked on the cost model's terms: weights and caches are spread evenly over the
-    tiles of a region, a weight lies with its contraction, or else with its first reader, and of
-    DMEM only the caches are counted. Memory is not checked in a module without a chip.
+    The weights of matmuls are counted tile by tile, as their cuts lay them out. Other constants
+    and caches are taken as even over their region. A weight lies with its contraction, or else
+    with its first reader; of DMEM only the caches are counted. Memory is not checked in a module without a chip.
     """
     programs = [op for op in module.ops if isinstance(op, tcc.ProgramOp)]
     return (
