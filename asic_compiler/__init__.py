@@ -2,7 +2,7 @@
 
 >>> import asic_compiler as ac
 >>> module = ac.parse_file("llama.mlir")
->>> exploration = ac.explore(module, node="5nm", evaluations=1000)
+>>> exploration = ac.design_chip(module, node="5nm", evaluations=1000)
 >>> exploration.plan.chip.mesh_width
 
 Importing the package loads neither torch nor torch-mlir.
@@ -31,7 +31,7 @@ def parse_file(path: str) -> ModuleOp:
     return parse(path)
 
 
-def explore(module: ModuleOp, **request: Any) -> Exploration:
+def design_chip(module: ModuleOp, **request: Any) -> Exploration:
     """Chooses chip and placement for ``module`` and writes both into it.
 
     Args:
@@ -42,9 +42,9 @@ def explore(module: ModuleOp, **request: Any) -> Exploration:
     Raises:
         UserError: An option has no meaning, or nothing found keeps every constraint.
     """
-    from asic_compiler.embedding import explore as run
+    from asic_compiler.embedding import design_chip as run
 
     return run(module, **request)
 
 
-__all__ = ["__version__", "explore", "parse_file"]
+__all__ = ["__version__", "design_chip", "parse_file"]

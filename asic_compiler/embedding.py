@@ -9,8 +9,7 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 
 from asic_compiler.diagnostics import UserError
-from asic_compiler.explore.run import Exploration, Request
-from asic_compiler.explore.run import explore as search
+from asic_compiler.explore.run import Exploration, Request, explore
 from asic_compiler.frontends.mlir_text import parse_module
 from asic_compiler.passes.convert_linalg_to_asic import ConvertLinalgToAsic
 from asic_compiler.passes.rl_explore import annotate
@@ -26,13 +25,13 @@ def parse_file(path: str) -> ModuleOp:
     return parse_module(text, path)
 
 
-def explore(module: ModuleOp, **request: Any) -> Exploration:
-    """See ``asic_compiler.explore``."""
+def design_chip(module: ModuleOp, **request: Any) -> Exploration:
+    """See ``asic_compiler.design_chip``."""
     unknown = sorted(set(request) - set(Request.__dataclass_fields__))
     if unknown:
         known = ", ".join(Request.__dataclass_fields__)
         raise UserError(f"unknown option '{unknown[0]}'", notes=[f"known: {known}"])
     ConvertLinalgToAsic().apply(Context(), module)
-    exploration = search(extract(module), Request(**request))
+    exploration = explore(extract(module), Request(**request))
     annotate(module, exploration.plan)
     return exploration

@@ -87,7 +87,8 @@ def check(module: ModuleOp) -> tuple[Finding, ...]:
 
     The weights of matmuls are counted tile by tile, as their cuts lay them out. Other constants
     and caches are taken as even over their region. A weight lies with its contraction, or else
-    with its first reader; of DMEM only the caches are counted. Memory is not checked in a module without a chip.
+    with its first reader; of DMEM only the caches are counted. Memory is not checked in a module
+    without a chip.
     """
     programs = [op for op in module.ops if isinstance(op, tcc.ProgramOp)]
     return (

@@ -1,0 +1,77 @@
+"""Requests: defaults of the modes, refusals, and answers when nothing fits."""
+
+import pytest
+from workloads import transformer
+
+from asic_compiler.diagnostics import UserError
+from asic_compiler.explore.run import MODES, Request, explore, make_problem
+
+SMALL = transformer(
+    layers=2, hidden=64, heads=4, kv_heads=2, head_dim=16, ffn=128, vocab=256, context=32
+)
+
+
+def test_a_mode_fills_in_what_the_request_leaves_open():
+    request = Request(mode="low-power", temperature_c=40.0).resolved()
+    assert request.power_w == MODES["low-power"].power_w == 0.013
+    assert request.clock_hz == 10e6
+    assert request.temperature_c == 40.0
+    assert request.weights == (0.2, 0.6, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mode": "fast"}, "unknown mode 'fast'"),
+        ({"node": "4nm"}, "unknown process node '4nm'"),
+        ({"power_w": 0.0}, "power_w must be positive"),
+        ({"power_w": float("nan")}, "power_w must be positive"),
+        ({"dies": -1}, "dies must be positive"),
+        ({"temperature_c": 400.0}, "temperature_c must be between"),
+        ({"weights": (1.0, -1.0, 0.0)}, "weights must be three numbers"),
+        ({"weight_bits": (12,)}, "weight_bits must be some of"),
+        ({"kv_bits": ()}, "kv_bits must be some of"),
+        ({"evaluations": 0}, "evaluations must be at least 1"),
+        ({"seed": -1}, "seed must not be negative"),
+        ({"strategy": "magic"}, "unknown strategy 'magic'"),
+    ],
+)
+def test_a_request_without_meaning_is_refused(options, message):
+    with pytest.raises(UserError, match=message):
+        explore(SMALL, Request(**{"evaluations": 8, "strategy": "random", **options}))
+
+
+def test_the_figures_of_the_plan_are_those_of_the_search():
+    found = explore(SMALL, Request(evaluations=64, strategy="random"))
+    best, metrics = found.result.best, found.plan.metrics
+    assert best is not None
+    assert metrics.tokens_per_s[0] == best.performance[0]
+    assert metrics.power_w[0] == pytest.approx(best.power_w[0], rel=1e-12)
+    assert metrics.area_mm2[0] == best.area_mm2[0]
+    assert metrics.legal[0]
+
+
+def test_narrow_weights_are_taken_only_when_allowed():
+    model = transformer(
+        layers=2, hidden=512, heads=8, kv_heads=2, head_dim=64, ffn=2048, vocab=8192, context=32
+    )
+    kept = explore(model, Request(evaluations=64, strategy="random"))
+    assert kept.plan.chip.weight_bits == 16
+    narrow = explore(model, Request(evaluations=64, strategy="random", weight_bits=(8,)))
+    assert narrow.plan.chip.weight_bits == 8
+    rom = [sum(t.wmem_bytes * t.tiles for t in e.plan.chip.classes) for e in (kept, narrow)]
+    assert rom[1] < 0.7 * rom[0]
+
+
+def test_the_nearest_design_says_what_it_breaks_and_by_how_much():
+    with pytest.raises(UserError, match="infeasible: none of 32 designs") as error:
+        explore(SMALL, Request(evaluations=32, strategy="random", tokens_per_s=1e12))
+    notes = error.value.notes
+    assert notes[0].startswith("nearest design: ")
+    assert any("under the least of 1000000000000.0 tokens/s" in note for note in notes)
+    assert "tokens_per_s" in notes[-1]
+
+
+def test_stages_are_no_more_than_the_program_can_fill():
+    problem = make_problem(SMALL, Request().resolved())
+    assert problem.freedom.max_stages <= problem.model.profile.max_stages

@@ -1,0 +1,171 @@
+"""The pass from linalg to files, on a small model: bytes, schema, coverage, refusals."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from xdsl.dialects.func import FuncOp
+
+from asic_compiler.diagnostics import UserError
+from asic_compiler.dialects.asic import CHIP, chip_of
+from asic_compiler.frontends.context import make_context
+from asic_compiler.frontends.mlir_text import parse_mlir
+from asic_compiler.hardware.spec import SCHEMA_VERSION, schema
+from asic_compiler.passes.emit import open_run
+from asic_compiler.passes.rl_explore import RLExplorePass
+from asic_compiler.workload.extract import operators
+
+MODEL = Path(__file__).parents[1] / "lit" / "rl-explore" / "mlp.mlir"
+QUICK = {"strategy": "random", "evaluations": 48, "quiet": True}
+
+
+def explore(folder=None, **options):
+    module = parse_mlir(make_context(), MODEL.read_text(), "mlp.mlir")
+    emit = None if folder is None else str(folder)
+    RLExplorePass(**{**QUICK, **options}, emit=emit).apply(make_context(), module)
+    return module
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+@pytest.mark.parametrize("strategy", ["random", "sac-moe"])
+def test_the_same_seed_gives_the_same_bytes(tmp_path, strategy):
+    first = explore(tmp_path / "a", strategy=strategy, seed=5)
+    second = explore(tmp_path / "b", strategy=strategy, seed=5)
+    assert str(first) == str(second)
+    assert files(tmp_path / "a") == files(tmp_path / "b")
+    other = explore(tmp_path / "c", strategy=strategy, seed=6)
+    assert str(other) != str(first)
+
+
+def test_hardware_json_obeys_its_schema_and_agrees_with_the_ir(tmp_path):
+    module = explore(tmp_path)
+    spec = json.loads((tmp_path / "hardware.json").read_text())
+    jsonschema.Draft202012Validator(schema()).validate(spec)
+    assert spec["schema_version"] == SCHEMA_VERSION
+    chip = chip_of(module)
+    assert chip is not None
+    assert [spec["mesh"]["width"], spec["mesh"]["height"]] == list(chip.mesh_size)
+    rows = np.array(spec["tile_map"])
+    assert rows.shape == (spec["mesh"]["height"], spec["mesh"]["width"])
+    for number, x, y, w, h in chip.rectangles:
+        assert (rows[y : y + h, x : x + w] == number).all()
+    for tile in spec["tile_classes"]:
+        assert tile["count"] == (rows == tile["class"]).sum()
+    predicted = spec["predicted"]
+    assert predicted["energy_per_token_j"] == pytest.approx(
+        predicted["power_w"] / predicted["tokens_per_s"]
+    )
+    assert predicted["die_area_mm2"] == pytest.approx(sum(predicted["area_parts_mm2"].values()))
+
+
+def test_every_operator_has_a_place_inside_its_stage_and_none_is_left_out(tmp_path):
+    module = explore(tmp_path)
+    module.verify()
+    placed = operators(module)
+    assert (
+        len(placed) == json.loads((tmp_path / "hardware.json").read_text())["workload"]["operators"]
+    )
+    for op in placed:
+        assert op.region is not None
+        assert op.split is not None
+        assert op.stage is not None
+        _, _, w, h = op.region.rectangle
+        m, n, k = op.split.factors
+        assert m * n * k <= w * h
+
+
+def test_the_run_keeps_every_evaluation_and_the_front(tmp_path):
+    explore(tmp_path)
+    columns = load_file(tmp_path / "evaluations.safetensors")
+    assert {len(column) for column in columns.values()} == {QUICK["evaluations"]}
+    front = json.loads((tmp_path / "pareto.json").read_text())
+    found = columns["feasible"].astype(bool)
+    objectives = np.stack(
+        [-columns["performance"], columns["power_w"], columns["area_mm2"]], axis=1
+    )[found]
+    kept = {(d["tokens_per_s"], d["power_w"], d["area_mm2"]) for d in front}
+    for one in objectives:
+        beaten = ((objectives <= one).all(axis=1) & (objectives < one).any(axis=1)).any()
+        assert ((-one[0], one[1], one[2]) in kept) == (not beaten)
+
+
+def test_the_program_of_the_run_reads_back(tmp_path):
+    explore(tmp_path)
+    text = (tmp_path / "program.mlir").read_text()
+    program = parse_mlir(make_context(), text, "program.mlir")
+    program.verify()
+    assert CHIP in program.attributes
+
+
+def test_exploring_twice_replaces_the_decisions():
+    module = explore(node="3nm")
+    RLExplorePass(**{**QUICK, "node": "28nm"}).apply(make_context(), module)
+    chip = chip_of(module)
+    assert chip is not None
+    assert chip.node.data == "28nm"
+    module.verify()
+
+
+def test_an_infeasible_budget_leaves_no_file_and_names_the_nearest(tmp_path):
+    with pytest.raises(UserError, match="infeasible") as error:
+        explore(tmp_path / "run", area_mm2=0.01)
+    assert error.value.notes[0].startswith("nearest design:")
+    assert any(note.startswith("area: ") and "over the limit of 0.01 mm2" in note
+               for note in error.value.notes)  # fmt: skip
+    assert files(tmp_path / "run") == {}
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_the_search(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot make the folder"):
+        open_run(tmp_path / "file" / "run")
+
+
+def test_weights_need_three_numbers():
+    with pytest.raises(UserError, match="three numbers"):
+        explore(weights=(1.0, 2.0))
+
+
+def test_a_throughput_that_is_asked_for_is_kept(tmp_path):
+    explore(tmp_path / "free", weights=(0.0, 1.0, 0.0))
+    free = json.loads((tmp_path / "free" / "hardware.json").read_text())["predicted"]
+    wanted = 4.0 * free["tokens_per_s"]
+    explore(tmp_path / "bound", weights=(0.0, 1.0, 0.0), tokens_per_s=wanted)
+    bound = json.loads((tmp_path / "bound" / "hardware.json").read_text())["predicted"]
+    assert bound["tokens_per_s"] >= wanted
+
+
+def test_a_killed_run_leaves_nothing_half_written(tmp_path):
+    """Every file appears by a rename: what is there after SIGKILL is whole."""
+    out = tmp_path / "out.mlir"
+    command = [
+        str(Path(sys.executable).with_name("asic-opt")),
+        f"--rl-explore=evaluations=200000 strategy=random emit={tmp_path / 'run'}",
+        str(MODEL), "-o", str(out),
+    ]  # fmt: skip
+    child = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    with pytest.raises(subprocess.TimeoutExpired):
+        child.wait(timeout=2.5)
+    child.kill()
+    child.wait()
+    assert not out.exists()
+    assert not (tmp_path / "run").exists() or files(tmp_path / "run") == {}
+
+
+def test_a_function_without_operators_is_refused():
+    module = parse_mlir(
+        make_context(),
+        "func.func @main(%x: tensor<4xf16>) -> tensor<4xf16> { func.return %x : tensor<4xf16> }",
+        "empty.mlir",
+    )
+    assert any(isinstance(op, FuncOp) for op in module.ops)
+    with pytest.raises(UserError, match="no operator to place"):
+        RLExplorePass(**QUICK).apply(make_context(), module)
