@@ -31,7 +31,7 @@ def summary(exploration: Exploration) -> str:
                        f"{int(metrics.sequences[0])} in flight"),
         ("latency of a step", f"{metrics.latency_s[0] * 1e3:,.4g} ms"),
         ("power", f"{metrics.power_w[0]:,.4g} W, of it leakage {metrics.leakage_w[0]:.4g} W"),
-        ("energy", f"{metrics.energy_per_token_j[0] * 1e3:,.4g} mJ a {unit[:-1]}: "
+        ("energy", f"{metrics.energy_per_token_j[0] * 1e3:,.4g} mJ/{unit[:-1]}: "
                    + _shares(ENERGY_PARTS, [float(e) for e in energy])),
         ("area", f"{metrics.area_mm2[0]:,.5g} mm2: "
                  + _shares(AREA_PARTS, [float(a) for a in area])),
