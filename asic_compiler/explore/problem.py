@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from asic_compiler.explore.features import FEATURE_NAMES, OBSERVED, features
+from asic_compiler.explore.goal import Bound, Goal, excess
 from asic_compiler.explore.protocol import Evaluation, FloatArray, IntArray, ObjectiveRange
 from asic_compiler.hardware.design import DesignBatch, Freedom, decode, encode_projection
 from asic_compiler.hardware.legality import REASONS, Reason
@@ -53,6 +54,7 @@ class ChipProblem:
         conditions: Temperature, budgets, fixed clock.
         freedom: What the user lets the search change.
         weights: Of performance, power and area; they sum to one.
+        goal: What else is to be kept, and what stands for performance.
     """
 
     def __init__(
@@ -62,11 +64,22 @@ class ChipProblem:
         conditions: Conditions,
         freedom: Freedom,
         weights: tuple[float, float, float],
+        goal: Goal | None = None,
     ) -> None:
+        self.goal = goal
         self.model = PPAModel(profile, technology, conditions)
         self.technology = technology
         self.freedom = freedom
         self._weights = weights
+
+    @property
+    def further_bounds(self) -> tuple[Bound, ...]:
+        """Constraints of the goal that the cost model does not check by itself."""
+        return () if self.goal is None else self.goal.further_bounds
+
+    def performance(self, metrics: Metrics) -> FloatArray:
+        """[N] 1/s, what is maximised: throughput unless the goal says otherwise."""
+        return metrics.tokens_per_s if self.goal is None else self.goal.performance(metrics)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -125,7 +138,7 @@ class ChipProblem:
     def _ranges(self) -> tuple[ObjectiveRange, ObjectiveRange, ObjectiveRange]:
         metrics = self._calibration
         chosen = metrics.legal if metrics.legal.any() else np.ones(_CALIBRATION_DESIGNS, dtype=bool)
-        fastest = float(metrics.tokens_per_s[chosen].max())
+        fastest = float(self.performance(metrics)[chosen].max())
         hottest = float(metrics.power_w[chosen].max())
         smallest = float(metrics.area_mm2[chosen].min())
         return (
@@ -190,6 +203,7 @@ class ChipProblem:
         )
         budget = self.model.conditions.constraints.power_w
         margin = (budget - metrics.power_w) / budget if budget is not None else 0.0
+        over = excess(self.further_bounds, metrics)
         at = np.stack(
             [design.mesh_width, design.mesh_height, design.sc_x, design.sc_y], axis=1
         ).astype(np.int64)
@@ -199,11 +213,11 @@ class ChipProblem:
             features=features(
                 self.model.profile, self.technology, projected, metrics, self._power_scale
             ),
-            performance=metrics.tokens_per_s,
+            performance=self.performance(metrics),
             power_w=metrics.power_w,
             area_mm2=metrics.area_mm2,
-            feasible=metrics.legal,
-            violation=metrics.violation,
+            feasible=metrics.legal & np.all(over <= 0.0, axis=1),
+            violation=metrics.violation + over.sum(axis=1),
             power_margin=np.broadcast_to(margin, metrics.power_w.shape).copy(),
             memory_overuse=metrics.violations[:, _MEMORY_REASONS].max(axis=1),
             hazards=metrics.hazards,

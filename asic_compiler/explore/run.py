@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from asic_compiler.diagnostics import UserError
+from asic_compiler.explore.goal import Goal, Quantity, excess
+from asic_compiler.explore.goal_text import parse_goal
 from asic_compiler.explore.observer import Observer
 from asic_compiler.explore.problem import ChipProblem
 from asic_compiler.explore.protocol import Evaluation
@@ -46,6 +48,9 @@ class Request:
 
     node: str = "3nm"
     mode: str = "high-performance"
+    goal: str | None = None
+    """What the design is chosen by, see docs/goals.md; takes the place of the mode's weights and
+    power budget."""
     strategy: str = "sac-moe"
     evaluations: int = DEFAULT_EVALUATIONS
     seed: int = 0
@@ -69,6 +74,10 @@ class Request:
             raise UserError(f"unknown mode '{self.mode}'", notes=[f"known: {', '.join(MODES)}"])
         load_node(self.node)
         mode = MODES[self.mode]
+        if self.goal is not None:
+            out = self._with_goal(parse_goal(self.goal), mode)
+            out.check()
+            return out
         out = replace(
             self,
             power_w=mode.power_w if self.power_w is None else self.power_w,
@@ -78,6 +87,30 @@ class Request:
         )
         out.check()
         return out
+
+    def _with_goal(self, goal: Goal, mode: Mode) -> Request:
+        """The request with what ``goal`` states; of the mode what a goal cannot state is left."""
+        stated = {
+            "power_w": goal.budgets.power_w,
+            "area_mm2": goal.budgets.area_mm2,
+            "dies": goal.budgets.dies,
+            "tokens_per_s": goal.budgets.tokens_per_s,
+            "clock_hz": goal.clock_hz,
+            "weights": goal.score_weights,
+        }
+        for name, value in stated.items():
+            own = getattr(self, name)
+            if own is not None and value is not None and own != value:
+                raise UserError(
+                    f"both the goal and the option {name} say what holds",
+                    notes=[f"goal: {goal}", f"{name}={own}"],
+                )
+            stated[name] = value if own is None else own
+        bounds_clock = any(bound.quantity is Quantity.CLOCK for bound in goal.constraints)
+        if stated["clock_hz"] is None and not bounds_clock:
+            stated["clock_hz"] = mode.clock_hz
+        temperature_c = mode.temperature_c if self.temperature_c is None else self.temperature_c
+        return replace(self, goal=str(goal), temperature_c=temperature_c, **stated)
 
     def check(self) -> None:
         """Refuses values that no search could use.
@@ -137,7 +170,12 @@ def make_problem(table: OperatorTable, request: Request) -> ChipProblem:
         max_stages=min(16, profile.max_stages),
     )
     return ChipProblem(
-        profile, load_node(request.node), conditions, freedom, (weights[0], weights[1], weights[2])
+        profile,
+        load_node(request.node),
+        conditions,
+        freedom,
+        (weights[0], weights[1], weights[2]),
+        None if request.goal is None else parse_goal(request.goal),
     )
 
 
@@ -173,13 +211,17 @@ def infeasible(problem: ChipProblem, result: SearchResult) -> UserError:
         metrics = _metrics_of(problem, result.nearest)
         notes.append(f"nearest design: {describe(result.nearest, metrics)}")
         constraints = problem.model.conditions.constraints
-        excess = {
-            reason: float(v) for reason, v in zip(REASONS, metrics.violations[0], strict=True)
-        }
-        for reason, value in excess.items():
+        over = {reason: float(v) for reason, v in zip(REASONS, metrics.violations[0], strict=True)}
+        for reason, value in over.items():
             if value > 0.0:
                 notes.append(_broken(reason, value, constraints))
-        notes.append(_advice(excess))
+        if any(value > 0.0 for value in over.values()):
+            notes.append(_advice(over))
+        for bound, value in zip(
+            problem.further_bounds, excess(problem.further_bounds, metrics)[0], strict=True
+        ):
+            if value > 0.0:
+                notes.append(f"goal '{bound}': missed by a factor of {1.0 + value:.4g}")
     return UserError(
         f"infeasible: none of {result.evaluations} designs keeps every constraint", notes=notes
     )

@@ -47,7 +47,7 @@ def emit_exploration(folder: Path, module: ModuleOp, exploration: Exploration) -
     request = exploration.request
     constraints = {
         name: getattr(request, name)
-        for name in ("power_w", "area_mm2", "dies", "tokens_per_s", "clock_hz")
+        for name in ("goal", "power_w", "area_mm2", "dies", "tokens_per_s", "clock_hz")
     }
     spec = hardware_spec(
         plan.chip,
@@ -111,10 +111,13 @@ def _front(exploration: Exploration) -> list[dict[str, Any]]:
     members = exploration.result.archive.members
     if members is None:
         return []
+    tokens_per_s = problem.model.evaluate(
+        problem.decode(members.discrete, members.continuous)
+    ).tokens_per_s  # ``performance`` is what the goal maximises, which may be another rate
     order = np.lexsort((members.area_mm2, members.power_w, -members.performance))
     return [
         {
-            "tokens_per_s": float(members.performance[i]),
+            "tokens_per_s": float(tokens_per_s[i]),
             "power_w": float(members.power_w[i]),
             "area_mm2": float(members.area_mm2[i]),
             "discrete": dict(

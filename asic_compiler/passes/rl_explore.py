@@ -13,6 +13,7 @@ from xdsl.passes import ModulePass
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects.asic import CHIP, SplitAttr
+from asic_compiler.explore.goal_text import parse_goal
 from asic_compiler.explore.observer import RichObserver
 from asic_compiler.explore.run import Exploration, Request, explore
 from asic_compiler.explore.search import DEFAULT_EVALUATIONS
@@ -34,6 +35,10 @@ class RLExplorePass(ModulePass):
     mode: Literal["high-performance", "low-power"] = field(
         default="high-performance",
         metadata={"help": "defaults of weights, budget, temperature and clock"},
+    )
+    goal: str | None = field(
+        default=None,
+        metadata={"help": "what to maximize or minimize, subject to what (docs/goals.md)"},
     )
     strategy: str = field(default="sac-moe", metadata={"help": "sac-moe or random"})
     evaluations: int = field(default=DEFAULT_EVALUATIONS, metadata={"help": "designs to evaluate"})
@@ -60,6 +65,10 @@ class RLExplorePass(ModulePass):
     )
     quiet: bool = field(default=False, metadata={"help": "no summary on stderr"})
 
+    def __post_init__(self) -> None:
+        if self.goal is not None:
+            parse_goal(self.goal)  # a wrong goal is told before a model is read
+
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Raises linalg where there is any, explores, annotates and emits."""
         run = None if self.emit is None else open_run(Path(self.emit))
@@ -78,6 +87,7 @@ class RLExplorePass(ModulePass):
         return Request(
             node=self.node,
             mode=self.mode,
+            goal=self.goal,
             strategy=self.strategy,
             evaluations=self.evaluations,
             seed=self.seed,

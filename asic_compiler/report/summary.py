@@ -52,19 +52,26 @@ def _shares(names: tuple[str, ...], values: list[float]) -> str:
 
 def _asked(request: Request) -> str:
     assert request.weights is not None
-    parts = [
-        f"mode {request.mode}",
-        "weights " + "/".join(f"{w:g}" for w in request.weights),
-        f"power <= {request.power_w:g} W",
+    stored = [
         f"weights stored in {', '.join(map(str, request.weight_bits))} bit",
         f"cache in {', '.join(map(str, request.kv_bits))} bit",
     ]
-    if request.clock_hz is not None:
+    parts = [f"mode {request.mode}"]
+    stated = ""
+    if request.goal is not None:
+        stated = request.goal
+        parts.append(stated)
+    else:
+        parts.append("weights " + "/".join(f"{w:g}" for w in request.weights))
+    if request.power_w is not None and " power <=" not in stated:
+        parts.append(f"power <= {request.power_w:g} W")
+    parts += stored
+    if request.clock_hz is not None and " clock =" not in stated:
         parts.append(f"clock = {request.clock_hz / 1e6:g} MHz")
-    if request.area_mm2 is not None:
+    if request.area_mm2 is not None and " die_area <=" not in stated:
         parts.append(f"area <= {request.area_mm2:g} mm2")
-    if request.dies is not None:
+    if request.dies is not None and " dies <=" not in stated:
         parts.append(f"dies <= {request.dies}")
-    if request.tokens_per_s is not None:
+    if request.tokens_per_s is not None and " tokens_per_s >=" not in stated:
         parts.append(f"throughput >= {request.tokens_per_s:g} /s")
     return "; ".join(parts)

@@ -9,11 +9,13 @@ What the reader refuses, each with its column:
 """
 
 import math
+import re
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_archive import designs
 from toy_problems import WalkAndTune
@@ -173,16 +175,25 @@ def goals(draw: st.DrawFn) -> Goal:
     return Goal(weights=weights, constraints=tuple(constraints))
 
 
+@settings(deadline=None)
 @given(goals())
 def test_the_text_of_a_goal_parses_to_an_equal_goal(goal: Goal):
     assert parse_goal(str(goal)) == goal
 
 
-@given(st.text(max_size=40) | st.text("maximze power<=5W/\n 1e-", max_size=40))
-def test_any_text_is_a_goal_or_is_refused_at_a_place_within_it(text: str):
+def refusal(text: str) -> UserError | None:
     try:
         parse_goal(text)
     except UserError as error:
+        return error
+    return None
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=40) | st.text("maxize power<=5W/\n 1e-", max_size=40))
+def test_any_text_is_a_goal_or_is_refused_at_a_place_within_it(text: str):
+    error = refusal(text)
+    if error is not None:
         assert error.location is not None
         lines = text.split("\n")
         assert 1 <= error.location.line <= len(lines)
@@ -199,7 +210,7 @@ POWER = "minimize power subject to "
         ("", "", "expected 'maximize', 'minimize' or 'weights'", None),
         ("minimze power", "minimze", "expected 'maximize', .*, not 'minimze'", "'minimize'"),
         ("minimize", "", "expected the name of a quantity", None),
-        ("minimize power  ", "  ", "expected 'subject to' or the end", None),
+        ("minimize power subject ", "subject", "expected 'subject to' or the end", "'subject to'"),
         ("minimize power area", "area", "expected 'subject to' or the end, not 'area'", None),
         (POWER, " ", "expected the name of a quantity", None),
         (POWER + "power", "", "expected '<=', '>=' or '='", None),
@@ -358,3 +369,31 @@ class TestNumbers:
         scores = score(designs(rows), toy)
         value, _ = goal.columns(some)
         np.testing.assert_array_equal(np.argsort(scores), np.argsort(value))
+
+
+class TestDocument:
+    TEXT = (Path(__file__).parents[2] / "docs" / "goals.md").read_text(encoding="utf-8")
+
+    def test_its_examples_are_goals_and_its_error_is_ours(self):
+        examples = re.findall(r"^    ((?:maximize|minimize|weights) .*)$", self.TEXT, re.MULTILINE)
+        assert len(examples) == 3
+        for example in examples:
+            assert str(parse_goal(example)) == example
+        wrong = re.search(r"^Errors .*`(.*)`:$", self.TEXT, re.MULTILINE)
+        assert wrong is not None
+        error = refusal(wrong[1])
+        assert error is not None
+        assert all(f"    {line}\n" in self.TEXT for line in error.render().splitlines())
+
+    def test_its_table_lists_every_quantity_relation_and_unit(self):
+        rows = re.findall(r"^\| `(\w+)` \| [^`]* \| (\S+) \| (.*) \| (.*) \|$", self.TEXT, re.M)
+        assert [row[0] for row in rows] == list(Quantity)
+        rate = set(FACTS[Quantity.TOKENS_PER_S].units)
+        for name, sense, relations, units in rows:
+            facts = FACTS[Quantity(name)]
+            assert sense == (facts.sense or "-")
+            assert re.findall("[<>=]+", relations) == [str(r) for r in facts.relations]
+            written = set(re.findall("`(.*?)`", units)) | ({""} if "none" in units else set())
+            if "/token" in written:
+                written = written - {"/token"} | {f"{u}/token" for u in written - {"/token"}}
+            assert (rate if units == "the same" else written) == set(facts.units)

@@ -75,3 +75,24 @@ def test_the_nearest_design_says_what_it_breaks_and_by_how_much():
 def test_stages_are_no_more_than_the_program_can_fill():
     problem = make_problem(SMALL, Request().resolved())
     assert problem.freedom.max_stages <= problem.model.profile.max_stages
+
+
+def test_a_goal_as_text_sets_objective_and_budgets():
+    request = Request(
+        evaluations=256,
+        strategy="random",
+        goal="minimize energy_per_token subject to power <= 2 W and die_area <= 200 mm2",
+    )
+    found = explore(SMALL, request)
+    metrics = found.plan.metrics
+    assert metrics.power_w[0] <= 2.0
+    assert metrics.area_mm2[0] <= 200.0
+    columns = found.result.history
+    feasible = columns["feasible"].astype(bool)
+    energy = columns["power_w"][feasible] / columns["performance"][feasible]
+    assert metrics.energy_per_token_j[0] == pytest.approx(energy.min(), rel=1e-9)
+
+
+def test_an_option_that_contradicts_the_goal_is_refused():
+    with pytest.raises(UserError, match="power_w"):
+        explore(SMALL, Request(power_w=3.0, goal="maximize tokens_per_s subject to power <= 2 W"))

@@ -8,6 +8,8 @@
 // RUN: not asic-opt --rl-explore="evaluations=1 emit=/dev/null/run" %s 2>&1 | filecheck --check-prefix=EMIT %s
 // RUN: not asic-opt --rl-explore %S/Inputs/empty_function.mlir 2>&1 | filecheck --check-prefix=EMPTY %s
 
+// RUN: not asic-opt --rl-explore="goal='maximize tokens_per_s subject to power <= 5 mm2'" %s 2>&1 | filecheck --check-prefix=GOAL %s
+
 // NODE: error: unknown process node '4nm'
 // NODE: note: known: 3nm, 5nm, 7nm, 10nm, 14nm, 22nm, 28nm
 // NODE-NOT: Traceback
@@ -20,6 +22,7 @@
 // INFEASIBLE: note: nearest design: {{[0-9]+}}x{{[0-9]+}} tiles
 // INFEASIBLE: note: power: {{.*}}% over the limit of 1e-06 W
 // INFEASIBLE: note: {{.*}} would help
+// GOAL: goal:1:{{[0-9]+}}: error: {{.*}}mm2
 // EMIT: error: cannot make the folder
 // EMPTY: error: the program has no operator to place
 
