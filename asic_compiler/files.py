@@ -10,7 +10,7 @@ def write_atomic(path: Path, data: str | bytes) -> None:
     """Writes ``data`` to a temporary file beside ``path`` and renames it into place.
 
     Args:
-        path: The file; an existing one is replaced. Its folder must exist.
+        path: The file; an existing one is replaced and keeps its mode. Its folder must exist.
         data: Text (written as UTF-8) or bytes.
 
     Raises:
@@ -23,6 +23,8 @@ def write_atomic(path: Path, data: str | bytes) -> None:
             stream.write(payload)
             stream.flush()
             os.fsync(stream.fileno())
+        if path.exists():
+            temporary.chmod(path.stat().st_mode & 0o777)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -18,6 +17,7 @@ from asic_compiler.frontends import ArgumentInfo, ImportedModel, ImportSpec, imp
 from asic_compiler.frontends.models.catalogue import NAMED_MODELS
 from asic_compiler.frontends.spec import DEFAULT_BATCH, DEFAULT_CONTEXT
 from asic_compiler.frontends.stages import Stages
+from asic_compiler.tools.console import write_output
 
 PROGRAM = "asic-import"
 
@@ -163,35 +163,10 @@ def write_atomically(output: str, text: str) -> None:
     Raises:
         UserError: The file cannot be written.
     """
-    if output == "-":
-        sys.stdout.write(text)
-        sys.stdout.flush()
-        return
-    path = Path(output)
     try:
-        # Devices and pipes cannot be replaced, only written to.
-        if path.exists() and not path.is_file():
-            path.write_text(text, encoding="utf-8")
-            return
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(text)
-            Path(temporary).chmod(mode)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_output(output, text)
     except OSError as error:
         raise UserError(f"cannot write '{output}': {error.strerror or error}") from None
-
-
-def _umask() -> int:
-    """The process's file mode mask, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def print_report(imported: ImportedModel, console: Console) -> None:
