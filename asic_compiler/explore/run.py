@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from math import isfinite
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.explore.goal import Goal, Quantity, excess
@@ -125,7 +126,9 @@ class Request:
         if self.temperature_c is not None and not -55.0 <= self.temperature_c <= 150.0:
             raise UserError(f"temperature_c must be between -55 and 150, not {self.temperature_c}")
         if self.weights is not None and (
-            len(self.weights) != 3 or min(self.weights) < 0 or sum(self.weights) <= 0
+            len(self.weights) != 3
+            or not all(isfinite(w) and w >= 0 for w in self.weights)
+            or sum(self.weights) <= 0
         ):
             raise UserError(
                 "weights must be three numbers, none negative: performance, power, area"

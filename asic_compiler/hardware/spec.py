@@ -40,9 +40,7 @@ def hardware_spec(
     workload: Json,
     predicted: Predicted,
     constraints: Json,
-    seed: int,
-    evaluations: int,
-    strategy: str,
+    search: Json,
 ) -> Json:
     """The document, as plain data in a fixed order.
 
@@ -51,9 +49,7 @@ def hardware_spec(
         workload: Name, phase, batch, context and totals of the workload.
         predicted: The model's figures.
         constraints: Budgets that the search kept; None where there was none.
-        seed: Of the search.
-        evaluations: Designs that the search evaluated.
-        strategy: Name of the search strategy.
+        search: Mode, strategy, seed, evaluations, weights of the score and widths allowed.
     """
     return {
         "schema_version": SCHEMA_VERSION,
@@ -78,9 +74,9 @@ def hardware_spec(
         "tile_map": chip.tile_map(),
         "predicted": {name: getattr(predicted, name) for name in Predicted.__dataclass_fields__},
         "constraints": constraints,
-        "strategy": strategy,
-        "seed": seed,
-        "evaluations": evaluations,
+        "search": search,
+        "seed": search["seed"],
+        "evaluations": search["evaluations"],
     }
 
 

@@ -12,7 +12,13 @@ from xdsl.passes import ModulePass
 from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects.location import location_of
 from asic_compiler.passes.raising import named, tensors
-from asic_compiler.passes.raising.builder import GraphBuilder, Handler, Problem, name_of
+from asic_compiler.passes.raising.builder import (
+    GraphBuilder,
+    Handler,
+    Problem,
+    UnsupportedError,
+    name_of,
+)
 from asic_compiler.passes.raising.emission import emit
 from asic_compiler.passes.raising.fusion import fuse
 
@@ -24,8 +30,8 @@ class ConvertLinalgToAsic(ModulePass):
     """Raises linalg on tensors, as torch-mlir writes it, to the ``asic`` dialect.
 
     Reshapes, transposes, slices and broadcasts become the way an operator reads its operands;
-    elementwise chains fuse; repeated key-value heads are read once. Functions without a linalg
-    or tensor operation stay as they are. Bounds checks of embedding indices (``cf.assert``) are
+    elementwise chains fuse; repeated key-value heads are read once. Functions that
+    hold nothing to raise stay as they are. Bounds checks of embedding indices (``cf.assert``) are
     dropped: ``asic.gather`` leaves an index outside its table undefined.
 
     Raises:
@@ -44,13 +50,28 @@ class ConvertLinalgToAsic(ModulePass):
             raise _report(problems)
 
 
+_NOTHING_TO_RAISE = ("asic.", "arith.", "math.", "func.return")
+
+
 def _has_work(function: FuncOp) -> bool:
-    return len(function.body.blocks) == 1 and any(
-        name_of(op).startswith(("linalg.", "tensor.")) for op in function.body.block.ops
+    return any(
+        not name_of(op).startswith(_NOTHING_TO_RAISE)
+        for block in function.body.blocks
+        for op in block.ops
     )
 
 
 def _convert(function: FuncOp) -> list[Problem]:
+    if len(function.body.blocks) > 1:
+        branch = function.body.blocks[0].last_op or function
+        return [Problem(branch, "control flow between blocks has no place on the mesh")]
+    try:
+        return _raise(function)
+    except UnsupportedError as error:  # an argument's or a result's type, not one operation's
+        return [Problem(function, str(error))]
+
+
+def _raise(function: FuncOp) -> list[Problem]:
     handlers = dict(_HANDLERS)
     for op in function.body.block.ops:
         name = name_of(op)

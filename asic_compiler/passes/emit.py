@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +28,26 @@ HARDWARE, PROGRAM = "hardware.json", "program.mlir"
 EVALUATIONS, PARETO = "evaluations.safetensors", "pareto.json"
 
 
-def open_run(folder: Path) -> Path:
-    """Makes the folder of a run, before the search spends time on it.
+@contextmanager
+def open_run(folder: Path) -> Generator[Path, None, None]:
+    """The folder of a run, made before the search spends time; a failed run takes it away again.
 
     Raises:
         UserError: It cannot be made or written.
     """
+    existed = folder.is_dir()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot make the folder '{folder}': {error.strerror}") from error
     if not os.access(folder, os.W_OK):
         raise UserError(f"cannot write into '{folder}': permission denied")
-    return folder
+    try:
+        yield folder
+    except BaseException:
+        if not existed and not any(folder.iterdir()):
+            folder.rmdir()
+        raise
 
 
 def emit_exploration(folder: Path, module: ModuleOp, exploration: Exploration) -> None:
@@ -49,14 +58,21 @@ def emit_exploration(folder: Path, module: ModuleOp, exploration: Exploration) -
         name: getattr(request, name)
         for name in ("goal", "power_w", "area_mm2", "dies", "tokens_per_s", "clock_hz")
     }
+    asked = {
+        "mode": request.mode,
+        "strategy": result.strategy,
+        "seed": request.seed,
+        "evaluations": result.evaluations,
+        "weights": list(request.weights or ()),
+        "weight_bits": list(request.weight_bits),
+        "kv_bits": list(request.kv_bits),
+    }
     spec = hardware_spec(
         plan.chip,
         workload_summary(plan.table),
         predicted(plan),
         constraints,
-        request.seed,
-        result.evaluations,
-        result.strategy,
+        asked,
     )
     program = generate(module, plan)
     findings = check(program)

@@ -71,14 +71,22 @@ class RLExplorePass(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Raises linalg where there is any, explores, annotates and emits."""
-        run = None if self.emit is None else open_run(Path(self.emit))
+        if self.emit == "":
+            raise UserError("emit needs the path of a folder")
+        if self.emit is None:
+            exploration = self._explore(ctx, op)
+        else:
+            with open_run(Path(self.emit)) as run:
+                exploration = self._explore(ctx, op)
+                emit_exploration(run, op, exploration)
+        if not self.quiet:
+            self._report(exploration)
+
+    def _explore(self, ctx: Context, op: ModuleOp) -> Exploration:
         ConvertLinalgToAsic().apply(ctx, op)
         exploration = explore(extract(op), self.request(), RichObserver())
         annotate(op, exploration.plan)
-        if run is not None:
-            emit_exploration(run, op, exploration)
-        if not self.quiet:
-            self._report(exploration)
+        return exploration
 
     def request(self) -> Request:
         """The options as the request they stand for."""

@@ -84,12 +84,21 @@ def make_plan(model: PPAModel, design: DesignBatch, temperature_c: float) -> Pla
         temperature_c=temperature_c,
         flit_bits=int(design.dflit[0]),
         dies=int(metrics.dies[0]),
-        weight_bits=int(design.weight_bits[0]),
+        weight_bits=_stored_bits(model, design),
         kv_bits=int(design.kv_bits[0]),
         stages=int(design.stages[0]),
         classes=_tile_classes(design, internals, model.profile.has_conv),
     )
     return Plan(chip, _assign(model, design, internals), metrics, model.profile.table)
+
+
+def _stored_bits(model: PPAModel, design: DesignBatch) -> int:
+    """Width of a stored contraction weight; only those of 16 bit are ever narrowed."""
+    work = model.profile.contractions
+    own = work.bits[work.weight_bytes > 0.0]
+    if len(own) and not (own == 16.0).any():
+        return int(own.max())
+    return int(design.weight_bits[0])
 
 
 def stage_rectangles(design: DesignBatch, internals: Internals) -> tuple[Rectangle, ...]:

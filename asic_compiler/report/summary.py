@@ -17,12 +17,13 @@ def summary(exploration: Exploration) -> str:
     area = metrics.area_parts_mm2[0]
     unit = "tokens" if table.phase != "inference" else "inferences"
     rows = [
-        ("workload", f"{table.name}, {table.phase}, batch {table.batch}, context {table.context}"),
+        ("workload", f"{table.name}, {table.phase}, batch {table.batch}"
+                     + (f", context {table.context}" if table.context else "")),
         ("chip", f"{chip.node}, {chip.mesh_width} x {chip.mesh_height} tiles in {chip.stages} "
                  f"stage(s), {len(chip.classes)} tile class(es), {chip.dies} die(s)"),
         ("clock and supply", f"{chip.clock_hz / 1e6:,.4g} MHz at {chip.supply_v:.2f} V, "
                              f"{chip.temperature_c:g} C"),
-        ("tile", f"VLEN {tensor.vlen}, {tensor.rows} tensor rows, fetch {tensor.fetch}, "
+        ("largest tile", f"VLEN {tensor.vlen}, {tensor.rows} tensor rows, fetch {tensor.fetch}, "
                  f"{tensor.stations} stations, DMEM {tensor.dmem_bytes // 1024} KiB, "
                  f"WMEM {tensor.wmem_bytes / 2**20:.4g} MiB"),
         ("NoC", f"{chip.flit_bits} bit flits, {chip.sc_x} x {chip.sc_y} tiles a router"),
@@ -53,7 +54,7 @@ def _shares(names: tuple[str, ...], values: list[float]) -> str:
 def _asked(request: Request) -> str:
     assert request.weights is not None
     stored = [
-        f"weights stored in {', '.join(map(str, request.weight_bits))} bit",
+        f"matmul weights stored in {', '.join(map(str, request.weight_bits))} bit",
         f"cache in {', '.join(map(str, request.kv_bits))} bit",
     ]
     parts = [f"mode {request.mode}"]

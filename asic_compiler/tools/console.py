@@ -32,13 +32,15 @@ def guarded(program: str, body: Callable[[], int], *, debug: bool = False) -> in
     """
     try:
         code = body()
-        sys.stdout.flush()
+        if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison]
+            sys.stdout.flush()
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader is gone; without this the interpreter complains again while it shuts down.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison]
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
     except UserError as error:
         _trace(debug)
@@ -82,6 +84,8 @@ def check_output(path: str | None) -> None:
 def write_output(path: str | None, text: str) -> None:
     """Writes to stdout (None or ``-``) or to a file that appears whole or not at all."""
     if path is None or path == "-":
+        if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
+            raise UserError("cannot write: stdout is closed")
         # In pieces: unbuffered (PYTHONUNBUFFERED), one large write hides that the reader left.
         for start in range(0, len(text), _PIECE):
             sys.stdout.write(text[start : start + _PIECE])
@@ -101,6 +105,8 @@ def read_input(path: str | None) -> tuple[bytes, str]:
         UserError: The file does not exist or is a folder.
     """
     if path is None or path == "-":
+        if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]
+            raise UserError("cannot read: stdin is closed")
         if sys.stdin.isatty():
             print("reading MLIR from the terminal; end with Ctrl-D", file=sys.stderr)
         return sys.stdin.buffer.read(), "<stdin>"

@@ -235,7 +235,7 @@ class AsicOptMain(xDSLOptMain):
                 module = self.parse_chunk(chunk, extension, offset)
                 if module is not None:
                     self.apply_passes(module)
-                    outputs.append(self.output_resulting_program(module))
+                    outputs.append(self.output_resulting_program(module).rstrip("\n") + "\n")
             except UserError as error:
                 failures.append(error)
                 if expect_errors:

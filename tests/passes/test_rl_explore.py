@@ -120,13 +120,20 @@ def test_an_infeasible_budget_leaves_no_file_and_names_the_nearest(tmp_path):
     assert error.value.notes[0].startswith("nearest design:")
     assert any(note.startswith("area: ") and "over the limit of 0.01 mm2" in note
                for note in error.value.notes)  # fmt: skip
-    assert files(tmp_path / "run") == {}
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(UserError, match="infeasible"):
+        explore(tmp_path / "mine", area_mm2=0.01)
+    assert files(tmp_path / "mine") == {}  # a folder that was there stays
 
 
 def test_a_folder_that_cannot_be_made_is_refused_before_the_search(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot make the folder"):
-        open_run(tmp_path / "file" / "run")
+    with (
+        pytest.raises(UserError, match="cannot make the folder"),
+        open_run(tmp_path / "file" / "run"),
+    ):
+        pass
 
 
 def test_weights_need_three_numbers():

@@ -15,6 +15,6 @@ def test_the_summary_tells_the_chip_its_figures_and_every_default():
     assert f"{chip.mesh_width} x {chip.mesh_height} tiles" in text
     assert f"{exploration.plan.metrics.power_w[0]:,.4g} W" in text
     for asked in ("power <= 51.4 W", "dies <= 1", "throughput >= 10 /s", "weights 0.4/0.4/0.2",
-                  "weights stored in 16 bit", "mode high-performance"):  # fmt: skip
+                  "matmul weights stored in 16 bit", "mode high-performance"):  # fmt: skip
         assert asked in text
     assert max(len(line) for line in text.splitlines()) < 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import logging
+import re
 import traceback
 from collections.abc import Generator
 from contextlib import contextmanager, nullcontext, redirect_stderr
@@ -33,6 +34,11 @@ from asic_compiler.frontends.stages import Stages
 _effects: Any = importlib.import_module("torch.export._remove_effect_tokens_pass")
 _decompositions: Any = importlib.import_module("torch_mlir.extras.fx_decomp_util")
 _PLACES_SHOWN = 4
+
+_DEFAULT_OVERFLOW = re.compile(
+    r'("arith\.trunci"\([^)]*\)) <\{overflowFlags = #arith\.overflow<none>\}>'
+)
+"""The default of a property that xDSL 0.74's arith.trunci lacks: it says nothing."""
 
 
 def export(prepared: Prepared, mode: FakeTensorMode | None) -> ExportedProgram:
@@ -188,7 +194,7 @@ def _finish(
         print_generic_op_form=True, enable_debug_info=spec.locations, assume_verified=False
     )
     return ImportedModel(
-        text=text,
+        text=_DEFAULT_OVERFLOW.sub(r"\1", text),
         workload=prepared.workload,
         parameters=names.parameters,
         buffers=names.buffers,
