@@ -6,6 +6,7 @@ from workloads import transformer
 
 from asic_compiler.explore.features import FEATURE_NAMES, GROUPS, OBSERVED
 from asic_compiler.explore.problem import ChipProblem
+from asic_compiler.explore.reward import score
 from asic_compiler.hardware.design import Freedom
 from asic_compiler.hardware.legality import Constraints
 from asic_compiler.ppa.model import Conditions
@@ -149,3 +150,14 @@ def test_nothing_fits_a_budget_of_a_microwatt():
     assert (e.violation > 1e3).all()
     assert np.isfinite(e.features).all()
     assert all(np.isfinite([r.low, r.high]).all() for r in p.ranges)
+
+
+def test_the_score_is_the_logarithm_of_one_product_whatever_the_ranges():
+    chips = problem()
+    rng = np.random.default_rng(8)
+    designs = chips.evaluate(*chips.start(200, rng))
+    a, b, c = chips.weights
+    product = designs.performance**a / (designs.power_w**b * designs.area_mm2**c)
+    values = score(designs, chips)
+    slope = np.diff(values) / np.diff(np.log10(product))
+    np.testing.assert_allclose(slope, 0.5, rtol=1e-6)  # two decades from 0 to 1

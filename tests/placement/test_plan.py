@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from workloads import transformer
+from workloads import table, transformer
 
 from asic_compiler.hardware.design import Freedom, decode
 from asic_compiler.hardware.legality import Constraints
@@ -12,6 +12,7 @@ from asic_compiler.placement.plan import make_plan
 from asic_compiler.ppa.model import Conditions, PPAModel
 from asic_compiler.ppa.profile import Profile
 from asic_compiler.technology.library import load_node
+from asic_compiler.workload.table import OperatorClass, OperatorKind
 
 NODE = load_node("5nm")
 PROFILE = Profile(
@@ -88,3 +89,47 @@ def test_a_plan_is_the_evaluation_of_the_same_design():
 def test_a_plan_is_of_one_design():
     with pytest.raises(ValueError, match="one design, not 3"):
         make_plan(MODEL, random_design(0, 3), 85.0)
+
+
+def most_room_needed(plan):
+    """Bytes of matmul weights on each tile, laid out slice by slice, and what each tile has."""
+    chip, table = plan.chip, plan.table
+    held = np.zeros((chip.mesh_height, chip.mesh_width))
+    for place in plan.assignments:
+        work = table.classes[table.sequence[place.position]]
+        if work.kind is not OperatorKind.MATMUL:
+            continue
+        columns = -(-work.batch * work.n // place.split_n)
+        depth = -(-work.k // place.split_k)
+        region = place.region
+        parts = place.split_m * place.split_n * place.split_k
+        ranks = np.arange(region.tiles) - place.first_row * region.width
+        busy = (ranks % region.tiles < parts).reshape(region.height, region.width)
+        rows = slice(region.y, region.y + region.height)
+        held[rows, region.x : region.x + region.width] += busy * columns * depth * 2.0
+    room = np.array([[chip.classes[c].wmem_bytes for c in row] for row in chip.tile_map()])
+    return held, room
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_the_weights_laid_out_as_assigned_fit_every_single_tile(seed):
+    held, room = most_room_needed(make_plan(MODEL, random_design(seed), 85.0))
+    assert (held <= room).all()
+
+
+def test_operators_smaller_than_their_region_take_turns_on_its_rows():
+    """Six products of four columns on 4 x 4 tiles: a row each, so two slices at most on a tile."""
+    narrow = OperatorClass(
+        OperatorKind.MATMUL, 1, 1, 4, 65536, weight_bytes=8 * 65536, input_bytes=2 * 65536
+    )
+    model = PPAModel(Profile(table([narrow] * 6)), NODE, Conditions())
+    design = random_design(3).with_(
+        mesh_width=np.array([4.0]), mesh_height=np.array([4.0]), rho_matmul=np.ones(1),
+        rho_general=np.ones(1), k_split=np.zeros(1), stage_grid=np.zeros(1, np.int64),
+    )  # fmt: skip
+    plan = make_plan(model, design, 85.0)
+    assert [a.first_row for a in plan.assignments] == [0, 1, 2, 3, 0, 1]
+    held, room = most_room_needed(plan)
+    assert held.max() == 2 * 2 * 65536
+    assert (held <= room).all()
