@@ -18,8 +18,6 @@ from asic_compiler.hardware.segments import Segments
 from asic_compiler.hardware.space import CONTINUOUS, INDEX, FloatArray
 
 BANDS = 4
-REGIONS = 3
-"""Matmul, convolution, general."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from asic_compiler.hardware.legality import (
     Reason,
 )
 from asic_compiler.hardware.segments import Segments
-from asic_compiler.hardware.space import CONTINUOUS, INDEX, STAGE_GRIDS, FloatArray
+from asic_compiler.hardware.space import CONTINUOUS, INDEX, FloatArray
 from asic_compiler.ppa import area, clock, energy, timing
 from asic_compiler.ppa.capacity import Need, memory_need
 from asic_compiler.ppa.profile import Profile, StageCut
@@ -460,6 +460,3 @@ def _join(parts: list[Metrics]) -> Metrics:
     """One batch after another."""
     names = [f.name for f in fields(Metrics)]
     return Metrics(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in names})
-
-
-__all__ = ["BANDS", "STAGE_GRIDS", "Conditions", "Internals", "Metrics", "PPAModel"]

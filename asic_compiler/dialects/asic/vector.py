@@ -15,7 +15,7 @@ from xdsl.dialects.builtin import (
     i64,
 )
 from xdsl.dialects.utils import AbstractYieldOperation
-from xdsl.ir import Attribute, Operation, Region, SSAValue
+from xdsl.ir import Attribute, Region, SSAValue
 from xdsl.ir.affine import AffineMap
 from xdsl.irdl import (
     AttrSizedOperandSegments,
@@ -256,7 +256,3 @@ class YieldOp(AbstractYieldOperation[Attribute]):
     name = "asic.yield"
 
     traits = traits_def(IsTerminator(), HasParent(ElementwiseOp, ReduceOp))
-
-
-BODY_PARENTS: tuple[type[Operation], ...] = (ElementwiseOp, ReduceOp)
-"""Operations with a scalar body."""
