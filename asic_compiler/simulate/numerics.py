@@ -1,0 +1,215 @@
+"""How the machine computes: products with f32 accumulation, partial sums, quantised caches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.ir import Attribute
+
+from asic_compiler.diagnostics import UserError
+from asic_compiler.simulate import scalars
+from asic_compiler.simulate.elements import (
+    Array,
+    compute_dtype,
+    constant,
+    dtype_of,
+    integer_width,
+    is_float,
+    rounded,
+)
+
+Axes: TypeAlias = int | tuple[int, ...]
+
+
+def accumulator_dtype(element: Attribute) -> np.dtype[Any]:
+    """What products of an element type are summed in.
+
+    f32 for floats (f64 for f64), as the tensor unit has it; integers in their own type, wrapping.
+    """
+    return np.dtype(np.float64) if str(element) == "f64" else compute_dtype(element)
+
+
+def accumulate_block(accumulator: Array | None, lhs: Array, rhs: Array) -> Array:
+    """Adds a product of blocks to partial sums, without rounding to the element type.
+
+    Operands are widened to the accumulator's type first, so products of f16 are exact. The order
+    of additions inside a block is the linear algebra library's; blocks are added in the order of
+    the calls.
+
+    Args:
+        accumulator: Partial sums [b, m, n] of `accumulator_dtype`; None to start with this block.
+            Not changed.
+        lhs: [b, m, k].
+        rhs: [b, n, k], or [1, n, k] to share it among all b.
+
+    Returns:
+        Partial sums [b, m, n]; f32 where ``accumulator`` is None and operands are no wider.
+    """
+    wide = accumulator.dtype if accumulator is not None else _wide(lhs, rhs)
+    product = _product(lhs, rhs, wide)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        return product if accumulator is None else accumulator + product
+
+
+def _product(lhs: Array, rhs: Array, wide: np.dtype[Any]) -> Array:
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        # Widened before it is transposed: the copy then has rows as the library wants them.
+        columns = np.swapaxes(rhs.astype(wide, copy=False), -1, -2)
+        return np.matmul(lhs.astype(wide, copy=False), columns)
+
+
+def _wide(lhs: Array, rhs: Array) -> np.dtype[Any]:
+    both = np.result_type(lhs, rhs)
+    return np.promote_types(both, np.float32) if both.kind == "f" else both
+
+
+def matmul_block(lhs: Array, rhs: Array, element: Attribute) -> Array:
+    """``result[b, m, n] = sum_k lhs[b, m, k] * rhs[b, n, k]``, rounded once.
+
+    Args:
+        lhs: [b, m, k].
+        rhs: [b, n, k], or [1, n, k] to share it among all b.
+        element: Of the result.
+
+    Returns:
+        [b, m, n] of `dtype_of(element)`. Sums are f32 for floats (f64 if anything is f64); for an
+        integer result everything is computed in its type and wraps.
+    """
+    if is_float(element):
+        wide = np.promote_types(_wide(lhs, rhs), accumulator_dtype(element))
+    else:
+        wide = dtype_of(element)
+    return rounded(_product(lhs, rhs, wide), element)
+
+
+def combine(name: str, parts: Sequence[Array], element: Attribute) -> Array:
+    """Combines partial values of tiles, the first two first, rounding after each.
+
+    Args:
+        name: The scalar operation: ``arith.addf``, ``arith.maximumf``, ``arith.addi``, ...
+        parts: What each tile holds, in order of rank, all of one shape.
+        element: Their type.
+
+    Raises:
+        UserError: The operation is not one that combines partial values.
+        ValueError: There is nothing to combine.
+    """
+    if not parts:
+        raise ValueError("nothing to combine")
+    function = _combiner(name, element)
+    total = parts[0]
+    with np.errstate(all="ignore"):
+        for part in parts[1:]:
+            total = rounded(np.asarray(function(total, part)), element)
+    return total
+
+
+def neutral(name: str, element: Attribute) -> Array:
+    """The value, without dimensions, that leaves the other one as it is under ``name``.
+
+    Raises:
+        UserError: The operation is not one that combines partial values.
+    """
+    _combiner(name, element)
+    if is_float(element):
+        # -0 and not 0: 0 + -0 is 0. The number variants ignore NaN, so it is their neutral value.
+        values = {
+            "addf": -0.0,
+            "mulf": 1.0,
+            "maximumf": -np.inf,
+            "minimumf": np.inf,
+            "maxnumf": np.nan,
+            "minnumf": np.nan,
+        }
+        return constant(values[name.removeprefix("arith.")], element)
+    width = integer_width(element) or 64
+    top = 1 << (width - 1)
+    integers = {
+        "addi": 0,
+        "muli": 1,
+        "maxsi": -top,
+        "minsi": top - 1,
+        "maxui": 0,
+        "minui": -1,
+        "andi": -1,
+        "ori": 0,
+        "xori": 0,
+    }
+    return constant(integers[name.removeprefix("arith.")], element)
+
+
+_COMBINE_FLOATS = ("addf", "mulf", "maximumf", "minimumf", "maxnumf", "minnumf")
+_COMBINE_SIGNED = ("addi", "muli", "maxsi", "minsi", "andi", "ori", "xori")
+_COMBINE_UNSIGNED = ("maxui", "minui")
+
+
+def _combiner(name: str, element: Attribute) -> Callable[[Array, Array], Array]:
+    short = name.removeprefix("arith.")
+    if is_float(element) and short in _COMBINE_FLOATS:
+        function, wide = scalars.FLOAT[name], compute_dtype(element)
+        return lambda a, b: function(a.astype(wide, copy=False), b.astype(wide, copy=False))
+    if not is_float(element):
+        for names, table, view in (
+            (_COMBINE_SIGNED, scalars.SIGNED, scalars.as_signed),
+            (_COMBINE_UNSIGNED, scalars.UNSIGNED, scalars.as_unsigned),
+        ):
+            if short in names:
+                integer = table[name]
+                return lambda a, b: integer(view(a), view(b))
+    raise UserError(f"partial values of {element} cannot be combined by '{name}'")
+
+
+@dataclass(frozen=True, slots=True)
+class Quantised:
+    """Numbers of few bits that share scales: ``value = code * scale``."""
+
+    codes: NDArray[np.int8]
+    """[...] in ``-qmax .. qmax``, where qmax is ``2**(bits-1) - 1``; 4 bits lie in a byte each."""
+    scale: NDArray[np.float16]
+    """The shape of ``codes``, 1 along the axes that share a scale."""
+    bits: int
+
+
+def quantise(values: Array, bits: int, axis: Axes = -1) -> Quantised:
+    """Symmetric quantisation with one f16 scale for all numbers along ``axis``.
+
+    The scale is the largest magnitude over qmax, rounded up, so that no code is clipped and every
+    number is within half a scale of what `dequantise` gives (before that rounds to its element).
+
+    Args:
+        values: Floats, e.g. keys [b, heads, tokens, head size]: ``axis=-1`` is a scale for each
+            (head, token), ``axis=(-2, -1)`` one for each head.
+        bits: 8 or 4.
+        axis: Which axes share a scale.
+
+    Raises:
+        UserError: A number is not finite, or too large for an f16 scale.
+        ValueError: bits is neither 8 nor 4.
+    """
+    if bits not in (4, 8):
+        raise ValueError(f"quantisation has 4 or 8 bits, not {bits}")
+    limit = (1 << (bits - 1)) - 1
+    wide = values.astype(np.float64)
+    ideal: Array = np.max(np.abs(wide), axis=axis, keepdims=True, initial=0.0) / limit
+    with np.errstate(over="ignore"):
+        scale: Array = ideal.astype(np.float16)
+    scale = np.where(scale < ideal, np.nextafter(scale, np.float16(np.inf)), scale)
+    if not np.all(np.isfinite(scale)):
+        raise UserError(
+            f"cannot quantise to {bits} bits: a number is infinite, no number or too large for "
+            "an f16 scale"
+        )
+    divisor = np.where(scale == 0, 1, scale).astype(np.float64)
+    codes = np.rint(wide / divisor)
+    assert np.all(np.abs(codes) <= limit)
+    return Quantised(codes.astype(np.int8), scale, bits)
+
+
+def dequantise(quantised: Quantised, element: Attribute) -> Array:
+    """``code * scale`` in f32 (exact: 8 and 11 significant bits), rounded once to ``element``."""
+    product = quantised.codes.astype(np.float32) * quantised.scale.astype(np.float32)
+    return rounded(product, element)
