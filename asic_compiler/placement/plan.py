@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from asic_compiler.hardware.space import FloatArray
 from asic_compiler.ppa.capacity import rows_of
 from asic_compiler.ppa.model import Internals, Metrics, PPAModel
 from asic_compiler.ppa.profile import GENERAL, REGION_NAMES
-from asic_compiler.workload.table import OperatorTable
+from asic_compiler.workload.table import OperatorKind, OperatorTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,17 @@ class Assignment:
     first_row: int
     """Row of the region that its first slice lies on: where the class's operator before left
     off, so that weights and cache spread evenly over the tiles."""
+    split_b: int
+    """Parts along the batch: of an attention product, and of what follows it."""
+    stride: int
+    """Tiles from one part to the next."""
+    pieces: int
+    """Ranges of a tile's part of k that a matmul's input arrives in, one after another."""
+    buffers: int
+    """Of these, how many are under way or in use at once; as many as pieces when the whole input
+    fits its share of the DMEM."""
+    scatter: bool
+    """Whether partial sums are reduce-scattered, and not brought to one tile."""
     cycles: float
     """Predicted, of one execution on one micro-batch."""
     start_cycle: float
@@ -161,40 +172,55 @@ def _assign(model: PPAModel, design: DesignBatch, internals: Internals) -> tuple
     clock = np.zeros(len(stages))
     rows_used = rows_of(internals.contractions.split, bands)
     next_row: dict[tuple[int, int], int] = {}
+    attention_row: dict[int, int] = {}
     out: list[Assignment] = []
     for position, class_index in enumerate(int(c) for c in table.sequence):
         stage = int(stage_of[position])
-        split: tuple[int, int, int]
-        used_rows = 0
+        cost = table.classes[class_index]
+        place = stages[stage]
+        first_row, split_b, stride, pieces, buffers = 0, 1, 1, 1, 1
         if class_index in tensor:
             i = tensor[class_index]
-            time = internals.contractions
+            time, split = internals.contractions, internals.contractions.split
             kind = int(profile.contractions.region[i])
-            split = (_at(time.split.m, i), _at(time.split.n, i), _at(time.split.k, i))
+            rows = int(bands.region_rows[0, kind])
+            m, n, k = _at(split.m, i), _at(split.n, i), _at(split.k, i)
             arriving, busy = float(time.input_bytes[0, i]), float(time.busy[0, i])
-            used_rows = int(rows_used[0, i])
+            first_row = next_row.get((stage, class_index), 0)
+            next_row[stage, class_index] = (first_row + int(rows_used[0, i])) % rows
+            if cost.kind is OperatorKind.ATTENTION:
+                split_b = min(cost.batch, rows * place.width)
+                attention_row[stage] = first_row
+            elif cost.kind is OperatorKind.MATMUL:
+                pieces, buffers = _at(time.pieces, i), _at(time.buffers, i)
         else:
             i = vector[class_index]
             kind = GENERAL
-            split = (1, int(bands.region_tiles[0, GENERAL]), 1)
+            rows = int(bands.region_rows[0, kind])
+            parts = internals.vectors.split
+            split_b, m, n, k = _at(parts.b, i), _at(parts.m, i), _at(parts.n, i), 1
+            stride = _at(parts.stride, i)
             arriving = float(internals.vectors.input_bytes[0, i])
             busy = float(internals.vectors.busy[0, i])
-        place = stages[stage]
-        rows = int(bands.region_rows[0, kind])
+            if cost.anchored:
+                first_row = attention_row.get(stage, 0)
         top = place.height - rows if kind == GENERAL else 0
         cycles = float(internals.class_cycles[0, class_index])
-        first_row = next_row.get((stage, class_index), 0)
-        next_row[stage, class_index] = (first_row + used_rows) % rows
         out.append(
             Assignment(
                 position=position,
                 stage=stage,
                 region_kind=kind,
                 region=Rectangle(place.x, place.y + top, place.width, rows),
-                split_m=split[0],
-                split_n=split[1],
-                split_k=split[2],
+                split_m=m,
+                split_n=n,
+                split_k=k,
                 first_row=first_row,
+                split_b=split_b,
+                stride=stride,
+                pieces=pieces,
+                buffers=buffers,
+                scatter=k > 1 and float(design.allreduce[0]) >= 0.5,
                 cycles=cycles,
                 start_cycle=float(clock[stage]),
                 input_bytes=arriving,
@@ -202,6 +228,27 @@ def _assign(model: PPAModel, design: DesignBatch, internals: Internals) -> tuple
             )
         )
         clock[stage] += cycles
+    return _with_appends(out, table)
+
+
+def _with_appends(assignments: list[Assignment], table: OperatorTable) -> tuple[Assignment, ...]:
+    """A cache lies where the product that reads it does, and so do appends to it."""
+    out = list(assignments)
+    for producer, consumer, _ in table.edges:
+        writer, reader = table.classes[table.sequence[producer]], table.sequence[consumer]
+        appends = writer.kind is OperatorKind.KV_APPEND
+        if appends and table.classes[reader].kind is OperatorKind.ATTENTION:
+            found = out[consumer]
+            out[producer] = replace(
+                out[producer],
+                split_b=found.split_b,
+                split_m=found.split_m,
+                split_n=found.split_n,
+                split_k=found.split_k,
+                stride=1,
+                first_row=found.first_row,
+                region=found.region,
+            )
     return tuple(out)
 
 

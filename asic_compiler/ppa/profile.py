@@ -70,6 +70,16 @@ class Vectors:
     reduction: NDArray[np.bool_]
     moves: NDArray[np.bool_]
     """Layout, gather and KV append: data crosses tiles whatever the regions are."""
+    batch: FloatArray
+    """Space of the operator: batch x rows x columns (``workload.spaces``)."""
+    rows: FloatArray
+    columns: FloatArray
+    anchored: NDArray[np.bool_]
+    collapsed: NDArray[np.bool_]
+    table: NDArray[np.bool_]
+    """Look-up in a constant: cut along columns alone, so that no row of the table is copied."""
+    whole: NDArray[np.bool_]
+    """A reduction whose partial results cannot be combined: rows are not cut."""
 
 
 @dataclass(frozen=True)
@@ -303,4 +313,14 @@ def _vectors(classes: tuple[OperatorClass, ...]) -> Vectors:
         output_bytes=_column(chosen, "output_bytes"),
         reduction=np.array([c.kind is OperatorKind.REDUCTION for c in chosen], dtype=np.bool_),
         moves=np.array([c.kind in moving for c in chosen], dtype=np.bool_),
+        batch=np.array([c.space[0] for c in chosen], dtype=np.float64),
+        rows=np.array([c.space[1] for c in chosen], dtype=np.float64),
+        columns=np.array([c.space[2] for c in chosen], dtype=np.float64),
+        anchored=np.array([c.anchored for c in chosen], dtype=np.bool_),
+        collapsed=np.array([c.collapsed for c in chosen], dtype=np.bool_),
+        table=np.array(
+            [c.kind is OperatorKind.GATHER and c.weight_read_bytes > 0 for c in chosen],
+            dtype=np.bool_,
+        ),
+        whole=np.array([c.whole_rows for c in chosen], dtype=np.bool_),
     )

@@ -19,6 +19,7 @@ import numpy as np
 from asic_compiler.hardware.derive import Bands, TileSizes
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.space import FloatArray
+from asic_compiler.ppa.mapping import VectorSplit, split_vectors
 from asic_compiler.ppa.profile import GENERAL, Contractions, Vectors
 from asic_compiler.technology.node import TimingConstants
 
@@ -101,6 +102,10 @@ class ContractionTime:
     """Into one tile."""
     lost_issue: FloatArray
     """Cycles lost to issue and DMEM port beyond the tensor unit's."""
+    pieces: FloatArray
+    """Ranges of a tile's part of k that its input arrives in."""
+    buffers: FloatArray
+    """Of these, how many are held at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +118,7 @@ class VectorTime:
     dmem_bits: FloatArray
     input_bytes: FloatArray
     lost_issue: FloatArray
+    split: VectorSplit
 
 
 def issue_limits(design: DesignBatch, sizes: TileSizes, constants: TimingConstants) -> Issue:
@@ -287,6 +293,8 @@ def time_contractions(
         dmem_bits=dmem_bits,
         input_bytes=input_bytes,
         lost_issue=np.maximum(np.maximum(dmem, issued) - tensor, 0.0),
+        pieces=np.minimum(pieces, k_tile),
+        buffers=np.where(input_bytes > input_buffer, np.minimum(buffers, pieces), pieces),
     )
 
 
@@ -345,4 +353,5 @@ def time_vectors(
         dmem_bits=dmem_bits,
         input_bytes=arriving,
         lost_issue=np.maximum(np.maximum(dmem, issued) - vector, 0.0) + exposed,
+        split=split_vectors(work, bands, sizes),
     )

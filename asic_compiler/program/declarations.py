@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeAlias, cast
 
 from xdsl.dialects.arith import ConstantOp
@@ -13,7 +14,10 @@ from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import asic, tcc
 from asic_compiler.dialects.location import location_of
 from asic_compiler.placement.plan import Plan
+from asic_compiler.program.access import Parts, Place
+from asic_compiler.program.allocate import SCALE_BYTES, aligned
 from asic_compiler.program.kernels import Kernels
+from asic_compiler.workload.body_cost import element_bits
 from asic_compiler.workload.values import bits, root_of
 
 CONTRACTION_OPS = (asic.MatmulOp, asic.ConvOp)
@@ -73,6 +77,23 @@ class Declarations:
         """The symbol of a cache, of its state before or after an append; None for other values."""
         found = self._caches.get(root)
         return None if found is None else found.sym_name.data
+
+    def cache_areas(self, parts: Mapping[str, Parts]) -> dict[Place, int]:
+        """Bytes of caches on each tile, all copies, each part aligned."""
+        found: dict[Place, int] = {}
+        for cache in dict.fromkeys(self._caches.values()):
+            held = parts.get(cache.sym_name.data)
+            if held is None:
+                continue
+            row = cache.tensor.get_shape()[-1]
+            whole = element_bits(cache.tensor.element_type)
+            for place, elements in zip(held.places, held.elements, strict=True):
+                size = -(-len(elements) * cache.bits.value.data // 8)
+                if cache.bits.value.data < whole:
+                    size += -(-len(elements) // row) * SCALE_BYTES
+                area = aligned(size) * cache.copies.value.data
+                found[place] = found.get(place, 0) + area
+        return found
 
     def set_cache_result(self, root: SSAValue, index: int) -> None:
         """Notes that the model returns the cache."""

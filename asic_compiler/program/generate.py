@@ -2,50 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+import numpy as np
 from xdsl.dialects.arith import ConstantOp
 from xdsl.dialects.builtin import IntegerAttr, ModuleOp, i64
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import BlockArgument, Operation, OpResult, SSAValue
 
+from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import asic, tcc
-from asic_compiler.dialects.tcc.attrs import part_size
-from asic_compiler.hardware.chip import Rectangle
+from asic_compiler.dialects.location import location_of
 from asic_compiler.placement.plan import Plan
-from asic_compiler.ppa.profile import GENERAL, REGION_NAMES
+from asic_compiler.ppa.profile import REGION_NAMES
+from asic_compiler.program.access import Access, Cutting, Parts
+from asic_compiler.program.allocate import allocate
+from asic_compiler.program.builder import Builder, Segment
 from asic_compiler.program.chip_attribute import chip_attribute, region_attribute
 from asic_compiler.program.declarations import Declarations
-from asic_compiler.program.lowering import Lowering, append, lower
+from asic_compiler.program.lowering import Lowering, Probe, append, lower
 from asic_compiler.program.names import OPERATORS, PERIOD
 from asic_compiler.program.schedule import make_schedule
-from asic_compiler.program.work import Work, apportion, make_work, operand_weights
+from asic_compiler.program.work import Work, make_work
 from asic_compiler.workload.extract import main_function, operators
-from asic_compiler.workload.values import bits, count, root_of, size_bytes
+from asic_compiler.workload.values import bits, root_of, shape
 
-
-@dataclass(slots=True)
-class Builder:
-    """The program of one tile class while it is written."""
-
-    program: tcc.ProgramOp
-    held: dict[SSAValue, SSAValue] = field(default_factory=dict[SSAValue, SSAValue])
-    """Values of the model that its tiles hold parts of, and the buffers with them."""
-
-    def add(self, op: Operation) -> None:
-        """Appends an instruction."""
-        self.program.body.block.add_op(op)
+Piece = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
-    """Where a value lies in a stage."""
+class Holding:
+    """A value, or pieces of it, in buffers of some programs."""
 
-    region: Rectangle
-    builders: tuple[Builder, ...]
-    part_elements: int
-    """Elements that one tile sends of it, at most."""
+    parts: Parts
+    """What each tile has; of pieces, all of them together."""
+    buffers: dict[int, tuple[SSAValue, ...]]
+    """By position of the program: one buffer, or one a piece."""
+    segments: dict[int, Segment] = field(default_factory=dict[int, Segment])
+    """Where each program computes it; empty for what was received."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An operand that travels: what each program waits for, piece by piece."""
+
+    root: SSAValue
+    holding: Holding
+    receives: dict[int, tuple[tcc.ReceiveOp, ...]]
 
 
 def generate(module: ModuleOp, plan: Plan) -> ModuleOp:
@@ -83,6 +88,7 @@ class _Generator:
             result: position for position, op in enumerate(self.ops) for result in op.results
         }
         self.declared = Declarations(self.function, plan)
+        self.access = Access()
         self.builders = [
             Builder(
                 tcc.ProgramOp(
@@ -95,31 +101,30 @@ class _Generator:
             )
             for index, tile in enumerate(plan.chip.classes)
         ]
-        self.holders: dict[tuple[SSAValue, int], Holder] = {}
-        self.imports: list[dict[SSAValue, int]] = [{} for _ in range(plan.chip.stages)]
-        """For each stage: values from elsewhere, and the first operator that needs them."""
-        self.exports: dict[SSAValue, dict[int, str]] = {}
-        """For each value that leaves its stage: the stages it goes to, and the channels."""
+        self.holdings: dict[SSAValue, list[Holding]] = {}
+        self.parts: dict[SSAValue, Parts] = {}
+        """What each buffer holds, tile by tile."""
+        self.cache_parts: dict[str, Parts] = {}
         self.returned = self._returned()
 
     def run(self) -> ModuleOp:
         """The whole module."""
-        self._plan_boundaries()
-        stage = -1
         for work, op in zip(self.works, self.ops, strict=True):
-            while stage < work.assignment.stage:
-                stage += 1
-                self._receive_imports(stage)
-            self._emit(work, op)
-        if self.ops:
-            for root in [root for root in self.returned if root not in self.position]:
-                self._return(root, self.works[0], self._home(0))
+            if isinstance(op, asic.KvAppendOp):
+                self._append(work, op)
+            else:
+                self._emit(work, op)
+        for builder in self.builders:
+            builder.finish()
         chip = self.module.attributes.get(asic.CHIP) or chip_attribute(self.plan.chip)
         counts = {OPERATORS: len(self.ops), PERIOD: self.schedule.period}
-        return ModuleOp(
+        module = ModuleOp(
             [*self.declared.ops, *(builder.program for builder in self.builders)],
             {asic.CHIP: chip} | {name: IntegerAttr(value, i64) for name, value in counts.items()},
         )
+        for builder in self.builders:
+            allocate(builder.program, self.parts, self.declared.cache_areas(self.cache_parts))
+        return module
 
     def _returned(self) -> dict[SSAValue, list[tuple[int, SSAValue]]]:
         """What the function returns, by the value behind views: (result index, operand)."""
@@ -134,242 +139,312 @@ class _Generator:
         return found
 
     def _moves(self, root: SSAValue) -> bool:
-        """Whether a value moves between tiles: no constant, and no cache as it was before."""
-        if isinstance(root, OpResult):
-            return not isinstance(root.op, asic.WeightOp | ConstantOp)
+        """Whether a value moves between tiles: no constant, and no cache."""
+        if isinstance(root, OpResult) and isinstance(root.op, asic.WeightOp | ConstantOp):
+            return False
         return self.declared.cache(root) is None
 
-    def _activations(self, op: Operation) -> list[SSAValue]:
-        """The values behind an operator's operands that may move to it; none twice."""
-        cache = root_of(op.cache) if isinstance(op, asic.KvAppendOp) else None
-        roots = dict.fromkeys(root_of(operand) for operand in op.operands)
-        return [root for root in roots if root is not cache and self._moves(root)]
-
-    def _stage_of(self, root: SSAValue) -> int | None:
-        position = self.position.get(root)
-        return None if position is None else self.works[position].assignment.stage
-
-    # Between stages, and between the chip and the host.
-
-    def _plan_boundaries(self) -> None:
-        """Finds the values that each stage needs from elsewhere, and declares their channels."""
-        for work, op in zip(self.works, self.ops, strict=True):
-            stage = work.assignment.stage
-            for root in self._activations(op):
-                if self._stage_of(root) != stage:
-                    self.imports[stage].setdefault(root, work.position)
-        for root in self.returned:
-            if self.ops and root not in self.position and self._moves(root):
-                self.imports[0].setdefault(root, 0)
-        for stage, roots in enumerate(self.imports):
-            for root in roots:
-                target = region_attribute(self._home(stage).region)
-                position = self.position.get(root)
-                if position is None:
-                    host = self.declared.argument_name(cast(BlockArgument, root))
-                    name = f"in.{host}.s{stage}"
-                    channel = self.declared.channel(name, root.type, None, target, host)
-                else:
-                    sent = _payload(root)
-                    source = region_attribute(self.works[position].assignment.region)
-                    name = f"v{self._label(root)}.s{stage}"
-                    channel = self.declared.channel(name, sent.type, source, target)
-                self.exports.setdefault(root, {})[stage] = channel
-
     def _label(self, root: SSAValue) -> str:
-        """Position of a value's operator, and which result it is if there are several."""
+        if root not in self.position:
+            return f"in.{self.declared.argument_name(cast(BlockArgument, root))}"
         position = self.position[root]
         index = self.ops[position].results.index(cast(OpResult, root))
-        return f"{position}" if index == 0 else f"{position}.{index}"
+        return f"v{position}" if index == 0 else f"v{position}.{index}"
 
-    def _home(self, stage: int) -> Holder:
-        """The general region of a stage, where values from elsewhere are kept."""
-        pairs = [
-            (builder, place)
-            for builder, tile in zip(self.builders, self.plan.chip.classes, strict=True)
-            if tile.stage == stage and REGION_NAMES[GENERAL] in tile.regions
-            for place in tile.places
-        ]
-        left, top = min(p.x for _, p in pairs), min(p.y for _, p in pairs)
-        width = max(p.x + p.width for _, p in pairs) - left
-        height = max(p.y + p.height for _, p in pairs) - top
-        builders = {builder.program.tile_class.value.data: builder for builder, _ in pairs}
-        return Holder(Rectangle(left, top, width, height), tuple(builders.values()), 0)
+    def _members(self, work: Work) -> tuple[int, ...]:
+        """The programs that execute an operator."""
+        name = REGION_NAMES[work.assignment.region_kind]
+        return tuple(
+            index
+            for index, tile in enumerate(self.plan.chip.classes)
+            if tile.stage == work.assignment.stage and name in tile.regions
+        )
 
-    def _receive_imports(self, stage: int) -> None:
-        """Writes what brings a stage's imports to its home.
+    # What an operator reads.
 
-        Values of other stages come in the tail of the period before, which the plan leaves free;
-        one flit a cycle crosses each link of the stage's shorter edge. The plan has no time for
-        what the host sends.
-        """
-        if not self.imports[stage]:
-            return
-        home = self._home(stage)
-        end = self.schedule.stage_end(stage) - self.schedule.period
-        places = [p for tile in self.plan.chip.classes if tile.stage == stage for p in tile.places]
-        width = max(p.x + p.width for p in places) - min(p.x for p in places)
-        height = max(p.y + p.height for p in places) - min(p.y for p in places)
-        bits_per_cycle = self.plan.chip.flit_bits * min(width, height)
-        receives: list[list[tcc.ReceiveOp]] = [[] for _ in home.builders]
-        moved = 0
-        for root, position in self.imports[stage].items():
-            sent = _payload(root)
-            part = part_size(count(sent), home.region.tiles)
-            self.holders[root, stage] = Holder(home.region, home.builders, part)
-            first, moved_after = end + moved // bits_per_cycle, moved + size_bytes(sent) * 8
-            last = end - (-moved_after // bits_per_cycle)
-            for builder, started in zip(home.builders, receives, strict=True):
-                receive = tcc.ReceiveOp(
-                    self.exports[root][stage],
-                    part * _element_bytes(sent),
-                    position,
-                    tcc.BufferType.of(sent.type),
+    def _probe(self, work: Work, op: Operation) -> tuple[Cutting, dict[SSAValue, list[int]]]:
+        """The operator's instruction before its operands exist, and who its operands are."""
+        probe = Probe()
+        lowering = Lowering(self.declared, work, {}, probe.add, probe)
+        instruction = lower(op, lowering)[0]
+        roots: dict[SSAValue, list[int]] = {}
+        for index, operand in enumerate(instruction.operands):
+            if operand in probe.values:
+                roots.setdefault(root_of(probe.values[operand]), []).append(index)
+        return cast(Cutting, instruction), roots
+
+    def _need(self, instruction: Cutting, indices: Sequence[int], piece: Piece = (0, 1)) -> Parts:
+        kernel = None
+        if isinstance(instruction, tcc.VectorOp):
+            kernel = self.declared.kernels.find(instruction.kernel.root_reference.data)
+        needs = [self.access.needed(instruction, i, kernel, piece) for i in indices]
+        return self.access.united(needs)
+
+    def _emit(self, work: Work, op: Operation) -> None:
+        members = self._members(work)
+        instruction, roots = self._probe(work, op)
+        pieces = work.assignment.pieces if isinstance(instruction, tcc.MmaOp) else 1
+        held: list[dict[SSAValue, tuple[SSAValue, ...]]] = [{} for _ in members]
+        arrivals: list[Arrival] = []
+        segments = [self.builders[m].open() for m in members]
+        for root, indices in roots.items():
+            if not self._moves(root):
+                if self.declared.cache(root) is not None:
+                    self._note_cache(root, self._need(instruction, indices))
+                continue
+            need = self._need(instruction, indices)
+            found = self._find(root, need, members, pieces)
+            if found is None:
+                needs = (
+                    [need]
+                    if pieces == 1
+                    else [self._need(instruction, indices, (c, pieces)) for c in range(pieces)]
                 )
-                if root in self.position:
-                    receive.set_schedule(first, max(last - first, 1))
-                builder.add(receive)
-                started.append(receive)
-            moved = moved_after if root in self.position else moved
-        for builder, started in zip(home.builders, receives, strict=True):
-            builder.add(tcc.WaitOp([op.token for op in started], min(self.imports[stage].values())))
-            for (root, position), receive in zip(self.imports[stage].items(), started, strict=True):
-                builder.held[root] = self._arrived(builder, root, receive, position, home)
+                arrival = self._transfer(work, root, need, needs, members)
+                arrivals.append(arrival)
+                found = arrival.holding
+            for own, member in zip(held, members, strict=True):
+                own[root] = found.buffers[member]
+        self._write(work, op, members, segments, held, arrivals, pieces)
 
-    def _arrived(
-        self, builder: Builder, root: SSAValue, receive: tcc.ReceiveOp, position: int, home: Holder
-    ) -> SSAValue:
-        """The buffer of an import; of a cache that another stage appends to, only news arrive."""
-        if not isinstance(root.owner, asic.KvAppendOp):
-            return receive.buffer
-        region = region_attribute(home.region)
-        cut = tcc.CutAttr.of(1, 1, home.region.tiles, 1, region)
-        again = append(root.owner, receive.buffer, cut, position, self.declared)
-        builder.add(again)
-        return again.result
+    def _find(
+        self, root: SSAValue, need: Parts, members: Sequence[int], pieces: int
+    ) -> Holding | None:
+        """Buffers that already hold what is needed."""
+        for holding in self.holdings.get(root, ()):
+            count = {len(b) for b in holding.buffers.values()}
+            if count != {pieces} and count != {1}:
+                continue
+            if all(m in holding.buffers for m in members) and holding.parts.covers(need):
+                return holding
+        return None
 
-    def _send_exports(self, root: SSAValue, holder: Holder, values: list[SSAValue]) -> None:
-        """Writes what sends a value to the stages that need it; ``values`` are its buffers."""
-        position = self.position[root]
-        for channel in self.exports.get(root, {}).values():
-            sent = _payload(root)
-            size = holder.part_elements * _element_bytes(sent)
-            for builder, value in zip(holder.builders, values, strict=True):
-                send = tcc.SendOp(channel, value, size, position)
-                builder.add(send)
-                builder.add(tcc.WaitOp([send.token], position))
+    def _transfer(
+        self,
+        work: Work,
+        root: SSAValue,
+        need: Parts,
+        needs: Sequence[Parts],
+        members: Sequence[int],
+    ) -> Arrival:
+        """Writes what brings an operand to the tiles of an operator."""
+        position, target = work.position, work.cut.region
+        kind = tcc.BufferType.of(root.type)
+        element = _element_bytes(root)
+        source: Holding | None = None
+        if root in self.position:
+            source = self.holdings[root][0]
+            place = region_attribute(self.works[self.position[root]].assignment.region)
+            name = f"{self._label(root)}.to{position}"
+            channel = self.declared.channel(name, root.type, place, target)
+        else:
+            host = self.declared.argument_name(cast(BlockArgument, root))
+            name = f"{self._label(root)}.to{position}"
+            channel = self.declared.channel(name, root.type, None, target, host)
+        count = len(needs)
+        receives: dict[int, tuple[tcc.ReceiveOp, ...]] = {}
+        for member in members:
+            places = [r.rectangle for r in self.builders[member].program.places]
+            own: list[tcc.ReceiveOp] = []
+            for c, piece_need in enumerate(needs):
+                size = max(piece_need.most(places) * element, 1)
+                piece = (c, count) if count > 1 else None
+                receive = tcc.ReceiveOp(channel, size, position, kind, piece)
+                self.parts[receive.buffer] = piece_need
+                own.append(receive)
+            receives[member] = tuple(own)
+        if source is not None:
+            self._send(work, channel, source, needs, members, element)
+        holding = Holding(need, {m: tuple(r.buffer for r in own) for m, own in receives.items()})
+        if work.assignment.buffers >= count:
+            self.holdings.setdefault(root, []).append(holding)
+        return Arrival(root, holding, receives)
 
-    def _return(self, root: SSAValue, work: Work, holder: Holder) -> None:
+    def _send(
+        self,
+        work: Work,
+        channel: str,
+        source: Holding,
+        needs: Sequence[Parts],
+        members: Sequence[int],
+        element: int,
+    ) -> None:
+        """Sends a value as soon as it is computed; waits where the receivers are done with it."""
+        count = len(needs)
+        for index, (buffer,) in source.buffers.items():
+            builder = self.builders[index]
+            places = [r.rectangle for r in builder.program.places]
+            size = max(source.parts.most(places) * element, 1)
+            tokens: list[SSAValue] = []
+            for c, need in enumerate(needs):
+                kind = tcc.MulticastOp if _copies(need) else tcc.SendOp
+                piece = (c, count) if count > 1 else None
+                send = kind(channel, buffer, size, work.position, piece)
+                source.segments[index].after.append(send)
+                tokens.append(send.token)
+            wait = tcc.WaitOp(tokens, work.position)
+            (builder.last if index not in members else builder.segments[-1]).end.append(wait)
+
+    # What it becomes.
+
+    def _write(
+        self,
+        work: Work,
+        op: Operation,
+        members: Sequence[int],
+        segments: Sequence[Segment],
+        held: Sequence[dict[SSAValue, tuple[SSAValue, ...]]],
+        arrivals: Sequence[Arrival],
+        pieces: int,
+    ) -> None:
+        slot = self.schedule.slots[work.position]
+        ahead = work.assignment.buffers
+        buffers: dict[int, list[SSAValue]] = {}
+        first: list[Operation] = []
+        for member, segment, own in zip(members, segments, held, strict=True):
+            builder = self.builders[member]
+            waits: list[tcc.ReceiveOp] = []
+            streams: list[tuple[tcc.ReceiveOp, ...]] = []
+            for arrival in arrivals:
+                receives = arrival.receives[member]
+                builder.early(segment).extend(receives[:ahead] if pieces > 1 else receives)
+                if len(receives) > 1:
+                    streams.append(receives)
+                else:
+                    waits.extend(receives)
+            if waits:
+                segment.work.append(tcc.WaitOp([r.token for r in waits], work.position))
+            lowering = Lowering(
+                self.declared,
+                work,
+                {},
+                segment.work.append,
+                pieces=own,
+                streams=tuple(streams),
+            )
+            done, values = lower(op, lowering)
+            done.set_schedule(slot.start, slot.cycles)
+            done.location = op.location
+            self._note_parts(segment, done)
+            buffers[member] = values
+            first.append(done)
+        for index, result in enumerate(op.results):
+            own_buffers = {m: (values[index],) for m, values in buffers.items()}
+            parts = self.parts[own_buffers[members[0]][0]]
+            holding = Holding(parts, own_buffers, dict(zip(members, segments, strict=True)))
+            self.holdings[result] = [holding]
+            self._return(result, work, holding)
+
+    def _note_parts(self, segment: Segment, done: Operation) -> None:
+        """Works out what every buffer of a segment's work holds."""
+        kernel = None
+        if isinstance(done, tcc.VectorOp):
+            kernel = self.declared.kernels.find(done.kernel.root_reference.data)
+        for op in segment.work:
+            if isinstance(op, tcc.ReduceOp):
+                for partial, result in zip(op.partials, op.res, strict=True):
+                    before = self.parts[partial]
+                    self.parts[result] = self.access.reduced(op, before, cast(Cutting, done))
+            elif isinstance(op, tcc.Instruction) and not isinstance(op, tcc.ReceiveOp):
+                for buffer in op.buffers:
+                    if buffer not in self.parts:
+                        self.parts[buffer] = self.access.computed(cast(Cutting, op), kernel)
+
+    def _return(self, root: SSAValue, work: Work, holding: Holding) -> None:
         """Writes what sends results of the model to the host."""
         for index, operand in self.returned.get(root, ()):
             host = self.declared.result_name(index)
-            source = region_attribute(holder.region)
-            channel = self.declared.channel(f"out.{host}", operand.type, source, None, host)
-            part = holder.part_elements or part_size(count(operand), holder.region.tiles)
-            for builder in holder.builders:
-                value = Lowering(self.declared, work, builder.held, builder.add).buffer(operand)
-                send = tcc.SendOp(channel, value, part * _element_bytes(operand), work.position)
-                builder.add(send)
-                builder.add(tcc.WaitOp([send.token], work.position))
+            source = region_attribute(work.assignment.region)
+            channel = self.declared.channel(f"out.{host}", root.type, source, None, host)
+            for member, (buffer,) in holding.buffers.items():
+                places = [r.rectangle for r in self.builders[member].program.places]
+                size = max(holding.parts.most(places) * _element_bytes(operand), 1)
+                send = tcc.SendOp(channel, buffer, size, work.position)
+                segment = holding.segments[member]
+                segment.after.append(send)
+                segment.end.append(tcc.WaitOp([send.token], work.position))
 
-    # Inside a stage.
+    # Caches.
 
-    def _emit(self, work: Work, op: Operation) -> None:
-        assignment, position = work.assignment, work.position
-        name = REGION_NAMES[assignment.region_kind]
-        members = tuple(
-            builder
-            for builder, tile in zip(self.builders, self.plan.chip.classes, strict=True)
-            if tile.stage == assignment.stage and name in tile.regions
-        )
-        received = self._transfers(work, op, members)
-        slot = self.schedule.slots[position]
-        buffers: list[list[SSAValue]] = []
-        payloads: list[SSAValue] = []
-        for builder, arrived in zip(members, received, strict=True):
-            context = Lowering(self.declared, work, builder.held | arrived, builder.add)
-            done, values = lower(op, context)
+    def _append(self, work: Work, op: asic.KvAppendOp) -> None:
+        """Brings new keys or values to the tiles that hold their slots."""
+        members = self._members(work)
+        whole = self._cache_need(op)
+        need = _slots(whole, op)
+        root = root_of(op.values)
+        segments = [self.builders[m].open() for m in members]
+        found = self._find(root, need, members, 1)
+        receives: dict[int, tuple[tcc.ReceiveOp, ...]] = {}
+        if found is None:
+            arrival = self._transfer(work, root, need, [need], members)
+            found, receives = arrival.holding, arrival.receives
+        slot = self.schedule.slots[work.position]
+        for member, segment in zip(members, segments, strict=True):
+            if member in receives:
+                (receive,) = receives[member]
+                self.builders[member].early(segment).append(receive)
+                segment.work.append(tcc.WaitOp([receive.token], work.position))
+            own = {root: found.buffers[member]}
+            lowering = Lowering(self.declared, work, {}, segment.work.append, pieces=own)
+            values = lowering.buffer(op.values)
+            done = append(op, values, work.cut, work.position, self.declared)
             done.set_schedule(slot.start, slot.cycles)
             done.location = op.location
-            buffers.append(values)
-            payloads.append(done.operands[0] if isinstance(done, tcc.KvAppendOp) else values[0])
-            builder.held.update(zip(op.results, values, strict=True))
-        for index, result in enumerate(op.results):
-            sent = _payload(result)
-            holder = Holder(assignment.region, members, work.result_part_elements(count(sent)))
-            self.holders[result, assignment.stage] = holder
-            values = payloads if sent is not result else [own[index] for own in buffers]
-            self._send_exports(result, holder, values)
-            self._return(result, work, holder)
+            segment.work.append(done)
 
-    def _transfers(
-        self, work: Work, op: Operation, members: tuple[Builder, ...]
-    ) -> list[dict[SSAValue, SSAValue]]:
-        """Writes the transfers that bring an operator its operands.
+    def _cache_need(self, op: asic.KvAppendOp) -> Parts:
+        """What tiles hold of a cache: what the products of the model read of it."""
+        name = self.declared.cache(op.result)
+        assert name is not None, "every append declares its cache"
+        for position, reader in enumerate(self.ops):
+            if name in self.cache_parts or not isinstance(reader, asic.MatmulOp):
+                continue
+            if any(self.declared.cache(root_of(v)) == name for v in reader.operands):
+                instruction, roots = self._probe(self.works[position], reader)
+                for root, indices in roots.items():
+                    if self.declared.cache(root) == name:
+                        self._note_cache(root, self._need(instruction, indices))
+        if name not in self.cache_parts:
+            raise UserError(
+                "keys or values are appended to a cache that no product reads", location_of(op)
+            )
+        return self.cache_parts[name]
 
-        Operands move when the plan says that bytes arrive, and when a tile of the operator's
-        region does not hold its part; a cache that all of them hold never does.
-
-        Returns:
-            For each program of ``members``: the buffers that arrived.
-        """
-        arriving = work.assignment.input_bytes
-        moving = [
-            root
-            for root in self._activations(op)
-            if any(root not in builder.held for builder in members)
-            or (arriving > 0 and self.declared.cache(root) is None)
-        ]
-        received: list[dict[SSAValue, SSAValue]] = [{} for _ in members]
-        if not moving:
-            return received
-        stage, position = work.assignment.stage, work.position
-        sizes = self._arriving_bytes(work, op, moving)
-        tokens: dict[int, list[SSAValue]] = {}
-        for root, size in zip(moving, sizes, strict=True):
-            holder = self.holders[root, stage]
-            source, target = region_attribute(holder.region), work.cut.region
-            label = f"v{self._label(root)}" if root in self.position else self._argument_label(root)
-            channel = self.declared.channel(f"{label}.to{position}", root.type, source, target)
-            rounding = work.cut.active_tiles * _element_bytes(root)
-            copies = size * work.cut.active_tiles > size_bytes(root) + rounding
-            kind = tcc.MulticastOp if copies else tcc.SendOp
-            most = holder.part_elements * _element_bytes(root)
-            for builder in holder.builders:
-                send = kind(channel, builder.held[root], most, position)
-                builder.add(send)
-                tokens.setdefault(id(builder), []).append(send.token)
-            for builder, arrived in zip(members, received, strict=True):
-                receive = tcc.ReceiveOp(channel, size, position, tcc.BufferType.of(root.type))
-                builder.add(receive)
-                tokens.setdefault(id(builder), []).append(receive.token)
-                arrived[root] = receive.buffer
-        for builder in self.builders:
-            if id(builder) in tokens:
-                builder.add(tcc.WaitOp(tokens[id(builder)], position))
-        return received
-
-    def _argument_label(self, root: SSAValue) -> str:
-        return f"in.{self.declared.argument_name(cast(BlockArgument, root))}"
-
-    def _arriving_bytes(self, work: Work, op: Operation, moving: list[SSAValue]) -> list[int]:
-        """Bytes into one tile of each operand: the plan's, shared out by what the cut needs.
-
-        Where the plan takes an operand to be in place but it is not, its even share.
-        """
-        if work.assignment.input_bytes > 0:
-            rhs = root_of(op.operands[1]) if isinstance(op, asic.MatmulOp) else None
-            sizes = [size_bytes(root) for root in moving]
-            weights = operand_weights(work, sizes, [root is rhs for root in moving])
-            units = [_element_bytes(root) for root in moving]
-            return apportion(work.assignment.input_bytes, weights, units)
-        tiles = work.cut.active_tiles
-        return [part_size(count(root), tiles) * _element_bytes(root) for root in moving]
+    def _note_cache(self, root: SSAValue, need: Parts) -> None:
+        name = self.declared.cache(root)
+        assert name is not None
+        known = self.cache_parts.get(name)
+        if known is None:
+            self.cache_parts[name] = need
+        elif not known.covers(need):
+            self.cache_parts[name] = self.access.united([known, need])
 
 
-def _payload(root: SSAValue) -> SSAValue:
-    """What travels when another stage needs a value: of an appended cache, the new part."""
-    return root.owner.values if isinstance(root.owner, asic.KvAppendOp) else root
+def _slots(cache: Parts, op: asic.KvAppendOp) -> Parts:
+    """Of parts of a cache, the new slots, numbered as the appended values are."""
+    whole, new = shape(op.cache), list(shape(op.values))
+    axis, slot = op.axis.value.data, op.position.value.data
+    known: dict[int, np.ndarray] = {}
+    out: list[np.ndarray] = []
+    for elements in cache.elements:
+        if id(elements) not in known:
+            inner = int(np.prod(whole[axis + 1 :], dtype=np.int64))
+            at = elements // inner % whole[axis]
+            chosen = elements[(at >= slot) & (at < slot + new[axis])]
+            outer = chosen // (inner * whole[axis])
+            within = chosen // inner % whole[axis] - slot
+            known[id(elements)] = (outer * new[axis] + within) * inner + chosen % inner
+        out.append(known[id(elements)])
+    return Parts(cache.places, tuple(out))
+
+
+def _copies(need: Parts) -> bool:
+    """Whether an element goes to several tiles."""
+    total = sum(len(elements) for elements in need.elements)
+    distinct = list({id(elements): elements for elements in need.elements}.values())
+    if len(distinct) < sum(len(elements) > 0 for elements in need.elements):
+        return True
+    return total > len(np.unique(np.concatenate(distinct))) if distinct else False
 
 
 def _element_bytes(value: SSAValue) -> int:

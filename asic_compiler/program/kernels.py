@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from xdsl.dialects import arith
 from xdsl.dialects.builtin import ArrayAttr
-from xdsl.ir import Attribute, Block, Operation, SSAValue
+from xdsl.ir import Attribute, Block, SSAValue
 from xdsl.rewriter import Rewriter
 
 from asic_compiler.dialects import asic, tcc
@@ -15,39 +14,22 @@ from asic_compiler.dialects.asic.base import shape_of
 
 _Key: TypeAlias = tuple[object, ...]
 
-ASSOCIATIVE: tuple[type[Operation], ...] = (
-    arith.AddfOp,
-    arith.AddiOp,
-    arith.MulfOp,
-    arith.MuliOp,
-    arith.MaximumfOp,
-    arith.MinimumfOp,
-    arith.MaxnumfOp,
-    arith.MinnumfOp,
-    arith.MaxSIOp,
-    arith.MinSIOp,
-    arith.MaxUIOp,
-    arith.MinUIOp,
-    arith.AndIOp,
-    arith.OrIOp,
-    arith.XOrIOp,
-)
-"""Commutative operations that partial accumulators may be combined with, in any order.
-
-Float sums and products are among them, as ``asic.reduce`` allows reassociation.
-"""
-
 
 class Kernels:
     """The kernels of a module, made on demand."""
 
     def __init__(self) -> None:
         self._known: dict[_Key, tcc.KernelOp] = {}
+        self._by_name: dict[str, tcc.KernelOp] = {}
 
     @property
     def ops(self) -> tuple[tcc.KernelOp, ...]:
         """In the order they were first asked for."""
         return tuple(self._known.values())
+
+    def find(self, name: str) -> tcc.KernelOp:
+        """The kernel of a symbol."""
+        return self._by_name[name]
 
     def name_for(self, op: asic.ElementwiseOp | asic.ReduceOp) -> str:
         """The symbol of the kernel that computes ``op``."""
@@ -57,7 +39,8 @@ class Kernels:
             iteration, reduced, init = shape_of(op.result), 0, None
         key = (iteration, reduced, init, op.indexing_maps, _fingerprint(op.body.block))
         if key not in self._known:
-            self._known[key] = self._make(op, iteration, reduced, init)
+            kernel = self._make(op, iteration, reduced, init)
+            self._known[key] = self._by_name[kernel.sym_name.data] = kernel
         return self._known[key].sym_name.data
 
     def _make(
@@ -94,28 +77,3 @@ def _fingerprint(block: Block) -> _Key:
         )
         numbers.update({result: len(numbers) + i for i, result in enumerate(op.results)})
     return tuple(parts)
-
-
-def combiners(op: asic.ReduceOp) -> tuple[str, ...]:
-    """The scalar operation that combines partial values of each accumulator.
-
-    Known when every accumulator is updated as ``acc op f(inputs)`` with an associative op and
-    nothing else reads it.
-
-    Returns:
-        One operation name an accumulator, or nothing when any of them is unknown.
-    """
-    block = op.body.block
-    last = block.last_op
-    if last is None:
-        return ()
-    names: list[str] = []
-    for accumulator, value in zip(block.args[len(op.inputs) :], last.operands, strict=True):
-        update = value.owner
-        users = [use.operation for use in accumulator.uses]
-        if not isinstance(update, ASSOCIATIVE) or users != [update]:
-            return ()
-        if [use.operation for use in value.uses] != [last]:
-            return ()
-        names.append(update.name)
-    return tuple(names)

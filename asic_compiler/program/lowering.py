@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from math import prod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from xdsl.dialects.arith import ConstantOp
 from xdsl.dialects.builtin import AnyFloat, f32, f64
 from xdsl.ir import Attribute, Operation, OpResult, SSAValue
 from xdsl.ir.affine import AffineMap
+from xdsl.utils.test_value import create_ssa_value
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import asic, tcc
 from asic_compiler.dialects.location import location_of
+from asic_compiler.dialects.tcc.attrs import part_size
 from asic_compiler.program.declarations import Constant, Declarations
-from asic_compiler.program.kernels import combiners
-from asic_compiler.program.work import Work, reduction_bytes, rows_are_whole, touched_rows
+from asic_compiler.program.work import PARTIAL_BYTES, Work
+from asic_compiler.workload.combining import combiners
 from asic_compiler.workload.values import bits, root_of, shape
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Stands for buffers that do not exist yet, to see what an instruction will read."""
+
+    values: dict[SSAValue, SSAValue] = field(default_factory=dict[SSAValue, SSAValue])
+    """The model's value behind each stand-in."""
+
+    def stand_in(self, value: SSAValue) -> SSAValue:
+        """A buffer of a value."""
+        made = create_ssa_value(tcc.BufferType.of(value.type))
+        self.values[made] = value
+        return made
+
+    def add(self, op: Operation) -> None:
+        """Takes an instruction, and forgets it."""
+
+
+Held: TypeAlias = Mapping[SSAValue, tuple[SSAValue, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +48,27 @@ class Lowering:
 
     declared: Declarations
     work: Work
-    held: dict[SSAValue, SSAValue]
-    """Buffers of the values it reads."""
+    views: dict[SSAValue, SSAValue]
+    """Views written so far."""
     add: Callable[[Operation], None]
+    probe: Probe | None = None
+    pieces: Held = field(default_factory=dict[SSAValue, tuple[SSAValue, ...]])
+    """Buffers of the values it reads: one, or one a piece."""
+    streams: tuple[tuple[tcc.ReceiveOp, ...], ...] = ()
+    """Receives to wait for piece by piece, of each operand that arrives so."""
 
-    def buffer(self, value: SSAValue) -> SSAValue:
+    def buffer(self, value: SSAValue, piece: int = 0) -> SSAValue:
         """The buffer of an operand: held as it is, loaded, or a view of either."""
-        if value in self.held:
-            return self.held[value]
+        if self.probe is not None:
+            return self.probe.stand_in(value)
+        if value in self.pieces:
+            buffers = self.pieces[value]
+            return buffers[piece if len(buffers) > 1 else 0]
         position = self.work.position
         owner = value.owner
         kind = tcc.BufferType.of(value.type)
         if isinstance(owner, asic.LayoutOp) and owner.is_view:
-            view = tcc.ViewOp(self.buffer(owner.operand), owner.map.data, position, kind)
+            view = tcc.ViewOp(self.buffer(owner.operand, piece), owner.map.data, position, kind)
             self.add(view)
             return view.result
         source = (
@@ -63,6 +93,7 @@ def lower(op: Operation, context: Lowering) -> tuple[tcc.Instruction, list[SSAVa
         UserError: No instruction executes such an operator.
     """
     cut, position = context.work.cut, context.work.position
+    over = context.work.over
     done: tcc.Instruction
     match op:
         case asic.MatmulOp():
@@ -72,7 +103,7 @@ def lower(op: Operation, context: Lowering) -> tuple[tcc.Instruction, list[SSAVa
         case asic.ElementwiseOp():
             inputs = [context.buffer(value) for value in op.inputs]
             kernel = context.declared.kernels.name_for(op)
-            done = tcc.VectorOp(kernel, inputs, cut, position, [_buffer_type(op.result)])
+            done = tcc.VectorOp(kernel, inputs, over, cut, position, [_buffer_type(op.result)])
         case asic.ReduceOp():
             return _reduce(op, context)
         case asic.GatherOp():
@@ -83,16 +114,17 @@ def lower(op: Operation, context: Lowering) -> tuple[tcc.Instruction, list[SSAVa
                 else context.buffer(op.table)
             )
             indices = context.buffer(op.indices)
-            done = tcc.GatherOp(indices, table, cut, position, _buffer_type(op.result))
+            done = tcc.GatherOp(indices, table, over, cut, position, _buffer_type(op.result))
         case asic.LayoutOp():
             operand = context.buffer(op.operand)
-            done = tcc.CopyOp(operand, op.map.data, cut, position, _buffer_type(op.result))
+            done = tcc.CopyOp(operand, op.map.data, over, cut, position, _buffer_type(op.result))
         case asic.ConcatOp():
             done = tcc.ConcatOp(
                 [context.buffer(value) for value in op.inputs],
                 op.dim.value.data,
                 tuple(op.sizes.get_values()),
                 op.indexing_maps,
+                over,
                 cut,
                 position,
                 _buffer_type(op.result),
@@ -100,9 +132,9 @@ def lower(op: Operation, context: Lowering) -> tuple[tcc.Instruction, list[SSAVa
         case asic.PadOp():
             low, high = tuple(op.low.get_values()), tuple(op.high.get_values())
             operand = context.buffer(op.operand)
-            done = tcc.PadOp(operand, low, high, op.value, cut, position, _buffer_type(op.result))
-        case asic.KvAppendOp():
-            done = append(op, context.buffer(op.values), cut, position, context.declared)
+            done = tcc.PadOp(
+                operand, low, high, op.value, over, cut, position, _buffer_type(op.result)
+            )
         case _:
             raise UserError(f"no instruction executes {op.name}", location_of(op))
     context.add(done)
@@ -134,29 +166,59 @@ def _matmul(op: asic.MatmulOp, context: Lowering) -> tuple[tcc.Instruction, list
     constant = _constant(op.rhs)
     done: tcc.MmaOp | tcc.MmaDmemOp
     if constant is not None and work.cut.b.data == 1:
+        return _mma(op, context, constant, transposed=turned, shared=shared)
+    done = tcc.MmaDmemOp(
+        context.buffer(op.lhs),
+        context.buffer(op.rhs),
+        sizes,
+        work.cut,
+        work.position,
+        partial,
+        transposed=turned,
+        shared=shared,
+    )
+    context.add(done)
+    return done, _summed(done.result, op.result, context)
+
+
+def _mma(
+    op: asic.MatmulOp,
+    context: Lowering,
+    constant: tuple[Constant, AffineMap | None],
+    *,
+    transposed: bool,
+    shared: bool,
+) -> tuple[tcc.Instruction, list[SSAValue]]:
+    """A product with a weight, piece by piece as its input arrives."""
+    work = context.work
+    weight = context.declared.weight(constant[0])
+    pieces = 1 if context.probe is not None else work.assignment.pieces
+    result = tcc.BufferType.of(op.result.type)
+    partial = _partial_type(op.result.type, work)
+    wide = _wide(result)
+    acc: SSAValue | None = None
+    for c in range(pieces):
+        for receives in context.streams:
+            context.add(tcc.WaitOp([receives[c].token], work.position))
         done = tcc.MmaOp(
-            context.buffer(op.lhs),
-            context.declared.weight(constant[0]),
-            sizes,
+            context.buffer(op.lhs, c),
+            weight,
+            op.sizes,
             work.cut,
             work.position,
-            partial,
-            transposed=turned,
+            partial if c == pieces - 1 else wide,
+            transposed=transposed,
             shared=shared,
             weight_map=constant[1],
+            piece=(c, pieces) if pieces > 1 else None,
+            acc=acc,
         )
-    else:
-        done = tcc.MmaDmemOp(
-            context.buffer(op.lhs),
-            context.buffer(op.rhs),
-            sizes,
-            work.cut,
-            work.position,
-            partial,
-            transposed=turned,
-            shared=shared,
-        )
-    context.add(done)
+        context.add(done)
+        acc = done.result
+        for receives in context.streams:
+            following = c + work.assignment.buffers
+            if following < pieces:
+                context.add(receives[following])
     return done, _summed(done.result, op.result, context)
 
 
@@ -172,6 +234,7 @@ def _conv(op: asic.ConvOp, context: Lowering) -> tuple[tcc.Instruction, list[SSA
         work.cut,
         work.position,
         _partial_type(op.result.type, work),
+        window=shape(op.weight)[2:],
         strides=tuple(op.strides.get_values()),
         dilations=tuple(op.dilations.get_values()),
         low_padding=tuple(op.low_padding.get_values()),
@@ -188,23 +251,19 @@ def _reduce(op: asic.ReduceOp, context: Lowering) -> tuple[tcc.Instruction, list
     done = tcc.VectorOp(
         context.declared.kernels.name_for(op),
         [context.buffer(value) for value in (*op.inputs, *op.inits)],
+        work.over,
         work.cut,
         work.position,
         results,
     )
     context.add(done)
-    sizes, reduced = op.iteration_sizes, op.reduced.value.data
-    points, row = prod(sizes), prod(sizes[len(sizes) - reduced :])
-    if rows_are_whole(work, points, row):
+    if work.cut.n.data == 1:
         return done, list(done.res)
     width = sum(-(-bits(value) // 8) for value in op.res)
+    b, m, _, _ = work.cut.factors
+    rows = part_size(work.over[0], b) * part_size(work.over[1], m)
     reduce = tcc.ReduceOp(
-        done.res,
-        combiners(op),
-        work.cut,
-        touched_rows(work, points, row) * width,
-        work.position,
-        results,
+        done.res, combiners(op), work.cut, rows * width, work.position, results, along="n"
     )
     context.add(reduce)
     context.add(tcc.WaitOp([reduce.token], work.position))
@@ -221,9 +280,11 @@ def _summed(partial: SSAValue, result: SSAValue, context: Lowering) -> list[SSAV
         [partial],
         ["arith.addf" if isinstance(element, AnyFloat) else "arith.addi"],
         work.cut,
-        reduction_bytes(work, prod(shape(result))),
+        PARTIAL_BYTES * work.result_elements,
         work.position,
         [_buffer_type(result)],
+        along="k",
+        scatter=work.assignment.scatter,
     )
     context.add(reduce)
     context.add(tcc.WaitOp([reduce.token], work.position))
@@ -233,7 +294,12 @@ def _summed(partial: SSAValue, result: SSAValue, context: Lowering) -> list[SSAV
 def _partial_type(type_: Attribute, work: Work) -> tcc.BufferType:
     """What a contraction writes: sums, or partial sums in f32 where k is cut."""
     kind = tcc.BufferType.of(type_)
-    if work.cut.k.data == 1 or not isinstance(kind.element_type, AnyFloat):
+    return kind if work.cut.k.data == 1 else _wide(kind)
+
+
+def _wide(kind: tcc.BufferType) -> tcc.BufferType:
+    """What partial sums of a result are kept in."""
+    if not isinstance(kind.element_type, AnyFloat):
         return kind
     return tcc.BufferType(kind.shape, f64 if kind.element_type == f64 else f32)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -35,7 +35,9 @@ from asic_compiler.dialects.asic import (
 )
 from asic_compiler.dialects.location import location_of
 from asic_compiler.workload.body_cost import arithmetic_bits, body_cost
+from asic_compiler.workload.entry import Entry, Read
 from asic_compiler.workload.names import OperatorNames
+from asic_compiler.workload.spaces import assign_spaces
 from asic_compiler.workload.table import OperatorClass, OperatorKind, OperatorTable
 from asic_compiler.workload.values import (
     Role,
@@ -51,23 +53,6 @@ from asic_compiler.workload.values import (
 
 WORKLOAD = "asic.workload"
 """Module attribute that says what one execution of the function is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """An operator's reading of one value, views looked through."""
-
-    root: SSAValue
-    size_bytes: int
-
-
-@dataclass(slots=True)
-class _Entry:
-    """An operator and what is known of it so far."""
-
-    op: AsicOp
-    cost: OperatorClass
-    reads: list[Read]
 
 
 def extract(module: ModuleOp) -> OperatorTable:
@@ -86,6 +71,7 @@ def extract(module: ModuleOp) -> OperatorTable:
     entries = [_entry(op, roles) for op in _operators(function)]
     _assign_weights(entries, roles)
     _assign_kv(entries, roles)
+    assign_spaces(entries, roles)
     numbers: dict[OperatorClass, int] = {}
     sequence = [numbers.setdefault(entry.cost, len(numbers)) for entry in entries]
     name, phase, batch, context, tokens = _workload(module, function, entries)
@@ -144,7 +130,7 @@ def _operators(function: FuncOp) -> list[AsicOp]:
     return counted
 
 
-def _entry(op: AsicOp, roles: ValueRoles) -> _Entry:
+def _entry(op: AsicOp, roles: ValueRoles) -> Entry:
     reads = _merged(_reads(op))
     cost = _shape_cost(op, roles)
     by_role = dict.fromkeys(Role, 0)
@@ -155,7 +141,7 @@ def _entry(op: AsicOp, roles: ValueRoles) -> _Entry:
     kv_written = written if to_kv else 0
     if isinstance(op, KvAppendOp):
         kv_written = size_bytes(op.values)
-    return _Entry(
+    return Entry(
         op,
         replace(
             cost,
@@ -253,7 +239,7 @@ def _moved(kind: OperatorKind, value: SSAValue) -> OperatorClass:
     return OperatorClass(kind, elements=count(value), element_bits=bits(value))
 
 
-def _assign_weights(entries: list[_Entry], roles: ValueRoles) -> None:
+def _assign_weights(entries: list[Entry], roles: ValueRoles) -> None:
     owners: dict[SSAValue, tuple[int, int]] = {}
     for position, entry in enumerate(entries):
         for read in entry.reads:
@@ -266,7 +252,7 @@ def _assign_weights(entries: list[_Entry], roles: ValueRoles) -> None:
         entries[position].cost = replace(cost, weight_bytes=cost.weight_bytes + size_bytes(root))
 
 
-def _assign_kv(entries: list[_Entry], roles: ValueRoles) -> None:
+def _assign_kv(entries: list[Entry], roles: ValueRoles) -> None:
     """Gives each cache to its append, or to its first reader where nothing is appended."""
     placed: set[SSAValue] = set()
     for entry in entries:
@@ -281,7 +267,7 @@ def _assign_kv(entries: list[_Entry], roles: ValueRoles) -> None:
                 entry.cost = replace(entry.cost, kv_bytes=total)
 
 
-def _names(entries: list[_Entry]) -> tuple[str, ...]:
+def _names(entries: list[Entry]) -> tuple[str, ...]:
     parameters = [
         [_parameter(read.root) for read in entry.reads if _parameter(read.root)]
         for entry in entries
@@ -303,7 +289,7 @@ def _parameter(root: SSAValue) -> str | None:
     return None
 
 
-def _label(entry: _Entry) -> str:
+def _label(entry: Entry) -> str:
     op = entry.op
     if isinstance(op, KvAppendOp) and op.role is not None:
         return f"{op.role.data}_append"
@@ -312,7 +298,7 @@ def _label(entry: _Entry) -> str:
     return entry.cost.kind.value
 
 
-def _edges(entries: list[_Entry]) -> NDArray[np.int64]:
+def _edges(entries: list[Entry]) -> NDArray[np.int64]:
     positions: dict[SSAValue, int] = {
         result: p for p, e in enumerate(entries) for result in e.op.results
     }
@@ -330,7 +316,7 @@ def _edges(entries: list[_Entry]) -> NDArray[np.int64]:
     return np.array(edges, dtype=np.int64).reshape(-1, 3)
 
 
-def _peak_bytes(function: FuncOp, entries: list[_Entry], roles: ValueRoles) -> int:
+def _peak_bytes(function: FuncOp, entries: list[Entry], roles: ValueRoles) -> int:
     """Largest sum of activations that exist while some operator runs."""
     last: dict[SSAValue, int] = {}
     first: dict[SSAValue, int] = {}
@@ -356,7 +342,7 @@ def _peak_bytes(function: FuncOp, entries: list[_Entry], roles: ValueRoles) -> i
 
 
 def _workload(
-    module: ModuleOp, function: FuncOp, entries: list[_Entry]
+    module: ModuleOp, function: FuncOp, entries: list[Entry]
 ) -> tuple[str, str, int, int, int]:
     """Name, phase, batch, context and tokens a step."""
     given = module.attributes.get(WORKLOAD)

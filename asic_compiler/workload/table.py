@@ -76,6 +76,16 @@ class OperatorClass:
     """Activations read (neither weights nor KV cache)."""
     output_bytes: int = 0
     """Activations written."""
+    space: tuple[int, int, int] = (1, 1, 1)
+    """B x M x N: the points of a vector operator in row-major order, as it is cut over tiles. N is
+    the last dimension, or the folded ones of a reduction; M the rest."""
+    anchored: bool = False
+    """Its points are those of an attention product's result and are cut like it, over B first."""
+    collapsed: bool = False
+    """It works on the results of a reduction over ``space``, where that leaves them: one point for
+    each of B x M."""
+    whole_rows: bool = False
+    """A reduction whose partial results no known operation combines: a row stays on one tile."""
 
     @property
     def macs(self) -> int:

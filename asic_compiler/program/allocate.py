@@ -1,0 +1,118 @@
+"""Addresses of buffers in DMEM: two buffers that live at the same time never overlap."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from xdsl.ir import Operation, OpResult, SSAValue
+
+from asic_compiler.dialects import tcc
+from asic_compiler.dialects.tcc.base import buffer_type
+from asic_compiler.program.access import Parts
+from asic_compiler.workload.body_cost import element_bits
+
+ALIGNMENT = 32
+"""Bytes that every buffer and every part of a cache or weight begins at a multiple of."""
+SCALE_BYTES = 2
+"""Of the f16 scale that a row of a quantised cache, or column of a weight, is stored with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """A buffer from the instruction that begins to fill it to the last that may read it."""
+
+    buffer: OpResult
+    first: int
+    last: int
+    size_bytes: int
+
+
+def aligned(size_bytes: int) -> int:
+    """The next multiple of the alignment."""
+    return -(-size_bytes // ALIGNMENT) * ALIGNMENT
+
+
+def lifetimes(program: tcc.ProgramOp, parts: Mapping[SSAValue, Parts]) -> list[Lifetime]:
+    """Of every buffer of a program, in the order they begin.
+
+    A buffer that is sent, or is being reduced, lives until its transfer was waited for; without a
+    wait, to the end of the program.
+    """
+    instructions = program.instructions
+    at = {op: index for index, op in enumerate(instructions)}
+    end = len(instructions) - 1
+    places = [place.rectangle for place in program.places]
+    found: list[Lifetime] = []
+    for index, op in enumerate(instructions):
+        for buffer in op.buffers:
+            last = max((_release(use, at, end) for use in _uses(buffer)), default=index)
+            if isinstance(op, tcc.ReceiveOp | tcc.ReduceOp):
+                last = max(last, _waited(op.token, at, end))
+            element = -(-element_bits(buffer_type(buffer).element_type) // 8)
+            size = aligned(parts[buffer].most(places) * element)
+            found.append(Lifetime(buffer, index, max(last, index), size))
+    return found
+
+
+def _uses(buffer: SSAValue) -> list[Operation]:
+    """The instructions that read a buffer, also through views."""
+    users: list[Operation] = []
+    for use in buffer.uses:
+        user = use.operation
+        users += _uses(user.result) if isinstance(user, tcc.ViewOp) else [user]
+    return users
+
+
+def _release(user: Operation, at: Mapping[Operation, int], end: int) -> int:
+    if isinstance(user, tcc.SendOp | tcc.MulticastOp | tcc.ReduceOp):
+        return _waited(user.token, at, end)
+    return at[user]  # type: ignore[index]
+
+
+def _waited(token: SSAValue, at: Mapping[Operation, int], end: int) -> int:
+    return max((at[use.operation] for use in token.uses), default=end)
+
+
+def allocate(
+    program: tcc.ProgramOp, parts: Mapping[SSAValue, Parts], caches: Mapping[tuple[int, int], int]
+) -> int:
+    """Gives every buffer an address behind the caches: the lowest gap that it fits in.
+
+    Args:
+        program: Complete.
+        parts: What each buffer holds on each tile; a buffer is as large as on the fullest tile.
+        caches: Bytes of caches on each tile; tiles without are left out.
+
+    Returns:
+        Bytes of DMEM that the fullest tile of the class needs.
+    """
+    base = max(
+        (
+            size
+            for (x, y), size in caches.items()
+            if any(
+                a <= x < a + w and b <= y < b + h
+                for a, b, w, h in (p.rectangle for p in program.places)
+            )
+        ),
+        default=0,
+    )
+    active: list[tuple[int, int, int]] = []  # address, end, last instruction
+    addresses: dict[SSAValue, int] = {}
+    top = base
+    for life in lifetimes(program, parts):
+        active = [entry for entry in active if entry[2] >= life.first]
+        address = base
+        for start, stop, _ in active:
+            if start - address >= life.size_bytes:
+                break
+            address = max(address, stop)
+        addresses[life.buffer] = address
+        insort(active, (address, address + life.size_bytes, life.last))
+        top = max(top, address + life.size_bytes)
+    for op in program.instructions:
+        if op.buffers:
+            op.set_addresses([addresses[buffer] for buffer in op.buffers])
+    return top
