@@ -63,6 +63,10 @@ class Plan:
     metrics: Metrics
     """Of this one design: arrays of length 1."""
     table: OperatorTable
+    hop_cycles: int
+    """Of a router and the wire to the next."""
+    crossing_cycles: int
+    """Further cycles of a link between dies."""
 
     @property
     def period_cycles(self) -> float:
@@ -100,7 +104,14 @@ def make_plan(model: PPAModel, design: DesignBatch, temperature_c: float) -> Pla
         stages=int(design.stages[0]),
         classes=_tile_classes(design, internals, model.profile.has_conv),
     )
-    return Plan(chip, _assign(model, design, internals), metrics, model.profile.table)
+    return Plan(
+        chip,
+        _assign(model, design, internals),
+        metrics,
+        model.profile.table,
+        int(internals.fabric.hop_cycles[0]),
+        int(internals.fabric.border_cycles[0]),
+    )
 
 
 def _stored_bits(model: PPAModel, design: DesignBatch) -> int:

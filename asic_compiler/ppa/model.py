@@ -113,6 +113,7 @@ class Internals:
     wmem_need: FloatArray
     contractions: timing.ContractionTime
     vectors: timing.VectorTime
+    fabric: timing.Fabric
     cut: StageCut
     stage_cycles: FloatArray
     """[N, U]."""
@@ -155,6 +156,7 @@ class PPAModel:
             wmem_need=work.need.wmem.reshape(count, -1, BANDS),
             contractions=work.tensor_time,
             vectors=work.vector_time,
+            fabric=work.fabric,
             cut=cut_of(self.profile, design, 0),
             stage_cycles=work.stage_cycles.reshape(count, -1),
             class_cycles=work.class_cycles,
@@ -270,7 +272,7 @@ class PPAModel:
             area_parts_mm2=space.parts,
         )
         working = _Working(
-            bands, sizes, need, dmem, wmem, imem, tensor_time, vector_time, stage_cycles,
+            bands, sizes, need, dmem, wmem, imem, tensor_time, vector_time, fabric, stage_cycles,
             class_cycles,
         )  # fmt: skip
         return metrics, working
@@ -333,6 +335,7 @@ class PPAModel:
             diameter=columns + rows,
             row_hops=rows,
             crossing_cycles=crossings * np.ceil(c.die_crossing * fastest),
+            border_cycles=np.ceil(c.die_crossing * fastest),
         )
 
     def _input_buffer(self, design: DesignBatch, bands: Bands, free: FloatArray) -> FloatArray:
@@ -431,6 +434,7 @@ class _Working:
     imem: FloatArray
     tensor_time: timing.ContractionTime
     vector_time: timing.VectorTime
+    fabric: timing.Fabric
     stage_cycles: FloatArray
     class_cycles: FloatArray
 

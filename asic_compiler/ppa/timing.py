@@ -51,6 +51,8 @@ class Fabric:
     """Router hops across the rows of a stage."""
     crossing_cycles: FloatArray
     """Die-to-die crossings on the way across a stage."""
+    border_cycles: FloatArray
+    """Of one crossing."""
 
 
 @dataclass(frozen=True, slots=True)

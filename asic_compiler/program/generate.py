@@ -23,7 +23,7 @@ from asic_compiler.program.builder import Builder, Segment
 from asic_compiler.program.chip_attribute import chip_attribute, region_attribute
 from asic_compiler.program.declarations import Declarations
 from asic_compiler.program.lowering import Lowering, Probe, append, lower
-from asic_compiler.program.names import OPERATORS, PERIOD
+from asic_compiler.program.names import CROSSING, DIES, HOP, OPERATORS, PERIOD
 from asic_compiler.program.schedule import make_schedule
 from asic_compiler.program.work import Work, make_work
 from asic_compiler.workload.extract import main_function, operators
@@ -117,7 +117,13 @@ class _Generator:
         for builder in self.builders:
             builder.finish()
         chip = self.module.attributes.get(asic.CHIP) or chip_attribute(self.plan.chip)
-        counts = {OPERATORS: len(self.ops), PERIOD: self.schedule.period}
+        counts = {
+            OPERATORS: len(self.ops),
+            PERIOD: self.schedule.period,
+            HOP: self.plan.hop_cycles,
+            CROSSING: self.plan.crossing_cycles,
+            DIES: self.plan.chip.dies,
+        }
         module = ModuleOp(
             [*self.declared.ops, *(builder.program for builder in self.builders)],
             {asic.CHIP: chip} | {name: IntegerAttr(value, i64) for name, value in counts.items()},
