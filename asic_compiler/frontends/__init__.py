@@ -6,6 +6,7 @@ from asic_compiler.frontends.spec import (
     ImportedModel,
     ImportSpec,
     ParameterInfo,
+    TensorRequest,
     Workload,
 )
 
@@ -14,6 +15,7 @@ __all__ = [
     "ImportSpec",
     "ImportedModel",
     "ParameterInfo",
+    "TensorRequest",
     "Workload",
     "import_model",
 ]

@@ -7,19 +7,23 @@ import warnings
 from asic_compiler.diagnostics import UserError
 from asic_compiler.frontends.models.config import find_recipe
 from asic_compiler.frontends.models.factory import split
-from asic_compiler.frontends.spec import ImportedModel, ImportSpec
+from asic_compiler.frontends.spec import ImportedModel, ImportSpec, TensorRequest
 from asic_compiler.frontends.stages import Stages
 
 
-def import_model(spec: ImportSpec, stages: Stages | None = None) -> ImportedModel:
+def import_model(
+    spec: ImportSpec, stages: Stages | None = None, tensors: TensorRequest | None = None
+) -> ImportedModel:
     """Imports a model as linalg-on-tensors MLIR in generic form.
 
-    Parameters never get storage; they are named resources without data in the text, under the
-    names of the model's checkpoint. Nothing is downloaded.
+    Parameters are named resources without data in the text, under the names of the model's
+    checkpoint; unless ``tensors`` asks for their values, they never get storage. Nothing is
+    downloaded.
 
     Args:
         spec: What to import.
         stages: Told of each stage as it starts; also keeps the times.
+        tensors: Where to write weights, inputs and PyTorch's results; None to write none.
 
     Returns:
         The text, and what a later step needs to bind weights and inputs.
@@ -45,16 +49,23 @@ def import_model(spec: ImportSpec, stages: Stages | None = None) -> ImportedMode
         # What PyTorch and transformers deprecate is nothing the user of a model can change.
         warnings.simplefilter("ignore")
         with stages.run("load PyTorch"):
-            from asic_compiler.frontends.pytorch import from_factory, lowering
+            from asic_compiler.frontends.pytorch import bundle, from_factory, lowering
             from asic_compiler.frontends.pytorch.prepared import fake_mode
         mode = fake_mode()
         with stages.run("build"):
             if recipe is None:
-                prepared = from_factory.prepare(spec, mode)
+                seed = tensors.seed if tensors is not None else None
+                prepared = from_factory.prepare(spec, mode, seed)
             else:
                 from asic_compiler.frontends.pytorch import checkpoint, language
 
                 prepared = language.prepare(recipe, spec, mode)
                 if recipe.checkpoint is not None:
                     checkpoint.check(recipe.checkpoint, prepared)
-        return lowering.lower(prepared, spec, mode, stages)
+        if tensors is None:
+            return lowering.lower(prepared, spec, mode, stages)
+        bundle.check_request(tensors, prepared)
+        names = bundle.Names(prepared.module, prepared.prefix)
+        imported = lowering.lower(prepared, spec, mode, stages, names)
+        folder = None if recipe is None else recipe.checkpoint
+        return bundle.write(tensors, prepared, imported, names, folder, stages)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 from typing import Literal
 
 Phase = Literal["decode", "prefill"]
@@ -62,6 +63,18 @@ class ImportSpec:
     """Print ``loc("file":line:0)`` of the model's source on every operation."""
     reproducer: str = "asic-import-reproducer.mlir"
     """Where the torch-dialect module is kept when it cannot be lowered."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorRequest:
+    """Ask for weights, inputs and what PyTorch computes from them, beside the IR."""
+
+    folder: Path
+    """Where ``weights``, ``inputs`` and ``reference.safetensors`` go; made if it is missing."""
+    seed: int = 0
+    """Of everything that is drawn at random."""
+    force: bool = False
+    """Go on where memory may not suffice, or where the model leaves the range of f16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +143,8 @@ class ImportedModel:
     """Layers of the imported part; None for a factory, whose structure is its own affair."""
     stage_seconds: dict[str, float]
     """Wall time of each stage, in the order they ran."""
+    tensor_files: tuple[Path, ...] = ()
+    """Weights, inputs and reference, where a `TensorRequest` asked for them."""
 
     @property
     def parameter_count(self) -> int:

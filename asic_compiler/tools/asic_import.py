@@ -13,7 +13,13 @@ from rich.console import Console
 from rich.table import Table
 
 from asic_compiler.diagnostics import UserError
-from asic_compiler.frontends import ArgumentInfo, ImportedModel, ImportSpec, import_model
+from asic_compiler.frontends import (
+    ArgumentInfo,
+    ImportedModel,
+    ImportSpec,
+    TensorRequest,
+    import_model,
+)
 from asic_compiler.frontends.models.catalogue import NAMED_MODELS
 from asic_compiler.frontends.spec import DEFAULT_BATCH, DEFAULT_CONTEXT
 from asic_compiler.frontends.stages import Stages
@@ -23,7 +29,8 @@ PROGRAM = "asic-import"
 
 _DESCRIPTION = f"""\
 Imports a model as linalg-on-tensors MLIR, ready for asic-opt. Weights are named resources
-without data, so a model of any size imports on a laptop; nothing is downloaded.
+without data, so a model of any size imports on a laptop; nothing is downloaded. For asic-run,
+--with-weights writes weights, inputs and what PyTorch computes from them beside it.
 
 MODEL is one of
   a named model              {", ".join(NAMED_MODELS)}
@@ -39,6 +46,7 @@ examples:
   asic-import smolvlm-256m --part vision -o vision.mlir
   asic-import my_model:tiny_cnn -o cnn.mlir          (my_model.py in the current directory)
   asic-import ./Llama-3.2-1B/ --dtype bf16 | asic-opt --rl-explore
+  asic-import tiny/config.json --context 64 --with-weights run/ -o run/tiny.mlir
 
 docs/import.md tells what the output contains and how to write a factory.
 """
@@ -83,6 +91,21 @@ def build_parser() -> argparse.ArgumentParser:
         help="which part of a vision-language model (default: text)",
     )
     parser.add_argument(
+        "--with-weights",
+        metavar="DIR",
+        help="also write DIR/weights.safetensors (random, or those of the checkpoint folder or "
+        "factory), DIR/inputs.safetensors and DIR/reference.safetensors: what PyTorch computes "
+        "from them in f32",
+    )
+    parser.add_argument(
+        "--seed", type=int, metavar="N", help="of random weights and inputs (default: 0)"
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="with --with-weights: go on if memory may not suffice or f16 overflows",
+    )
+    parser.add_argument(
         "--locations", action="store_true", help="print the model's source line on every operation"
     )
     parser.add_argument(
@@ -113,6 +136,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"{PROGRAM}: interrupted", file=sys.stderr)
         return 130
+    for path in imported.tensor_files:
+        size_mb = path.stat().st_size / 1e6
+        print(f"{PROGRAM}: wrote {path} ({size_mb:,.1f} MB)", file=sys.stderr)
     if arguments.report:
         print_report(imported, console)
     return 0
@@ -135,8 +161,24 @@ def _import(arguments: argparse.Namespace, console: Console) -> ImportedModel:
         if not folder.is_dir():
             raise UserError(f"cannot write '{arguments.output}': no folder '{folder}'")
     # What a user's model prints must not end up inside the module on stdout.
+    tensors = _tensor_request(arguments)
     with _progress(console) as stages, redirect_stdout(sys.stderr):
-        return import_model(spec, stages)
+        return import_model(spec, stages, tensors)
+
+
+def _tensor_request(arguments: argparse.Namespace) -> TensorRequest | None:
+    if arguments.with_weights is None:
+        for option, is_given in (("seed", arguments.seed is not None), ("force", arguments.force)):
+            if is_given:
+                raise UserError(
+                    f"--{option} has no meaning here",
+                    notes=["it belongs to --with-weights DIR: nothing else is drawn at random"],
+                )
+        return None
+    seed = arguments.seed or 0
+    if seed < 0:
+        raise UserError(f"--seed {seed}: must not be negative")
+    return TensorRequest(Path(arguments.with_weights), seed, arguments.force)
 
 
 def reproducer_path(output: str) -> str:

@@ -32,6 +32,44 @@ def test_the_example_imports_with_a_report(in_examples, tmp_path: Path, capsys):
     assert [file.name for file in tmp_path.iterdir()] == ["cnn.mlir"]
 
 
+def test_weights_inputs_and_reference_are_written_beside_the_module(
+    in_examples, tmp_path: Path, capsys
+):
+    folder = tmp_path / "new" / "run"
+    command = ["my_model:tiny_cnn", "--with-weights", str(folder), "--seed", "7"]
+    assert asic_import.main(command) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith("#map")
+    assert f"asic-import: wrote {folder}/weights.safetensors" in printed.err
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["inputs.safetensors", "reference.safetensors", "weights.safetensors"]
+    assert b'"seed":"7"' in (folder / "reference.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("option", [["--seed", "0"], ["--force"]])
+def test_options_of_weights_mean_nothing_without_them(option: list[str], capsys):
+    assert asic_import.main(["llama-3.1-8b", *option]) == 1
+    printed = capsys.readouterr()
+    assert f"error: {option[0]} has no meaning here" in printed.err
+    assert "note: it belongs to --with-weights DIR" in printed.err
+
+
+def test_a_negative_seed_is_an_error(capsys, tmp_path: Path):
+    command = ["llama-3.1-8b", "--seed", "-1", "--with-weights", str(tmp_path)]
+    assert asic_import.main(command) == 1
+    assert "error: --seed -1: must not be negative" in capsys.readouterr().err
+
+
+def test_what_does_not_fit_into_memory_is_refused_early(capsys, tmp_path: Path, monkeypatch):
+    sizes = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 6 * 10**6}
+    monkeypatch.setattr(os, "sysconf", sizes.__getitem__)
+    command = ["llama-3.1-8b", "--context", "64", "--with-weights", str(tmp_path)]
+    assert asic_import.main(command) == 1
+    printed = capsys.readouterr()
+    assert "weights and inputs take 32.1 GB as f32" in printed.err
+    assert "more than half of this machine's 24.6 GB" in printed.err
+
+
 def test_the_module_goes_to_stdout_by_default(in_examples, capsys):
     assert asic_import.main(["my_model:tiny_cnn"]) == 0
     printed = capsys.readouterr()

@@ -20,12 +20,17 @@ from asic_compiler.frontends.pytorch.prepared import (
 from asic_compiler.frontends.spec import ImportSpec, Workload
 
 
-def prepare(spec: ImportSpec, mode: FakeTensorMode) -> Prepared:
+def prepare(spec: ImportSpec, mode: FakeTensorMode, seed: int | None = None) -> Prepared:
     """Builds ``package.module:factory`` without weights if it lets us, else with them.
 
     The factory runs while parameters are fake; if it needs their values (it reads a checkpoint,
     say, and computes with it) it runs once more with real ones. Either way the weights become
     named resources without data.
+
+    Args:
+        spec: Which factory, and the element type to cast to.
+        mode: What parameters and inputs are fake in.
+        seed: Build with real weights, which are wanted, and draw them from this seed.
 
     Raises:
         UserError: The factory cannot be found, raises, or returns something else.
@@ -34,7 +39,13 @@ def prepare(spec: ImportSpec, mode: FakeTensorMode) -> Prepared:
         if getattr(spec, option) is not None:
             notes = ["the factory decides its own sizes"]
             raise UserError(f"--{option} has no meaning for a factory", notes=notes)
-    module, inputs = _build(spec, mode)
+    if seed is None:
+        module, inputs = _build(spec, mode)
+    else:
+        untyped: Any = torch
+        with untyped.random.fork_rng(devices=[]):
+            untyped.manual_seed(seed)
+            module, inputs = _build(spec, None)
     dtype = TORCH_DTYPES[spec.dtype] if spec.dtype else None
     if dtype is not None:
         _cast_module(module, dtype)
@@ -42,6 +53,7 @@ def prepare(spec: ImportSpec, mode: FakeTensorMode) -> Prepared:
     def fake(leaf: Any) -> Any:
         return mode.from_tensor(_cast(leaf, dtype)) if isinstance(leaf, torch.Tensor) else leaf
 
+    examples = inputs if seed is not None else None
     inputs = pytree.tree_map(fake, inputs)
     tensors = [leaf for leaf in pytree.tree_leaves(inputs) if isinstance(leaf, torch.Tensor)]
     if not tensors:
@@ -51,19 +63,24 @@ def prepare(spec: ImportSpec, mode: FakeTensorMode) -> Prepared:
         module=module.eval(),
         inputs=inputs,
         workload=Workload(spec.model, "inference", batch, 0),
+        examples=examples,
     )
 
 
-def _build(spec: ImportSpec, mode: FakeTensorMode) -> tuple[torch.nn.Module, tuple[object, ...]]:
+def _build(
+    spec: ImportSpec, mode: FakeTensorMode | None
+) -> tuple[torch.nn.Module, tuple[object, ...]]:
     python_module, name, inputs_name = factory.load(spec.model)
     dtype = default_dtype(TORCH_DTYPES[spec.dtype]) if spec.dtype else nullcontext()
     module: Any = None
     inputs: Any = None
     with dtype:
+        needs_weights = mode is None
         try:
-            with weightless(mode):
-                module, inputs = factory.call(python_module, name, inputs_name)
-            needs_weights = _has_fake_buffers(module)
+            if mode is not None:
+                with weightless(mode):
+                    module, inputs = factory.call(python_module, name, inputs_name)
+                needs_weights = _has_fake_buffers(module)
         except factory.FactoryError:
             needs_weights = True
         try:

@@ -50,8 +50,16 @@ def source_line(stack_trace: str | None) -> tuple[str, int] | None:
     return (frames[-1][0], int(frames[-1][1])) if frames else None
 
 
+# What a resource may be called without quotes; xDSL 0.74 reads no quoted name.
+_IDENTIFIER = re.compile(r"[A-Za-z_][\w$.]*", re.ASCII)
+_NO_IDENTIFIER_CHARACTER = re.compile(r"[^\w$.]", re.ASCII)
+
+
 class Names:
     """Published names of parameters and buffers, and what was met of them.
+
+    A name that MLIR would have to quote (``0.weight`` of an ``nn.Sequential``) is spelled as an
+    identifier: ``_0.weight``.
 
     Args:
         module: The exported module; a tied weight goes by the first of its names.
@@ -65,12 +73,32 @@ class Names:
             for name, value in module.named_parameters(remove_duplicate=False)
         }
         self._prefix = prefix
+        self._spelled: dict[str, str] = {}
+        self._taken: set[str] = set()
+        buffers = (name for name, _ in module.named_buffers(remove_duplicate=False))
+        own = [name.removeprefix(prefix) for name in (*self._canonical.values(), *buffers)]
+        # Names that need no change first: a spelled one must not take theirs.
+        for name in sorted(own, key=lambda name: _IDENTIFIER.fullmatch(name) is None):
+            self._spell(name)
         self.parameters: dict[str, ParameterInfo] = {}
         self.buffers: dict[str, ParameterInfo] = {}
+        self.buffer_data: dict[str, torch.Tensor] = {}
+        """Of those buffers that are named resources: all that have more than one element."""
 
     def published(self, target: str) -> str:
         """The name in the checkpoint of a parameter or buffer of the exported program."""
-        return self._canonical.get(target, target).removeprefix(self._prefix)
+        name = self._canonical.get(target, target).removeprefix(self._prefix)
+        return self._spelled.get(name, name)
+
+    def _spell(self, name: str) -> None:
+        spelled = name
+        if not _IDENTIFIER.fullmatch(name):
+            spelled = _NO_IDENTIFIER_CHARACTER.sub("_", name)
+            spelled = spelled if _IDENTIFIER.fullmatch(spelled) else f"_{spelled}"
+            while spelled in self._taken and name not in self._spelled:
+                spelled += "_"
+        self._spelled.setdefault(name, spelled)
+        self._taken.add(spelled)
 
 
 class _Hooks(_fx.FxImporterHooks):  # pyright: ignore[reportUntypedBaseClass]
@@ -94,6 +122,8 @@ class _Hooks(_fx.FxImporterHooks):  # pyright: ignore[reportUntypedBaseClass]
         attribute = self._attributes.get(name)
         if attribute is None:
             attribute = _undefined(gni, name, facts) if is_weight else _data(gni, name, literal)
+            if not is_weight and literal.numel() != 1:
+                self._names.buffer_data[name] = literal
             self._attributes[name] = attribute
         return ir.Operation.create(
             "torch.vtensor.literal",

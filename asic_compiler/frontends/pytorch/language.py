@@ -243,6 +243,7 @@ def _prepare_text(recipe: Recipe, spec: ImportSpec, mode: FakeTensorMode | None)
         arguments=(*arguments, *(_cache_infos("past", layers) if decode else ())),
         results=(ArgumentInfo("logits", "logits"), *_cache_infos("present", layers)),
         layers=layers,
+        vocabulary=config.vocab_size,
     )
 
 

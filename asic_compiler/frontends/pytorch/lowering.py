@@ -105,9 +105,20 @@ def _untraceable(error: Exception, module: torch.nn.Module) -> UserError:
 
 
 def lower(
-    prepared: Prepared, spec: ImportSpec, mode: FakeTensorMode | None, stages: Stages
+    prepared: Prepared,
+    spec: ImportSpec,
+    mode: FakeTensorMode | None,
+    stages: Stages,
+    names: Names | None = None,
 ) -> ImportedModel:
     """Everything after the model is built.
+
+    Args:
+        prepared: The model.
+        spec: What was asked for.
+        mode: What its parameters are fake in.
+        stages: Told of each stage.
+        names: Takes down which parameters and buffers the program reads.
 
     Raises:
         UserError: The model cannot be traced, or operators cannot be lowered; in the latter case
@@ -118,7 +129,7 @@ def lower(
             program = export(prepared, mode)
         with stages.run("decompose"):
             program = decompose(program)
-    names = Names(prepared.module, prepared.prefix)
+    names = names or Names(prepared.module, prepared.prefix)
     try:
         with stages.run("torch dialect"):
             module = torch_dialect_module(program, names)

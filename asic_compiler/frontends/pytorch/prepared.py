@@ -33,6 +33,10 @@ class Prepared:
     arguments: tuple[ArgumentInfo, ...] | None = None
     results: tuple[ArgumentInfo, ...] | None = None
     layers: int | None = None
+    vocabulary: int = 0
+    """Token ids are below it; 0 where there are none."""
+    examples: tuple[object, ...] | None = None
+    """The inputs as the factory gave them, values and all; None where inputs are ours to draw."""
 
 
 def fake_mode() -> FakeTensorMode:
