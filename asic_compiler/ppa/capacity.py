@@ -10,12 +10,24 @@ from numpy.typing import NDArray
 from asic_compiler.hardware.derive import Bands, TileSizes
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.space import FloatArray
+from asic_compiler.ppa.mapping import VectorSplit
 from asic_compiler.ppa.profile import CONV, GENERAL, MATMUL, Profile
-from asic_compiler.ppa.stages import StageRows
+from asic_compiler.ppa.stages import StageRows, dot_rows
 from asic_compiler.ppa.timing import Split
+from asic_compiler.ppa.transfer import buffer_bytes
 
 DESCRIPTOR_BYTES = 16.0
 """Program bytes of one operator: addresses, sizes and route of its entry in the loop's table."""
+ALIGNMENT_BYTES = 32.0
+"""What aligning a part of a weight or a cache takes at most."""
+SCALE_BYTES = 2.0
+"""Of the f16 scale of a row of a narrow cache, or of a column of a narrow weight."""
+WIDEST_CONSTANT_BYTES = 4.0
+"""Of an element of a constant that a vector operator reads."""
+FRAGMENTATION = 1.25
+"""Address range of buffers over the sum of those alive, at most (seen: 1.15; tests hold it)."""
+FIXED_BUFFER_BYTES = 1024.0
+"""For the alignment of small buffers."""
 ROUTINE_BYTES = 192.0
 """Program bytes of one operator class: its loop, 48 instructions."""
 
@@ -37,6 +49,7 @@ def memory_need(
     bands: Bands,
     sizes: TileSizes,
     split: Split,
+    vectors: VectorSplit,
     stages: StageRows,
 ) -> Need:
     """What each band of each stage must hold, byte.
@@ -50,24 +63,32 @@ def memory_need(
     tiles = spread(bands.region_tiles)
     member = spread(bands.member)
     slices = _slices(profile, split, bands, stages, tiles)
-    wmem = _largest(_weights(profile, design, split, slices, stages, tiles), member)
+    wmem = _largest(_weights(profile, design, split, vectors, slices, stages, tiles), member)
     cache = _cache(profile, design, split, slices, stages, tiles)
     kv = np.where(member[:, :, GENERAL], cache, 0.0)
 
     used: NDArray[np.bool_] = np.any(bands.member, axis=2)
-    working = (bands.tiles * used).sum(axis=1)[:, None]
-    row = sizes.vlen / 8.0
-    inputs = (design.stream_buffers * design.rows)[:, None] * row
-    scratch = 4.0 * design.rows[:, None] * row
-    rest = np.maximum(
-        np.maximum(inputs / design.dmem_input[:, None], scratch / design.dmem_scratch[:, None]),
-        profile.activation_bytes / working / design.dmem_output[:, None],
-    )
-    dmem = (kv + spread(rest)) * spread(used)
+    dmem = (kv + spread(_buffers(profile, design, split, vectors))) * spread(used)
     operators = stages.counts.sum(axis=1)
     kinds = (stages.counts > 0).sum(axis=1)
     code = operators * DESCRIPTOR_BYTES + kinds * ROUTINE_BYTES
     return Need(dmem=dmem, wmem=wmem, imem=code[:, None] * spread(used), kv=kv)
+
+
+def _buffers(
+    profile: Profile, design: DesignBatch, split: Split, vectors: VectorSplit
+) -> FloatArray:
+    """[N, 1] bytes of buffers that are alive together on a tile, at most.
+
+    Every value takes the bytes of its largest part, every copy of a value those of the largest
+    need, while an operator of any class runs; a contraction adds its partial sums.
+    """
+    flow = profile.flow
+    need, results, partial = buffer_bytes(profile, design, split, vectors)
+    alive = np.einsum("nc,uc->nu", results, flow.alive_results)
+    alive += np.einsum("np,up->nu", need, flow.alive_arrivals)
+    alive += partial[:, flow.running]
+    return (alive.max(axis=1) * FRAGMENTATION + FIXED_BUFFER_BYTES)[:, None]
 
 
 def rows_of(split: Split, bands: Bands) -> FloatArray:
@@ -90,6 +111,7 @@ def _weights(
     profile: Profile,
     design: DesignBatch,
     split: Split,
+    parts: VectorSplit,
     slices: FloatArray,
     stages: StageRows,
     tiles: FloatArray,
@@ -98,12 +120,18 @@ def _weights(
     work, vectors = profile.contractions, profile.vectors
     stored = np.where(work.bits == 16.0, design.weight_bits[:, None] / 16.0, 1.0)
     one = work.weight_bytes / np.maximum(work.batch * work.n * work.k, 1.0) * stored
-    held = slices * stages.segments.spread(one * split.n_tile * split.k_tile)
+    scales = np.where(stored < 1.0, SCALE_BYTES * split.n_tile, 0.0)
+    slice_bytes = one * split.n_tile * split.k_tile + scales + ALIGNMENT_BYTES
+    held = slices * stages.segments.spread(np.where(work.weight_bytes > 0.0, slice_bytes, 0.0))
     out = np.zeros((len(tiles), 3))
     for region in (MATMUL, CONV, GENERAL):
         out[:, region] = held[:, work.region == region].sum(axis=1)
-    tables = (stages.counts[:, vectors.index] * vectors.weight_bytes).sum(axis=1)
-    out[:, GENERAL] += tables / tiles[:, GENERAL]
+    # Constants of vector operators lie with each part that reads them; a table by columns.
+    read = np.minimum(vectors.weight_read_bytes, WIDEST_CONSTANT_BYTES * parts.points)
+    columns = np.ceil(vectors.columns / parts.n) / vectors.columns
+    constants = np.where(vectors.table, vectors.weight_bytes * columns, read)
+    aligned = np.where(constants > 0.0, constants + ALIGNMENT_BYTES, 0.0)
+    out[:, GENERAL] += dot_rows(stages.segments.spread(aligned), stages.counts[:, vectors.index])
     return out
 
 
@@ -118,12 +146,15 @@ def _cache(
     """[M, 1] bytes of KV cache on the fullest tile: of every sequence in flight."""
     work = profile.contractions
     flights = design.stages if profile.autoregressive else np.ones(len(design))
-    copies = flights * profile.kv_scale(design.kv_bits)
     spread = stages.segments.spread
     unread = (stages.counts * profile.unread_kv_bytes).sum(axis=1) / tiles[:, GENERAL]
+    rows = split.groups * np.where(work.k > work.n, split.k_tile, split.n_tile)
+    scales = np.where(design.kv_bits < 16.0, SCALE_BYTES, 0.0)[:, None] * rows
     piece = split.groups * split.n_tile * split.k_tile * work.bits / 8.0
+    piece = piece * profile.kv_scale(design.kv_bits)[:, None] + scales + ALIGNMENT_BYTES
     read = (slices * spread(piece) * work.cached).sum(axis=1)
-    return ((read + unread) * spread(copies))[:, None]
+    unread = unread * spread(profile.kv_scale(design.kv_bits))
+    return ((read + unread) * spread(flights))[:, None]
 
 
 def _largest(per_region: FloatArray, member: NDArray[np.bool_]) -> FloatArray:

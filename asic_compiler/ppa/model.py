@@ -27,8 +27,9 @@ from asic_compiler.hardware.legality import (
 )
 from asic_compiler.hardware.segments import Segments
 from asic_compiler.hardware.space import CONTINUOUS, INDEX, FloatArray
-from asic_compiler.ppa import area, clock, energy, timing
+from asic_compiler.ppa import area, clock, energy, timing, transfer
 from asic_compiler.ppa.capacity import Need, memory_need
+from asic_compiler.ppa.mapping import split_vectors
 from asic_compiler.ppa.profile import Profile, StageCut
 from asic_compiler.ppa.stages import cut_of, dot_rows, stage_rows
 from asic_compiler.technology.node import Technology
@@ -174,7 +175,8 @@ class PPAModel:
         logic = area.core_logic(design, sizes, node)
 
         split = timing.split_contractions(profile.contractions, design, bands)
-        need = memory_need(profile, design, bands, sizes, split, stages)
+        vectors = split_vectors(profile.vectors, bands, sizes)
+        need = memory_need(profile, design, bands, sizes, split, vectors, stages)
         tiles = stages.multiplicity[:, None] * segments.spread(bands.tiles)
         shape = (tiles, design.heterogeneity, segments)
         dmem, dmem_average = provision(
@@ -189,11 +191,32 @@ class PPAModel:
         fastest = clock.fastest_clock_hz(design, sizes, node)
         fabric = self._fabric(design, bands, space, fastest)
         buffer = self._input_buffer(design, bands, segments.least(dmem - need.kv))
+        grid = transfer.result_grids(profile, design, split, vectors)
+        transfers = transfer.time_transfers(
+            profile, profile.flow, design, sizes, split, vectors, grid
+        )
+        arriving = transfer.incoming(profile.flow, transfers, len(profile.table.classes))
         tensor_time = timing.time_contractions(
-            profile.contractions, split, design, sizes, issue, fabric, buffer, constants
+            profile.contractions,
+            split,
+            design,
+            sizes,
+            issue,
+            fabric,
+            buffer,
+            arriving.take(profile.contractions.index),
+            constants,
         )
         vector_time = timing.time_vectors(
-            profile.vectors, design, bands, sizes, issue, fabric, constants
+            profile.vectors,
+            vectors,
+            design,
+            bands,
+            sizes,
+            issue,
+            fabric,
+            arriving.take(profile.vectors.index),
+            constants,
         )
         class_cycles = self._by_class(tensor_time.cycles, vector_time.cycles)
         busy = stages.total(self._by_class(tensor_time.busy, vector_time.busy))
@@ -202,9 +225,9 @@ class PPAModel:
         pitch = stage_distance(design.stage_grid, design.locality)
         hops = pitch[:, 0] * bands.width / design.sc_x + pitch[:, 1] * bands.height / design.sc_y
         links = design.dflit * np.minimum(bands.width, bands.height)
-        transfer = np.ceil(stages.transfer_bytes * 8.0 / segments.spread(links))
+        crossing = np.ceil(stages.transfer_bytes * 8.0 / segments.spread(links))
         travel = segments.spread(hops * fabric.hop_cycles) * (stages.transfer_bytes > 0.0)
-        stage_cycles = stages.total(class_cycles) + transfer + travel
+        stage_cycles = stages.total(class_cycles) + crossing + travel
         period = segments.largest(stage_cycles)
         latency_cycles = segments.total(stage_cycles * stages.multiplicity)
 

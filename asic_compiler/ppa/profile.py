@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asic_compiler.hardware.space import CONTINUOUS, INDEX, STAGE_GRIDS
+from asic_compiler.ppa.flow import make_flow
 from asic_compiler.workload.table import OperatorClass, OperatorKind, OperatorTable
 
 FloatArray = NDArray[np.float64]
@@ -111,6 +112,7 @@ class Profile:
         self.autoregressive = table.phase == "decode"
         self.has_conv = any(c.kind is OperatorKind.CONV for c in classes)
         self.activation_bytes = float(table.peak_activation_bytes)
+        self.flow = make_flow(table)
         self._cuts: dict[tuple[int, int], StageCut] = {}
         self.lane_cycles: FloatArray = self._lane_cycles()
         """[R, 3] lane-cycles of each region over the whole program, for 1, 2, ... tensor rows."""

@@ -1,13 +1,13 @@
 """Cycles of each operator class on its region of a stage. Arrays are [N, C] unless said.
 
-An operator is split evenly over the tiles of its region, so the smallest tile sets the pace.
-Its time is
+An operator is split evenly over the tiles of its region, so the largest part sets the pace. What
+it reads is where it lies, or is brought (``flow``, ``transfer``): then the operator waits for the
+way across the stage, and its port works while the operator computes, piece by piece. Its time is
 
-    setup + hops + max(compute, transfer) + min(compute, transfer) / chunks + chunks * message
+    setup + messages + [hops + max(compute, port) + min(compute, port) / pieces] + reduction
 
-where compute is the largest of what the tensor (or vector) unit, the DMEM port and instruction
-issue need, and transfer is what enters a tile over its port of the NoC plus the reduction of
-partial sums. One chunk, or a single buffer, overlaps nothing.
+with compute alone in the brackets when nothing is brought. Compute is the largest of what the
+tensor (or vector) unit, the DMEM port and instruction issue need.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from asic_compiler.hardware.derive import Bands, TileSizes
 from asic_compiler.hardware.design import DesignBatch
-from asic_compiler.hardware.space import FloatArray
-from asic_compiler.ppa.mapping import VectorSplit, split_vectors
-from asic_compiler.ppa.profile import GENERAL, Contractions, Vectors
+from asic_compiler.hardware.space import FloatArray, IntArray
+from asic_compiler.ppa.mapping import VectorSplit
+from asic_compiler.ppa.profile import GENERAL, MATMUL, Contractions, Vectors
 from asic_compiler.technology.node import TimingConstants
 
 ROWS_PER_INSTRUCTION = 8.0
@@ -67,6 +68,29 @@ class Issue:
     """[N, 3] least cycles between vector instructions."""
     vector_pipes: FloatArray
     """[N] vector instructions in execution at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """What the operators of each class wait for, on average. Arrays are [N, C]."""
+
+    share: FloatArray
+    """Of the operators, how many wait for anything."""
+    cycles: FloatArray
+    """Of a port, for those that do."""
+    messages: FloatArray
+    """Transfers that one operator waits for."""
+    size_bytes: FloatArray
+    """Into one tile, averaged over all."""
+
+    def take(self, classes: IntArray) -> Incoming:
+        """The columns of some classes."""
+        return Incoming(
+            self.share[:, classes],
+            self.cycles[:, classes],
+            self.messages[:, classes],
+            self.size_bytes[:, classes],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +228,7 @@ def time_contractions(
     issue: Issue,
     fabric: Fabric,
     input_buffer: FloatArray,
+    arriving: Incoming,
     constants: TimingConstants,
 ) -> ContractionTime:
     """Times every contraction class.
@@ -216,13 +241,13 @@ def time_contractions(
         issue: Their front ends.
         fabric: Their NoC.
         input_buffer: [N, C] bytes of one tile's DMEM that hold inputs.
+        arriving: What each class waits for, its columns those of ``work``.
         constants: Latencies.
     """
     region = work.region
     vlen = sizes.region_vlen[:, region]
     tensor_rows = design.rows[:, None]
     attention = work.attention
-    along_k = work.k > work.n
     k_split, groups = split.k, split.groups
     m_tile, n_tile, k_tile = split.m_tile, split.n_tile, split.k_tile
     lanes = vlen / work.bits
@@ -241,47 +266,46 @@ def time_contractions(
         + groups * m_tile * n_tile * np.where(reduced, 32.0, work.bits)
         + operand_rows * stored_bits
     )
-    # Scores are already where they are multiplied with the values; queries must travel, and so
-    # must keys and values when they are not in the cache.
-    scores = attention & along_k & work.cached
-    fetched = np.where(attention & ~work.cached, groups * k_tile * n_tile, 0.0)
-    input_bytes = (np.where(scores, 0.0, inputs) + fetched) * work.bits / 8.0
-    # What arrives is written through the same DMEM port, so a link wider than VLEN does not help.
-    arriving_bits = input_bytes * 8.0
+    input_bytes = inputs * work.bits / 8.0
     port = np.minimum(design.dflit[:, None], vlen)
-    receive = np.ceil(arriving_bits / port)
-    dmem = (dmem_bits + arriving_bits) / vlen
+    overlap = (design.stream_buffers >= 2.0)[:, None]
+    buffers = design.stream_buffers[:, None]
+    asked = np.maximum(design.stream_chunks[:, None], np.ceil(input_bytes * buffers / input_buffer))
+    streams = ~attention & (region == MATMUL)
+    pieces = np.where(streams & overlap, np.minimum(asked, k_tile), 1.0)
+    kept = np.where(streams & overlap & (input_bytes > input_buffer), buffers, pieces)
+    # Sums that do not fit the accumulators are stored and read again for every piece.
+    spilled = np.where(m_tile * n_tile > 16.0 * vlen / 32.0, 2.0 * 32.0 * m_tile * n_tile, 0.0)
+    dmem_bits = dmem_bits + (pieces - 1.0) * spilled
+    dmem = (dmem_bits + arriving.size_bytes * 8.0) / vlen
     tensor_instructions = np.ceil(tensor / ROWS_PER_INSTRUCTION)
     issued = tensor_instructions * issue.tensor_interval[:, region]
-    compute = np.maximum(np.maximum(tensor, dmem), issued) + constants.tensor_latency
+    compute = np.maximum(np.maximum(tensor, dmem), issued) + pieces * constants.tensor_latency
 
     message = MESSAGE_INSTRUCTIONS / issue.scalar_ipc[:, None]
     hop = fabric.hop_cycles[:, None]
-    partial = np.ceil(groups * m_tile * n_tile * 32.0 / port)
-    levels = np.ceil(np.log2(np.maximum(k_split, 1.0)))
-    share = design.allreduce[:, None]
-    neighbours = np.maximum(k_split - 1.0, 0.0)
-    scatter = share * partial * neighbours / np.maximum(k_split, 1.0) + np.where(
-        share > 0.0, neighbours * message, 0.0
+    columns = np.ceil(n_tile / np.where(design.allreduce[:, None] >= 0.5, k_split, 1.0))
+    reduce = _reduction(
+        k_split,
+        np.ceil(groups * m_tile * np.stack([n_tile, columns]) * 32.0 / port),
+        design.allreduce[:, None] >= 0.5,
+        message,
+        2.0 * fabric.row_hops[:, None] * hop,
+        constants.vector_latency,
     )
-    tree = (1.0 - share) * partial * levels + np.where(share < 1.0, levels * message, 0.0)
-    reduce = np.where(reduced, scatter + tree + 2.0 * fabric.row_hops[:, None] * hop, 0.0)
-
-    overlap = (design.stream_buffers >= 2.0)[:, None]
-    buffers = design.stream_buffers[:, None]
-    chunks = np.maximum(
-        design.stream_chunks[:, None], np.ceil(input_bytes * buffers / input_buffer)
-    )
-    pieces = np.where(overlap, chunks, 1.0)
-    transfer = receive + reduce
     setup = SETUP_INSTRUCTIONS / issue.scalar_ipc[:, None]
-    travel = fabric.diameter[:, None] * hop + fabric.crossing_cycles[:, None]
+    travel = fabric.diameter[:, None] * hop + fabric.crossing_cycles[:, None] + message
+    waited = (
+        travel
+        + np.maximum(compute, arriving.cycles)
+        + np.minimum(compute, arriving.cycles) / pieces
+    )
     cycles = (
         setup
-        + travel
-        + np.maximum(compute, transfer)
-        + np.minimum(compute, transfer) / pieces
-        + chunks * message
+        + arriving.share * waited
+        + (1.0 - arriving.share) * compute
+        + 2.0 * arriving.messages * pieces * message
+        + reduce
     )
     return ContractionTime(
         cycles=cycles,
@@ -291,69 +315,112 @@ def time_contractions(
         row_blocks=row_blocks,
         instructions=tensor_instructions * (1.0 + LOOP_INSTRUCTIONS)
         + SETUP_INSTRUCTIONS
-        + chunks * MESSAGE_INSTRUCTIONS,
+        + 2.0 * arriving.messages * pieces * MESSAGE_INSTRUCTIONS,
         dmem_bits=dmem_bits,
-        input_bytes=input_bytes,
+        input_bytes=arriving.size_bytes,
         lost_issue=np.maximum(np.maximum(dmem, issued) - tensor, 0.0),
-        pieces=np.minimum(pieces, k_tile),
-        buffers=np.where(input_bytes > input_buffer, np.minimum(buffers, pieces), pieces),
+        pieces=pieces,
+        buffers=np.minimum(kept, pieces),
     )
+
+
+def _reduction(
+    group: FloatArray,
+    flits: FloatArray,
+    scatter: NDArray[np.bool_],
+    message: FloatArray,
+    travel: FloatArray,
+    add_latency: float,
+) -> FloatArray:
+    """Cycles to combine what ``group`` tiles hold of the same elements.
+
+    Args:
+        group: Tiles of a group.
+        flits: [2, ...] of one tile's whole part, and of the share that a scatter sends each peer.
+        scatter: Each tile gets a share; otherwise pairs combine until one tile has it all.
+        message: Cycles to start a send or a receive.
+        travel: Cycles of the hops of all steps together.
+        add_latency: Cycles until a sum is there.
+    """
+    whole, part = flits
+    levels = np.ceil(np.log2(np.maximum(group, 1.0)))
+    peers = np.maximum(group - 1.0, 0.0)
+    tree = levels * (whole + 2.0 * message + add_latency)
+    scattered = peers * (part + 2.0 * message) + add_latency
+    return np.where(group > 1.0, np.where(scatter, scattered, tree) + travel, 0.0)
 
 
 def time_vectors(
     work: Vectors,
+    split: VectorSplit,
     design: DesignBatch,
     bands: Bands,
     sizes: TileSizes,
     issue: Issue,
     fabric: Fabric,
+    arriving: Incoming,
     constants: TimingConstants,
 ) -> VectorTime:
     """Times every vector, gather, layout and append class, all on the general region.
 
-    Where the general region is also the matmul region, a vector operator finds its input in
-    place; elsewhere its input crosses the stage first. A reduction adds a small all-reduce.
+    Args:
+        work: The classes.
+        split: How each is cut.
+        design: N designs.
+        bands: Their regions.
+        sizes: Their tiles.
+        issue: Their front ends.
+        fabric: Their NoC.
+        arriving: What each class waits for, its columns those of ``work``.
+        constants: Latencies.
     """
-    tiles = bands.region_tiles[:, GENERAL][:, None]
     vlen = sizes.region_vlen[:, GENERAL][:, None]
-    registers = np.ceil(np.ceil(work.elements / tiles) * work.bits / vlen)
+    registers = np.ceil(split.points * work.bits / vlen)
     pipes = issue.vector_pipes[:, None]
     vector = np.ceil(work.cycles * registers / pipes)
     held = work.input_bytes + work.output_bytes + work.weight_read_bytes + work.kv_write_bytes
-    dmem_bits = held * 8.0 / tiles
+    written = np.minimum(split.parts, work.elements / work.columns)
+    share = np.where(
+        work.kv_write_bytes > 0.0, 1.0 / written, np.minimum(split.points / work.elements, 1.0)
+    )
+    dmem_bits = held * 8.0 * share
     dmem = dmem_bits / vlen
     count = work.operations * np.ceil(registers / VECTORS_PER_INSTRUCTION)
     issued = count * issue.vector_interval[:, GENERAL][:, None]
     exposed = work.operations * constants.vector_latency  # the body is a chain
     compute = np.maximum(np.maximum(vector, dmem), issued) + exposed
 
-    apart = (bands.region_rows[:, 0] < bands.height) | (bands.region_rows[:, 2] < bands.height)
-    crosses = work.moves[None, :] | apart[:, None]
-    owners = np.minimum(tiles, np.maximum(work.kv_write_bytes / KV_ROW_BYTES, 1.0))
-    arriving = np.where(
-        work.kv_write_bytes > 0.0,
-        work.kv_write_bytes / owners,
-        np.where(crosses, work.input_bytes / tiles, 0.0),
-    )
     flit = np.minimum(design.dflit[:, None], vlen)
-    receive = np.ceil(arriving * 8.0 / flit)
     hop = fabric.hop_cycles[:, None]
     message = MESSAGE_INSTRUCTIONS / issue.scalar_ipc[:, None]
     across = fabric.diameter[:, None] * hop + fabric.crossing_cycles[:, None]
-    combine = np.where(
-        work.reduction,
-        2.0 * (across + message) + np.ceil(work.output_bytes * 16.0 / flit),
-        0.0,
+    rows = np.ceil(work.batch / split.b) * np.ceil(work.rows / split.m)
+    accumulators = np.ceil(rows * 32.0 / flit)
+    reach = np.minimum(
+        split.group * split.m * split.stride / bands.region_tiles[:, GENERAL][:, None], 1.0
     )
-    travel = np.where(crosses, across + message, 0.0)
-    transfer = receive + combine
+    combine = _reduction(
+        split.group,
+        np.stack([accumulators, accumulators]),
+        np.zeros(1, dtype=np.bool_),
+        message,
+        reach * across,
+        constants.vector_latency,
+    )
     setup = SETUP_INSTRUCTIONS / issue.scalar_ipc[:, None]
+    cycles = (
+        setup
+        + 2.0 * arriving.messages * message
+        + arriving.share * (across + message + arriving.cycles)
+        + compute
+        + combine
+    )
     return VectorTime(
-        cycles=setup + travel + compute + transfer,
+        cycles=cycles,
         busy=compute,
         instructions=count * 2.0 + SETUP_INSTRUCTIONS,
         dmem_bits=dmem_bits,
-        input_bytes=arriving,
+        input_bytes=arriving.size_bytes,
         lost_issue=np.maximum(np.maximum(dmem, issued) - vector, 0.0) + exposed,
-        split=split_vectors(work, bands, sizes),
+        split=split,
     )

@@ -59,7 +59,8 @@ def extract(module: ModuleOp) -> OperatorTable:
     """Counts the operators of the module's function (``main``, or the only one).
 
     Free views do not appear. A weight read by several operators is kept by the one that reads
-    most of it. An edge from a KV append carries the new tokens' bytes, not the cache. Without the
+    most of it; a table that is also looked up is kept twice. An edge from a KV append carries
+    the new tokens' bytes, not the cache. Without the
     ``asic.workload`` attribute the phase is ``inference`` and the batch is the leading size of
     the first argument.
 
@@ -250,6 +251,13 @@ def _assign_weights(entries: list[Entry], roles: ValueRoles) -> None:
     for root, (_, position) in owners.items():
         cost = entries[position].cost
         entries[position].cost = replace(cost, weight_bytes=cost.weight_bytes + size_bytes(root))
+    for position, entry in enumerate(entries):
+        # Rows that are looked up must lie by columns, those of a product by rows: two copies.
+        if isinstance(entry.op, GatherOp):
+            root = root_of(entry.op.table)
+            if root in owners and owners[root][1] != position:
+                total = entry.cost.weight_bytes + size_bytes(root)
+                entry.cost = replace(entry.cost, weight_bytes=total)
 
 
 def _assign_kv(entries: list[Entry], roles: ValueRoles) -> None:

@@ -1,0 +1,163 @@
+"""What moves between operators, and what is alive beside each of them: worked out once a workload.
+
+A value stays where it was computed. An operator that reads it as it lies there, or as it was
+brought for an operator before, moves nothing; any other read is a transfer. Which reads those are
+follows from how operators are cut (``mapping``, ``timing.split_contractions``): two reads are
+alike when their classes cut the operand alike, whatever the design.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asic_compiler.workload.table import OperatorClass, OperatorKind, OperatorTable
+
+FloatArray: TypeAlias = NDArray[np.float64]
+IntArray: TypeAlias = NDArray[np.int64]
+Key: TypeAlias = tuple[object, ...]
+
+HOST = -1
+_CONTRACTIONS = (OperatorKind.MATMUL, OperatorKind.CONV, OperatorKind.ATTENTION)
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Transfers by pairs of classes, and the sets of buffers that are alive together."""
+
+    producer: IntArray
+    """[P] class that a transfer comes from, or ``HOST``."""
+    consumer: IntArray
+    """[P] class that it goes to."""
+    per_consumer: FloatArray
+    """[P] transfers of the pair over operators of the consumer's class."""
+    size_bytes: FloatArray
+    """[P] of the whole value (the largest of the pair)."""
+    alive_results: FloatArray
+    """[U, C] values of each class that are alive, in each distinct situation."""
+    alive_arrivals: FloatArray
+    """[U, P] copies of each pair that are alive, likewise."""
+    running: IntArray
+    """[U] class of the operator that runs."""
+
+
+def read_key(cost: OperatorClass, is_rhs: bool) -> Key:
+    """How a class cuts an operand that it reads."""
+    match cost.kind:
+        case OperatorKind.ATTENTION if not is_rhs and cost.k > cost.n:
+            return ("vector", (cost.batch, cost.m, cost.k), True, False)
+        case OperatorKind.ATTENTION:
+            return ("attention", is_rhs, cost.batch, cost.m, cost.n, cost.k)
+        case OperatorKind.MATMUL:
+            return ("matmul", cost.batch, cost.m, cost.k)
+        case OperatorKind.CONV:
+            return ("conv", cost.batch, cost.m, cost.n, cost.k)
+        case OperatorKind.KV_APPEND | OperatorKind.LAYOUT | OperatorKind.GATHER:
+            return (cost.kind, cost.space, cost.elements)
+        case _:
+            return _vector_key(cost)
+
+
+def result_key(cost: OperatorClass) -> Key:
+    """How the result of a class lies on tiles."""
+    if cost.kind is OperatorKind.REDUCTION:
+        return ("vector", cost.space, cost.anchored, True)
+    if cost.kind is OperatorKind.ATTENTION and cost.n >= cost.k:
+        return ("vector", (cost.batch, cost.m, cost.n), True, False)
+    if cost.kind in _CONTRACTIONS:
+        return ("contraction", cost.kind, cost.batch, cost.m, cost.n, cost.k)
+    return _vector_key(cost)
+
+
+def _vector_key(cost: OperatorClass) -> Key:
+    return ("vector", cost.space, cost.anchored, cost.collapsed)
+
+
+@dataclass(slots=True)
+class _Copy:
+    """A value as it was brought for one way of reading it."""
+
+    pair: int
+    first: int
+    last: int
+
+
+def make_flow(table: OperatorTable) -> Flow:
+    """The transfers of a program, and what is alive when."""
+    classes, sequence = table.classes, table.sequence
+    reads = _reads(table)
+    pairs: dict[tuple[int, int], int] = {}
+    counts: list[float] = []
+    sizes: list[float] = []
+    last_use = np.arange(len(sequence))
+    copies: dict[tuple[object, ...], _Copy] = {}
+    made: list[_Copy] = []
+    for consumer, sources in enumerate(reads):
+        own = int(sequence[consumer])
+        for order, (producer, size) in enumerate(sources):
+            key = read_key(classes[own], classes[own].kind is OperatorKind.ATTENTION and order > 0)
+            if producer == HOST:
+                source, name = HOST, (HOST, own, size)
+            else:
+                source, name = int(sequence[producer]), (producer, size)
+                last_use[producer] = max(last_use[producer], consumer)
+                if result_key(classes[source]) == key:
+                    continue
+            copy = copies.get((name, key))
+            if copy is None:
+                pair = pairs.setdefault((source, own), len(pairs))
+                if pair == len(counts):
+                    counts.append(0.0)
+                    sizes.append(0.0)
+                counts[pair] += 1.0
+                sizes[pair] = max(sizes[pair], float(size))
+                copy = copies[name, key] = _Copy(pair, max(consumer - 1, 0), consumer)
+                made.append(copy)
+            copy.last = consumer
+    total = table.counts
+    ends = list(pairs)
+    results, arrivals = _alive(sequence, last_use, made, len(classes), len(ends))
+    rows = np.concatenate([results, arrivals, sequence[:, None]], axis=1)
+    distinct = np.unique(rows, axis=0)
+    return Flow(
+        producer=np.array([p for p, _ in ends], dtype=np.int64),
+        consumer=np.array([c for _, c in ends], dtype=np.int64),
+        per_consumer=np.array(counts) / np.array([float(total[c]) for _, c in ends]),
+        size_bytes=np.array(sizes),
+        alive_results=distinct[:, : len(classes)],
+        alive_arrivals=distinct[:, len(classes) : -1],
+        running=distinct[:, -1].astype(np.int64),
+    )
+
+
+def _reads(table: OperatorTable) -> list[list[tuple[int, int]]]:
+    """For each operator, the values it reads: producer's position or ``HOST``, and bytes."""
+    found: list[list[tuple[int, int]]] = [[] for _ in table.sequence]
+    for producer, consumer, size in table.edges:
+        kind = table.classes[table.sequence[producer]].kind
+        if kind is not OperatorKind.KV_APPEND:  # a cache is read where it lies
+            found[consumer].append((int(producer), int(size)))
+    for position, own in enumerate(table.sequence):
+        cost = table.classes[own]
+        rest = cost.input_bytes - sum(size for _, size in found[position])
+        if rest > 0:
+            found[position].append((HOST, rest))
+    return found
+
+
+def _alive(
+    sequence: IntArray, last_use: IntArray, copies: list[_Copy], classes: int, pairs: int
+) -> tuple[FloatArray, FloatArray]:
+    """[positions, C] results and [positions, P] copies alive while each operator runs."""
+    results = np.zeros((len(sequence) + 1, classes))
+    for position, own in enumerate(sequence):
+        results[position, own] += 1.0
+        results[last_use[position] + 1, own] -= 1.0
+    arrivals = np.zeros((len(sequence) + 1, pairs))
+    for copy in copies:
+        arrivals[copy.first, copy.pair] += 1.0
+        arrivals[copy.last + 1, copy.pair] -= 1.0
+    return results.cumsum(axis=0)[:-1], arrivals.cumsum(axis=0)[:-1]
