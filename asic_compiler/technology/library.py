@@ -12,9 +12,18 @@ from asic_compiler.diagnostics import UserError
 from asic_compiler.technology.node import (
     AreaConstants,
     Density,
+    DramDevice,
     Energy,
     EnergyConstants,
+    Formats,
+    Gating,
     Leakage,
+    Links,
+    Manufacturing,
+    Package,
+    Rails,
+    Static,
+    System,
     Technology,
     Timing,
     TimingConstants,
@@ -57,7 +66,22 @@ def load_node(name: str) -> Technology:
         area_constants=_section(common, "area", AreaConstants),
         energy_constants=_section(common, "energy", EnergyConstants),
         timing_constants=_section(common, "timing", TimingConstants),
+        system=_system(_read("system.toml")),
         scale_from_28nm=energy.int32_add / _section(reference, "energy", Energy).int32_add,
+    )
+
+
+def _system(data: dict[str, Any]) -> System:
+    return System(
+        gating=_section(data, "gating", Gating),
+        rails=_section(data, "rails", Rails),
+        formats=_section(data, "formats", Formats),
+        static=_section(data, "static", Static),
+        links=_section(data, "links", Links),
+        manufacturing=_section(data, "manufacturing", Manufacturing),
+        lpddr5x=_section(data, "lpddr5x", DramDevice),
+        hbm3e=_section(data, "hbm3e", DramDevice),
+        package=_section(data, "package", Package),
     )
 
 

@@ -27,7 +27,7 @@ REFERENCE = [
 
 def tables():
     root = files("asic_compiler.technology")
-    paths = ["constants.toml", *(f"nodes/{name}.toml" for name in NODE_NAMES)]
+    paths = ["constants.toml", "system.toml", *(f"nodes/{name}.toml" for name in NODE_NAMES)]
     for path in paths:
         data = tomllib.loads((root / path).read_text(encoding="utf-8"))
         for section, entries in data.items():
