@@ -45,12 +45,7 @@ def core_logic(design: DesignBatch, sizes: TileSizes, technology: Technology) ->
     column = _column
     lanes = sizes.vlen / LANE_BITS
     stations, xdp, vdp = column(design.stanum), column(design.xdpnum), column(design.vdpnum)
-    front = (
-        a.scalar_core
-        + a.issue_slot * sizes.fetch * (1.0 + sizes.fetch / 16.0)  # dependency checks grow as n^2
-        + a.reservation_station * stations * (1.0 + 0.1 * (xdp + vdp))  # wake-up ports
-        + a.scalar_core * 0.3 * (xdp - 1.0)  # each further scalar pipe
-    )
+    front = front_end_gates(sizes.fetch, stations, xdp, vdp, technology)
     scalar_ports = 2.0 * xdp + column(design.xr_wp)
     vector_ports = 3.0 * vdp + column(design.vr_wp)
     registers = a.latch_register_bit * (
@@ -67,12 +62,33 @@ def core_logic(design: DesignBatch, sizes: TileSizes, technology: Technology) ->
     return Logic(front, registers, vector, tensor, flips)
 
 
-def router_gates(design: DesignBatch, technology: Technology) -> FloatArray:
-    """[N] gate equivalents of one router: buffers, crossbar and control of 4 + tiles ports."""
+def front_end_gates(
+    fetch: FloatArray,
+    stations: FloatArray,
+    scalar_pipes: FloatArray,
+    vector_pipes: FloatArray,
+    technology: Technology,
+) -> FloatArray:
+    """Gate equivalents of a core without registers and datapaths; arguments broadcast."""
     a = technology.area_constants
-    ports = 4.0 + design.sc_x * design.sc_y
-    buffers = ports * ROUTER_BUFFER_FLITS * design.dflit * a.flip_flop
-    crossbar = design.dflit * ports * ports * 1.5  # one multiplexer leg is about 1.5 GE
+    return (
+        a.scalar_core
+        + a.issue_slot * fetch * (1.0 + fetch / 16.0)  # dependency checks grow as n^2
+        + a.reservation_station * stations * (1.0 + 0.1 * (scalar_pipes + vector_pipes))  # wake-up
+        + a.scalar_core * 0.3 * (scalar_pipes - 1.0)  # each further scalar pipe
+    )
+
+
+def router_gates(design: DesignBatch, technology: Technology) -> FloatArray:
+    """[N] gate equivalents of one router, of 4 + tiles ports."""
+    return switch_gates(4.0 + design.sc_x * design.sc_y, design.dflit, technology)
+
+
+def switch_gates(ports: FloatArray, flit_bits: FloatArray, technology: Technology) -> FloatArray:
+    """Gate equivalents of a router: buffers, crossbar and control; arguments broadcast."""
+    a = technology.area_constants
+    buffers = ports * ROUTER_BUFFER_FLITS * flit_bits * a.flip_flop
+    crossbar = flit_bits * ports * ports * 1.5  # one multiplexer leg is about 1.5 GE
     return buffers + crossbar + ports * a.router_port_control
 
 
