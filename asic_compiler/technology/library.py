@@ -22,6 +22,7 @@ from asic_compiler.technology.node import (
     Manufacturing,
     Package,
     Rails,
+    Silicon,
     Static,
     System,
     Technology,
@@ -82,6 +83,7 @@ def _system(data: dict[str, Any]) -> System:
         lpddr5x=_section(data, "lpddr5x", DramDevice),
         hbm3e=_section(data, "hbm3e", DramDevice),
         package=_section(data, "package", Package),
+        silicon=_section(data, "silicon", Silicon),
     )
 
 

@@ -219,6 +219,14 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True)
+class Silicon:
+    """What a die has beyond the structures that a description names."""
+
+    core: float = quantity("1")
+    interface: float = quantity("1")
+
+
+@dataclass(frozen=True, slots=True)
 class System:
     """The chip around the tiles; the same at every node."""
 
@@ -231,6 +239,7 @@ class System:
     lpddr5x: DramDevice
     hbm3e: DramDevice
     package: Package
+    silicon: Silicon
 
 
 @dataclass(frozen=True, slots=True)
