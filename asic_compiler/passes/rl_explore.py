@@ -63,6 +63,20 @@ class RLExplorePass(ModulePass):
     kv_bits: tuple[int, ...] = field(
         default=(16,), metadata={"help": "widths that a stored key or value may have"}
     )
+    activation_bits: tuple[int, ...] = field(
+        default=(16,), metadata={"help": "widths that operands of matmuls may have"}
+    )
+    precision: tuple[str, ...] = field(
+        default=(),
+        metadata={"help": "formats allowed, instead of both widths (docs/ppa-model.md)"},
+    )
+    weight_store: tuple[str, ...] = field(
+        default=("rom",), metadata={"help": "where weights may be: rom, sram, lpddr5x, hbm3e"}
+    )
+    kv_window: int | None = field(
+        default=None, metadata={"help": "tokens the cache keeps; changes what the model computes"}
+    )
+    kv_page: int | None = field(default=None, metadata={"help": "tokens a page of the cache"})
     quiet: bool = field(default=False, metadata={"help": "no summary on stderr"})
 
     def __post_init__(self) -> None:
@@ -73,6 +87,7 @@ class RLExplorePass(ModulePass):
         """Raises linalg where there is any, explores, annotates and emits."""
         if self.emit == "":
             raise UserError("emit needs the path of a folder")
+        self._check_emit()
         if self.emit is None:
             exploration = self._explore(ctx, op)
         else:
@@ -81,6 +96,20 @@ class RLExplorePass(ModulePass):
                 emit_exploration(run, op, exploration)
         if not self.quiet:
             self._report(exploration)
+
+    def _check_emit(self) -> None:
+        """Programs are written for what the IR says: all of its cache, its weights on the die."""
+        off_chip = [store for store in self.weight_store if store not in ("rom", "sram")]
+        if self.emit is not None and off_chip:
+            raise UserError(
+                f"no program is written for weights in {', '.join(off_chip)}",
+                notes=["leave out emit, or allow weight_store=rom,sram alone"],
+            )
+        if self.emit is not None and self.kv_window is not None:
+            raise UserError(
+                "no program is written for kv_window",
+                notes=["leave out emit, or import the model with the window as its context"],
+            )
 
     def _explore(self, ctx: Context, op: ModuleOp) -> Exploration:
         ConvertLinalgToAsic().apply(ctx, op)
@@ -110,6 +139,11 @@ class RLExplorePass(ModulePass):
             else (self.weights[0], self.weights[1], self.weights[2]),
             weight_bits=self.weight_bits,
             kv_bits=self.kv_bits,
+            activation_bits=self.activation_bits,
+            precision=self.precision,
+            weight_store=self.weight_store,
+            kv_window=self.kv_window,
+            kv_page=self.kv_page,
         )
 
     def _report(self, exploration: Exploration) -> None:
