@@ -3,8 +3,8 @@
     python benchmarks/nodes_table.py [--evaluations 4613] [--seeds 3] [--nodes 3nm,...]
         [--llama llama.mlir] [--smolvlm vlm.mlir]
 
-Llama is asked for the most tokens/s within the power, in FP16 and in W8A8 with an 8-bit cache, at 85 C.
-SmolVLM's language model runs in low-power mode: 10 MHz, 25 C, weights in mask ROM. Of several seeds
+Llama is asked for the most tokens/s within the power at 85 C, in FP16, and in W8A8 with its cache in
+8 bits. SmolVLM's language model runs in low-power mode: 10 MHz, 25 C, weights in mask ROM. Of several seeds
 the best design is shown. Models that are not given are imported first. Tables are Markdown.
 """
 
@@ -67,6 +67,10 @@ def best(table: OperatorTable, seeds: int, request: dict[str, object]) -> Explor
     return max(found, key=lambda e: e.result.best_score)
 
 
+def _count(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000.0 else f"{value:.4g}"
+
+
 def row(node: str, outcome: Exploration | UserError, milli: bool) -> dict[str, str]:
     """One line of a table; power in mW where ``milli``."""
     if isinstance(outcome, UserError):
@@ -82,8 +86,8 @@ def row(node: str, outcome: Exploration | UserError, milli: bool) -> dict[str, s
         "dies": str(chip.dies),
         "MHz": f"{chip.clock_hz / 1e6:.4g}",
         "V": f"{chip.supply_v:.2f}",
-        "tokens/s": f"{m.tokens_per_s[0]:,.4g}",
-        "a user": f"{m.tokens_per_s_per_user[0]:,.4g}",
+        "tokens/s": f"{_count(m.tokens_per_s[0])}",
+        "a user": f"{_count(m.tokens_per_s_per_user[0])}",
         watts: f"{m.power_w[0] * unit:.4g}",
         f"leakage, {watts}": f"{store * unit:.3g}",
         "mm2": f"{m.area_mm2[0]:,.5g}",

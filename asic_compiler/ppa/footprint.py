@@ -29,7 +29,7 @@ class Space:
     hop_mm: FloatArray
     """Between routers."""
     cores: FloatArray
-    """[N, 4] mm2 of the cores of each band, floorplan included."""
+    """[N, 4] mm2 of the cores of each band, floorplan included, without sleep transistors."""
     sram_bits: FloatArray
     """DMEM and IMEM of tiles that work."""
     idle_sram_bits: FloatArray
@@ -100,7 +100,7 @@ def footprint(
         parts=np.stack([core * scale, data * scale, weights * scale, noc * scale, edge], axis=1),
         tile_mm=tile_mm,
         hop_mm=tile_mm * np.sqrt(design.sc_x * design.sc_y),
-        cores=cores * (design.stages * scale)[:, None],
+        cores=cores / switched * (design.stages * scale)[:, None],
         sram_bits=working,
         idle_sram_bits=segments.total(held.sum(axis=1)) - working,
         weight_bits=stored * 8.0,
@@ -134,5 +134,10 @@ def with_phys(
     least = dram.area_for_edge(devices, space.dies, kind, technology)
     dies, edge = split_dies(silicon, np.maximum(shared, least - silicon), technology)
     parts = space.parts.copy()
-    parts[:, 4] = edge
-    return replace(space, total=silicon + edge, dies=dies, parts=parts)
+    parts[:, 4] = np.where(kind.used, edge, parts[:, 4])
+    return replace(
+        space,
+        total=np.where(kind.used, silicon + edge, space.total),
+        dies=np.where(kind.used, dies, space.dies),
+        parts=parts,
+    )

@@ -6,7 +6,7 @@ run, not choices of a design.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,23 +48,30 @@ def windowed(table: OperatorTable, tokens: int) -> OperatorTable:
             "kv_window needs a decode step that reads a KV cache",
             notes=[f"the program is '{table.name}', {table.phase}, context {table.context}"],
         )
+    context = table.context
     program: list[OperatorClass] = []
     for position, index in enumerate(int(i) for i in table.sequence):
         own = table.classes[index]
         if roles.scores[position]:
-            own = replace(own, n=tokens, **_shrunk(own, table.context, tokens))
+            own = replace(own, n=tokens, **_shrunk(own, (*_CACHE, "output_bytes"), context, tokens))
         elif roles.values[position]:
-            own = replace(own, k=tokens, **_shrunk(own, table.context, tokens))
-        elif roles.between[position] or roles.appends[position]:
-            own = replace(own, **_shrunk(own, table.context, tokens))
+            own = replace(own, k=tokens, **_shrunk(own, (*_CACHE, "input_bytes"), context, tokens))
+        elif roles.appends[position]:
+            own = replace(own, **_shrunk(own, _CACHE, context, tokens))
+        elif roles.between[position]:
+            out = () if own.kind is OperatorKind.REDUCTION else ("output_bytes",)
+            sizes = ("elements", "input_bytes", *out)
+            own = replace(own, **_shrunk(own, sizes, context, tokens))
         program.append(own)
     numbers: dict[OperatorClass, int] = {}
     sequence = [numbers.setdefault(own, len(numbers)) for own in program]
     edges = table.edges.copy()
+    reduces = np.array([own.kind is OperatorKind.REDUCTION for own in program])
+    rows = (roles.scores | roles.between) & ~reduces
     if len(edges):
-        inside = roles.scores[edges[:, 0]] | roles.between[edges[:, 0]]
-        whole = inside & (edges[:, 2] % table.context == 0)
-        edges[whole, 2] = edges[whole, 2] // table.context * tokens
+        inside = rows[edges[:, 0]]
+        size = edges[inside, 2]
+        edges[inside, 2] = size // context * tokens + size % context
     return replace(
         table,
         context=tokens,
@@ -98,11 +105,18 @@ def page_overhead(table: OperatorTable, page_tokens: int | None, technology: Tec
     return fragments + entries / max(table.total("kv_bytes"), 1)
 
 
-def _shrunk(own: OperatorClass, context: int, tokens: int) -> dict[str, int]:
-    """Sizes that are so many for each token of the context, for each of the window instead."""
-    sizes = ("elements", "kv_bytes", "kv_read_bytes", "input_bytes", "output_bytes")
-    values = {f.name: getattr(own, f.name) for f in fields(own) if f.name in sizes}
-    return {name: v // context * tokens for name, v in values.items() if v % context == 0}
+_CACHE = ("kv_bytes", "kv_read_bytes")
+
+
+def _shrunk(
+    own: OperatorClass, sizes: tuple[str, ...], context: int, tokens: int
+) -> dict[str, int]:
+    """``sizes`` with so much for each token of the window as there was for each of the context.
+
+    What is left over, less than a token's byte each, does not depend on the context.
+    """
+    values = {name: int(getattr(own, name)) for name in sizes}
+    return {name: v // context * tokens + v % context for name, v in values.items()}
 
 
 def _roles(table: OperatorTable) -> _Roles:

@@ -328,15 +328,17 @@ class PPAModel:
             devices, supplied = power.off_chip(
                 off_chip, traffic, space, asked, step_energy, leak + static, budget, node
             )
-            allowed = np.minimum(allowed, supplied * period / fastest)
+            fed = np.minimum(allowed, supplied * period / fastest)
+            allowed = np.where(off_chip.used, fed, allowed)
             static = static + devices * off_chip.static_power
             space = with_phys(space, devices, off_chip, interface, node)
         fraction = self._clock_fraction(allowed, fastest, step_energy, period, leak + static)
         violations[:, _COLUMN[Reason.CLOCK]] = _excess(fraction, 1.0)
         hertz = fraction * fastest
         steps_per_s = hertz / period
-        if supplied is not None:
-            steps_per_s = np.minimum(steps_per_s, supplied)
+        if off_chip is not None and supplied is not None:
+            fed = np.minimum(steps_per_s, supplied)
+            steps_per_s = np.where(off_chip.used, fed, steps_per_s)
         watts = step_energy * steps_per_s + leak + static
         tokens = steps_per_s * profile.table.tokens_per_step
         self._check_budgets(violations, watts, space, tokens)

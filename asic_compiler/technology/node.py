@@ -144,7 +144,6 @@ class Rails:
     macro_cycle_8kb: float = quantity("1")
     macro_cycle_doubling: float = quantity("1")
     largest_macro: float = quantity("byte")
-    bank_interleave: float = quantity("1")
     column_rows: float = quantity("1")
     usual_rows: float = quantity("1")
     port_cells: float = quantity("1")
