@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import isfinite
 from typing import Any
 
@@ -18,10 +19,12 @@ from asic_compiler.hardware.legality import REASONS, Constraints, Reason
 from asic_compiler.hardware.weight_store import STORES, WeightStore
 from asic_compiler.placement.plan import Plan, make_plan
 from asic_compiler.ppa.breakdown import Breakdown, breakdown
+from asic_compiler.ppa.corners import Corners, corners
 from asic_compiler.ppa.kv_cache import page_overhead, windowed
 from asic_compiler.ppa.model import Conditions, Metrics
 from asic_compiler.ppa.profile import Profile
-from asic_compiler.technology.library import load_node
+from asic_compiler.technology.constant import ConstantSet
+from asic_compiler.technology.library import load_constants, load_node
 from asic_compiler.workload.table import OperatorTable
 
 
@@ -52,6 +55,8 @@ class Request:
     """
 
     node: str = "3nm"
+    tech: str | None = None
+    """Path of a file that overrides constants of the node, see docs/technology.md."""
     mode: str = "high-performance"
     goal: str | None = None
     """What the design is chosen by, see docs/goals.md; takes the place of the mode's weights and
@@ -100,7 +105,7 @@ class Request:
         """
         if self.mode not in MODES:
             raise UserError(f"unknown mode '{self.mode}'", notes=[f"known: {', '.join(MODES)}"])
-        load_node(self.node)
+        load_node(self.node, self.tech)
         mode = MODES[self.mode]
         if self.goal is not None:
             out = self._with_goal(parse_goal(self.goal), mode)
@@ -195,8 +200,21 @@ class Exploration:
     breakdown: Breakdown
     """Where power, energy and area of the chosen design go."""
 
+    @cached_property
+    def constants(self) -> ConstantSet:
+        """The node's constants with their ranges and sources."""
+        return load_constants(self.request.node, self.request.tech)
+
+    @cached_property
+    def corners(self) -> Corners:
+        """Ranges of the chosen design's figures, worked out when they are first asked for."""
+        best, model = self.result.best, self.problem.model
+        assert best is not None
+        design = self.problem.decode(best.discrete, best.continuous)
+        return corners(model.profile, design, self.plan.metrics, model.conditions, self.constants)
+
     def documented(self, spec: dict[str, Any]) -> dict[str, Any]:
-        """``hardware.json`` with what the breakdown knows; new keys stand at the end."""
+        """``hardware.json`` with corners, breakdown and constants; new keys stand at the end."""
         stated = {"precision": list(self.request.precision)} if self.request.precision else {}
         allowed = {
             "activation_bits": list(self.request.activation_bits),
@@ -206,8 +224,10 @@ class Exploration:
         }
         return {
             **spec,
+            "predicted": {**spec["predicted"], "corners": self.corners.as_json()},
             "search": {**spec["search"], **stated, **allowed},
             "breakdown": self.breakdown.as_json(),
+            "technology": self.constants.as_json(),
         }
 
 
@@ -217,7 +237,7 @@ def make_problem(table: OperatorTable, request: Request) -> ChipProblem:
     assert request.weights is not None
     total = sum(request.weights)
     weights = tuple(w / total for w in request.weights)
-    node = load_node(request.node)
+    node = load_node(request.node, request.tech)
     if request.kv_window is not None:
         table = windowed(table, request.kv_window)
     profile = Profile(table, page_overhead(table, request.kv_page, node))

@@ -22,6 +22,7 @@ from asic_compiler.passes.emit import emit_exploration, open_run
 from asic_compiler.placement.plan import Plan
 from asic_compiler.program.chip_attribute import chip_attribute, region_attribute
 from asic_compiler.report.summary import summary
+from asic_compiler.technology.library import load_node
 from asic_compiler.workload.extract import extract, operators
 
 
@@ -32,6 +33,10 @@ class RLExplorePass(ModulePass):
     name = "rl-explore"
 
     node: str = field(default="3nm", metadata={"help": "process node, 3nm to 28nm"})
+    tech: str | None = field(
+        default=None,
+        metadata={"help": "file that overrides constants of the node (docs/technology.md)"},
+    )
     mode: Literal["high-performance", "low-power"] = field(
         default="high-performance",
         metadata={"help": "defaults of weights, budget, temperature and clock"},
@@ -82,6 +87,8 @@ class RLExplorePass(ModulePass):
     def __post_init__(self) -> None:
         if self.goal is not None:
             parse_goal(self.goal)  # a wrong goal is told before a model is read
+        if self.tech is not None:
+            load_node(self.node, self.tech)  # and so is a wrong file
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Raises linalg where there is any, explores, annotates and emits."""
@@ -123,6 +130,7 @@ class RLExplorePass(ModulePass):
             raise UserError("weights must be three numbers: performance, power, area")
         return Request(
             node=self.node,
+            tech=self.tech,
             mode=self.mode,
             goal=self.goal,
             strategy=self.strategy,

@@ -6,6 +6,7 @@ from asic_compiler.explore.run import Exploration, Request
 from asic_compiler.ppa.breakdown import Breakdown
 from asic_compiler.ppa.kv_cache import WINDOW_NOTE
 from asic_compiler.ppa.power import ENERGY_PARTS
+from asic_compiler.report.uncertainty import uncertainty_rows
 
 AREA_PARTS: tuple[str, ...] = ("logic", "sram", "wmem", "noc", "interface")
 
@@ -49,13 +50,21 @@ def summary(exploration: Exploration) -> str:
         ("precision", f"{parts.precision}, cache {chip.kv_bits} bit, "
                       + "; ".join(_notes(exploration) or ["the model's own"])),
         ("weights in", _store(parts)),
+        *uncertainty_rows(exploration),
         ("search", f"{result.strategy}, {result.evaluations} evaluations, seed {result.seed}, "
                    f"score {result.best_score:.4f}, "
                    f"{len(result.archive)} designs on the Pareto front"),
         ("asked for", _asked(exploration.request)),
+        *([("constants", _overridden(exploration))] if exploration.request.tech else []),
     ]  # fmt: skip
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"  {name:<{width}}  {text}" for name, text in rows)
+
+
+def _overridden(exploration: Exploration) -> str:
+    constants = exploration.constants
+    below = f" on top of {constants.base}" if constants.base else ""
+    return f"{constants.tech_file}{below}: {', '.join(constants.overridden)}"
 
 
 def _parts(values: dict[str, float], unit: str, most: int) -> str:

@@ -86,6 +86,23 @@ class ConstantSet:
     overridden: tuple[str, ...] = ()
     """Constants that come from it, in the order of ``constants``."""
 
+    def as_json(self) -> dict[str, Any]:
+        """Which constants a design was made with: the node underneath, and what a file changed."""
+        return {
+            "name": self.name,
+            "base": self.base,
+            "file": self.tech_file,
+            "overridden": {
+                key: {
+                    "value": self.constants[key].written_value,
+                    "unit": self.constants[key].written_unit,
+                    "kind": self.constants[key].kind,
+                    "source": self.constants[key].source,
+                }
+                for key in self.overridden
+            },
+        }
+
     def technology(self, values: Mapping[str, float] | None = None) -> Technology:
         """The node with every constant at its central value, or at the one in ``values``."""
         chosen = {key: constant.value for key, constant in self.constants.items()}

@@ -24,7 +24,7 @@ def test_a_mode_fills_in_what_the_request_leaves_open():
     ("options", "message"),
     [
         ({"mode": "fast"}, "unknown mode 'fast'"),
-        ({"node": "4nm"}, "unknown process node '4nm'"),
+        ({"node": "2nm"}, "unknown process node '2nm'"),
         ({"power_w": 0.0}, "power_w must be positive"),
         ({"power_w": float("nan")}, "power_w must be positive"),
         ({"dies": -1}, "dies must be positive"),
