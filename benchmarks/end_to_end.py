@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from asic_compiler.technology.library import NODE_NAMES
+from asic_compiler.technology.library import PAPER_NODE_NAMES
 
 BIN = Path(sys.executable).parent
 
@@ -73,7 +73,7 @@ def show(title: str, rows: list[dict[str, object]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--evaluations", type=int, default=4613)
-    parser.add_argument("--nodes", default=",".join(NODE_NAMES))
+    parser.add_argument("--nodes", default=",".join(PAPER_NODE_NAMES))
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--skip-low-power", action="store_true")
     args = parser.parse_args()

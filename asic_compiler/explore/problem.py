@@ -161,8 +161,10 @@ class ChipProblem:
     def start(self, count: int, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
         """Starting designs: a mesh that could hold weights and cache, a tile near the usual."""
         profile = self.model.profile
-        cache_tiles = profile.total_kv_bytes / (420.0 * 1024)
-        weight_tiles = profile.weight_bytes / (24.0 * 2**20)
+        narrow = min(f.weight_bits for f in self.freedom.formats) / 16.0
+        on_chip = not all(store.off_chip for store in self.freedom.weight_stores)
+        cache_tiles = profile.total_kv_bytes * min(self.freedom.kv_bits) / 16.0 / (420.0 * 1024)
+        weight_tiles = profile.weight_bytes * narrow * on_chip / (24.0 * 2**20)
         least = max(cache_tiles, weight_tiles, 1.0)
         budget = self.model.conditions.constraints.power_w
         thrifty = budget is not None and budget / least < _THRIFTY_TILE_W

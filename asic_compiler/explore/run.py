@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import isfinite
+from typing import Any
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.explore.goal import Goal, Quantity, excess
@@ -14,10 +16,15 @@ from asic_compiler.explore.protocol import Evaluation
 from asic_compiler.explore.search import DEFAULT_EVALUATIONS, SearchResult, search
 from asic_compiler.hardware.design import Freedom
 from asic_compiler.hardware.legality import REASONS, Constraints, Reason
+from asic_compiler.hardware.weight_store import STORES, WeightStore
 from asic_compiler.placement.plan import Plan, make_plan
+from asic_compiler.ppa.breakdown import Breakdown, breakdown
+from asic_compiler.ppa.corners import Corners, corners
+from asic_compiler.ppa.kv_cache import page_overhead, windowed
 from asic_compiler.ppa.model import Conditions, Metrics
 from asic_compiler.ppa.profile import Profile
-from asic_compiler.technology.library import load_node
+from asic_compiler.technology.constant import ConstantSet
+from asic_compiler.technology.library import load_constants, load_node
 from asic_compiler.workload.table import OperatorTable
 
 
@@ -48,6 +55,8 @@ class Request:
     """
 
     node: str = "3nm"
+    tech: str | None = None
+    """Path of a file that overrides constants of the node, see docs/technology.md."""
     mode: str = "high-performance"
     goal: str | None = None
     """What the design is chosen by, see docs/goals.md; takes the place of the mode's weights and
@@ -64,6 +73,29 @@ class Request:
     weights: tuple[float, float, float] | None = None
     weight_bits: tuple[int, ...] = (16,)
     kv_bits: tuple[int, ...] = (16,)
+    activation_bits: tuple[int, ...] = (16,)
+    precision: tuple[str, ...] = ()
+    """Formats of weights and activations by name; instead of their two widths."""
+    weight_store: tuple[str, ...] = ("rom",)
+    kv_window: int | None = None
+    """Tokens that the cache keeps; None keeps all of the context."""
+    kv_page: int | None = None
+    """Tokens a page of the cache; None is one piece a sequence."""
+
+    @property
+    def freedom(self) -> Freedom:
+        """What the search may change.
+
+        Raises:
+            UserError: A format or a store is not known.
+        """
+        return Freedom(
+            weight_bits=self.weight_bits,
+            activation_bits=self.activation_bits,
+            precision=self.precision,
+            kv_bits=self.kv_bits,
+            weight_stores=tuple(WeightStore(store) for store in self.weight_store),
+        )
 
     def resolved(self) -> Request:
         """The request with the mode's defaults filled in.
@@ -73,7 +105,7 @@ class Request:
         """
         if self.mode not in MODES:
             raise UserError(f"unknown mode '{self.mode}'", notes=[f"known: {', '.join(MODES)}"])
-        load_node(self.node)
+        load_node(self.node, self.tech)
         mode = MODES[self.mode]
         if self.goal is not None:
             out = self._with_goal(parse_goal(self.goal), mode)
@@ -133,10 +165,28 @@ class Request:
             raise UserError(
                 "weights must be three numbers, none negative: performance, power, area"
             )
-        for name, allowed in (("weight_bits", (4, 8, 16)), ("kv_bits", (4, 8, 16))):
+        widths = (
+            ("weight_bits", (4, 8, 16)),
+            ("activation_bits", (8, 16)),
+            ("kv_bits", (4, 8, 16)),
+        )
+        for name, allowed in widths:
             chosen = getattr(self, name)
             if not chosen or any(bits not in allowed for bits in chosen):
                 raise UserError(f"{name} must be some of {allowed}, not {chosen}")
+        if self.precision and (self.weight_bits, self.activation_bits) != ((16,), (16,)):
+            raise UserError(
+                "both precision and widths say which formats are allowed",
+                notes=["leave out weight_bits and activation_bits, or precision"],
+            )
+        known = tuple(str(store) for store in STORES)
+        if not self.weight_store or any(store not in known for store in self.weight_store):
+            raise UserError(f"weight_store must be some of {known}, not {self.weight_store}")
+        for name in ("kv_window", "kv_page"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"{name} must be at least one token, not {value}")
+        _ = self.freedom.formats
 
 
 @dataclass(frozen=True)
@@ -147,6 +197,38 @@ class Exploration:
     plan: Plan
     result: SearchResult
     problem: ChipProblem = field(repr=False)
+    breakdown: Breakdown
+    """Where power, energy and area of the chosen design go."""
+
+    @cached_property
+    def constants(self) -> ConstantSet:
+        """The node's constants with their ranges and sources."""
+        return load_constants(self.request.node, self.request.tech)
+
+    @cached_property
+    def corners(self) -> Corners:
+        """Ranges of the chosen design's figures, worked out when they are first asked for."""
+        best, model = self.result.best, self.problem.model
+        assert best is not None
+        design = self.problem.decode(best.discrete, best.continuous)
+        return corners(model.profile, design, self.plan.metrics, model.conditions, self.constants)
+
+    def documented(self, spec: dict[str, Any]) -> dict[str, Any]:
+        """``hardware.json`` with corners, breakdown and constants; new keys stand at the end."""
+        stated = {"precision": list(self.request.precision)} if self.request.precision else {}
+        allowed = {
+            "activation_bits": list(self.request.activation_bits),
+            "weight_store": list(self.request.weight_store),
+            "kv_window": self.request.kv_window,
+            "kv_page": self.request.kv_page,
+        }
+        return {
+            **spec,
+            "predicted": {**spec["predicted"], "corners": self.corners.as_json()},
+            "search": {**spec["search"], **stated, **allowed},
+            "breakdown": self.breakdown.as_json(),
+            "technology": self.constants.as_json(),
+        }
 
 
 def make_problem(table: OperatorTable, request: Request) -> ChipProblem:
@@ -155,7 +237,10 @@ def make_problem(table: OperatorTable, request: Request) -> ChipProblem:
     assert request.weights is not None
     total = sum(request.weights)
     weights = tuple(w / total for w in request.weights)
-    profile = Profile(table)
+    node = load_node(request.node, request.tech)
+    if request.kv_window is not None:
+        table = windowed(table, request.kv_window)
+    profile = Profile(table, page_overhead(table, request.kv_page, node))
     conditions = Conditions(
         temperature_c=request.temperature_c,
         constraints=Constraints(
@@ -167,16 +252,11 @@ def make_problem(table: OperatorTable, request: Request) -> ChipProblem:
         clock_hz=request.clock_hz,
         host_interface=MODES[request.mode].host_interface,
     )
-    freedom = Freedom(
-        weight_bits=request.weight_bits,
-        kv_bits=request.kv_bits,
-        max_stages=min(16, profile.max_stages),
-    )
     return ChipProblem(
         profile,
-        load_node(request.node),
+        node,
         conditions,
-        freedom,
+        replace(request.freedom, max_stages=min(16, profile.max_stages)),
         (weights[0], weights[1], weights[2]),
         None if request.goal is None else parse_goal(request.goal),
     )
@@ -204,7 +284,14 @@ def explore(
     design = problem.decode(result.best.discrete, result.best.continuous)
     assert request.temperature_c is not None
     plan = make_plan(problem.model, design, request.temperature_c)
-    return Exploration(request, plan, result, problem)
+    parts = breakdown(problem.model, design)
+    chip = replace(
+        plan.chip,
+        weight_store=parts.weight_store,
+        precision=parts.precision,
+        dram_devices=parts.dram_devices,
+    )
+    return Exploration(request, replace(plan, chip=chip), result, problem, parts)
 
 
 def infeasible(problem: ChipProblem, result: SearchResult) -> UserError:

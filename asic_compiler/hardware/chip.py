@@ -78,6 +78,12 @@ class Chip:
     kv_bits: int
     stages: int
     classes: tuple[TileClass, ...]
+    precision: str = "fp16"
+    """Format of weights and activations."""
+    weight_store: str = "rom"
+    """``WeightStore`` that holds the weights."""
+    dram_devices: int = 0
+    """Off-chip packages or stacks with the weights."""
 
     def tile_map(self) -> list[list[int]]:
         """[height][width] class index of each tile.

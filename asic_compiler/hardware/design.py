@@ -6,6 +6,13 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from asic_compiler.hardware.precision import (
+    FORMAT_INDEX,
+    FORMATS,
+    Format,
+    formats_named,
+    formats_of_widths,
+)
 from asic_compiler.hardware.space import (
     CONTINUOUS,
     DISCRETE,
@@ -15,6 +22,7 @@ from asic_compiler.hardware.space import (
     IntArray,
     pick,
 )
+from asic_compiler.hardware.weight_store import STORE_INDEX, WeightStore
 from asic_compiler.technology.node import Technology
 
 VDD_STEP_V = 0.01
@@ -26,12 +34,29 @@ class Freedom:
 
     weight_bits: tuple[int, ...] = (16,)
     """Allowed widths of a stored weight; the IR's own first. Never lowered silently."""
+    activation_bits: tuple[int, ...] = (16,)
+    """Allowed widths of an operand at the multipliers, likewise."""
+    precision: tuple[str, ...] = ()
+    """Allowed formats by name; if any, they take the place of both widths above."""
     kv_bits: tuple[int, ...] = (16,)
     """Allowed widths of a stored key or value."""
+    weight_stores: tuple[WeightStore, ...] = (WeightStore.ROM,)
+    """Where weights may be kept."""
     clock_hz: float | None = None
     """Fixes the clock; None leaves it to the search."""
     max_stages: int = 16
     """Most pipeline stages; a program with few operators allows fewer."""
+
+    @property
+    def formats(self) -> tuple[Format, ...]:
+        """Allowed pairs of weight and activation format.
+
+        Raises:
+            UserError: A name or a pair of widths is not known.
+        """
+        if self.precision:
+            return formats_named(self.precision)
+        return formats_of_widths(self.weight_bits, self.activation_bits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +84,11 @@ class DesignBatch:
     vdd: FloatArray
     """V."""
     weight_bits: FloatArray
+    """Of a stored weight."""
+    precision: IntArray
+    """Index in ``FORMATS``: what the multipliers take."""
+    weight_store: IntArray
+    """Index in ``STORES``."""
     kv_bits: FloatArray
     dmem_input: FloatArray
     """Share of the DMEM left by the KV cache; the three shares sum to one."""
@@ -94,6 +124,11 @@ class DesignBatch:
     def stages(self) -> FloatArray:
         """[N] pipeline stages."""
         return self.stage_columns * self.stage_rows
+
+    @property
+    def activation_bits(self) -> FloatArray:
+        """[N] width of an operand at the multipliers."""
+        return np.array([f.activation_bits for f in FORMATS], dtype=np.float64)[self.precision]
 
     @property
     def tiles(self) -> FloatArray:
@@ -137,6 +172,12 @@ def decode(
     shares = raw["dmem_input"] + raw["dmem_output"] + raw["dmem_scratch"]
     supply = technology.voltage
     volts = supply.minimum + raw["vdd"] * (supply.maximum - supply.minimum)
+    formats, stores = freedom.formats, freedom.weight_stores
+    choice = pick(raw["weight_precision"], len(formats) * len(stores))
+    precision = np.array([FORMAT_INDEX[f.name] for f in formats], dtype=np.int64)[
+        choice // len(stores)
+    ]
+    store = np.array([STORE_INDEX[s] for s in stores], dtype=np.int64)[choice % len(stores)]
     volts = np.clip(np.rint(volts / VDD_STEP_V) * VDD_STEP_V, supply.minimum, supply.maximum)
     as_float = np.float64
     direct = (
@@ -150,7 +191,9 @@ def decode(
         sc_x=np.minimum(position[:, 2], width).astype(as_float),
         sc_y=np.minimum(position[:, 3], height).astype(as_float),
         vdd=volts,
-        weight_bits=_choice(raw["weight_precision"], freedom.weight_bits),
+        weight_bits=np.array([f.weight_bits for f in FORMATS], dtype=np.float64)[precision],
+        precision=precision,
+        weight_store=store,
         kv_bits=_choice(raw["kv_precision"], freedom.kv_bits),
         dmem_input=raw["dmem_input"] / shares,
         dmem_output=raw["dmem_output"] / shares,

@@ -101,7 +101,7 @@ CONTINUOUS: tuple[Continuous, ...] = (
     Continuous("vdpnum", "tile", 1, 16, _LOG, 1, "ports", "vector dispatch ports, each with a pipe"),
     Continuous("clock", "tile", 0.02, 1.0, _LOG, 0.0, "1", "clock over the fastest that node, voltage and structure allow"),
     Continuous("vdd", "tile", 0.0, 1.0, _LIN, 0.0, "1", "supply between the node's lowest and highest, in steps of 10 mV"),
-    Continuous("weight_precision", "tile", 0.0, 1.0, _LIN, 0.0, "1", "bits of a stored weight, among those that the user allows"),
+    Continuous("weight_precision", "tile", 0.0, 1.0, _LIN, 0.0, "1", "formats of weights and activations and the weight store, among those that the user allows"),
     Continuous("dmem_input", "memory", 0.05, 1.0, _LIN, 0.0, "1", "weight of input buffers in the DMEM left by the KV cache"),
     Continuous("dmem_output", "memory", 0.05, 1.0, _LIN, 0.0, "1", "weight of output activations, likewise"),
     Continuous("dmem_scratch", "memory", 0.05, 1.0, _LIN, 0.0, "1", "weight of partial sums, likewise"),

@@ -12,7 +12,7 @@ from typing import Any
 
 from asic_compiler.hardware.chip import Chip, TileClass
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 Json = dict[str, Any]
 
@@ -63,7 +63,9 @@ def hardware_spec(
         "temperature_c": chip.temperature_c,
         "weight_bits": chip.weight_bits,
         "kv_bits": chip.kv_bits,
-        "weight_store": "mask_rom",
+        "precision": chip.precision,
+        "weight_store": "mask_rom" if chip.weight_store == "rom" else chip.weight_store,
+        "dram_devices": chip.dram_devices,
         "noc": {
             "topology": "concentrated_mesh" if chip.sc_x * chip.sc_y > 1 else "mesh",
             "routing": "xy",

@@ -74,6 +74,7 @@ def emit_exploration(folder: Path, module: ModuleOp, exploration: Exploration) -
         constraints,
         asked,
     )
+    spec = exploration.documented(spec)
     program = generate(module, plan)
     findings = check(program)
     if findings:  # the explorer's legality and the program's disagree: a defect, not a bad input

@@ -22,6 +22,7 @@ from asic_compiler.passes.emit import emit_exploration, open_run
 from asic_compiler.placement.plan import Plan
 from asic_compiler.program.chip_attribute import chip_attribute, region_attribute
 from asic_compiler.report.summary import summary
+from asic_compiler.technology.library import load_node
 from asic_compiler.workload.extract import extract, operators
 
 
@@ -32,6 +33,10 @@ class RLExplorePass(ModulePass):
     name = "rl-explore"
 
     node: str = field(default="3nm", metadata={"help": "process node, 3nm to 28nm"})
+    tech: str | None = field(
+        default=None,
+        metadata={"help": "file that overrides constants of the node (docs/technology.md)"},
+    )
     mode: Literal["high-performance", "low-power"] = field(
         default="high-performance",
         metadata={"help": "defaults of weights, budget, temperature and clock"},
@@ -63,16 +68,33 @@ class RLExplorePass(ModulePass):
     kv_bits: tuple[int, ...] = field(
         default=(16,), metadata={"help": "widths that a stored key or value may have"}
     )
+    activation_bits: tuple[int, ...] = field(
+        default=(16,), metadata={"help": "widths that operands of matmuls may have"}
+    )
+    precision: tuple[str, ...] = field(
+        default=(),
+        metadata={"help": "formats allowed, instead of both widths (docs/ppa-model.md)"},
+    )
+    weight_store: tuple[str, ...] = field(
+        default=("rom",), metadata={"help": "where weights may be: rom, sram, lpddr5x, hbm3e"}
+    )
+    kv_window: int | None = field(
+        default=None, metadata={"help": "tokens the cache keeps; changes what the model computes"}
+    )
+    kv_page: int | None = field(default=None, metadata={"help": "tokens a page of the cache"})
     quiet: bool = field(default=False, metadata={"help": "no summary on stderr"})
 
     def __post_init__(self) -> None:
         if self.goal is not None:
             parse_goal(self.goal)  # a wrong goal is told before a model is read
+        if self.tech is not None:
+            load_node(self.node, self.tech)  # and so is a wrong file
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Raises linalg where there is any, explores, annotates and emits."""
         if self.emit == "":
             raise UserError("emit needs the path of a folder")
+        self._check_emit()
         if self.emit is None:
             exploration = self._explore(ctx, op)
         else:
@@ -81,6 +103,20 @@ class RLExplorePass(ModulePass):
                 emit_exploration(run, op, exploration)
         if not self.quiet:
             self._report(exploration)
+
+    def _check_emit(self) -> None:
+        """Programs are written for what the IR says: all of its cache, its weights on the die."""
+        off_chip = [store for store in self.weight_store if store not in ("rom", "sram")]
+        if self.emit is not None and off_chip:
+            raise UserError(
+                f"no program is written for weights in {', '.join(off_chip)}",
+                notes=["leave out emit, or allow weight_store=rom,sram alone"],
+            )
+        if self.emit is not None and self.kv_window is not None:
+            raise UserError(
+                "no program is written for kv_window",
+                notes=["leave out emit, or import the model with the window as its context"],
+            )
 
     def _explore(self, ctx: Context, op: ModuleOp) -> Exploration:
         ConvertLinalgToAsic().apply(ctx, op)
@@ -94,6 +130,7 @@ class RLExplorePass(ModulePass):
             raise UserError("weights must be three numbers: performance, power, area")
         return Request(
             node=self.node,
+            tech=self.tech,
             mode=self.mode,
             goal=self.goal,
             strategy=self.strategy,
@@ -110,6 +147,11 @@ class RLExplorePass(ModulePass):
             else (self.weights[0], self.weights[1], self.weights[2]),
             weight_bits=self.weight_bits,
             kv_bits=self.kv_bits,
+            activation_bits=self.activation_bits,
+            precision=self.precision,
+            weight_store=self.weight_store,
+            kv_window=self.kv_window,
+            kv_page=self.kv_page,
         )
 
     def _report(self, exploration: Exploration) -> None:

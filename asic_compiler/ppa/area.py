@@ -9,6 +9,7 @@ import numpy as np
 from asic_compiler.hardware.derive import TileSizes
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.space import FloatArray
+from asic_compiler.ppa.precision import Needs, tensor_lane
 from asic_compiler.technology.node import Technology
 
 LANE_BITS = 16.0
@@ -17,9 +18,9 @@ SCALAR_REGISTER_BITS = 32.0 * 64.0
 ROUTER_BUFFER_FLITS = 2.0
 _SMALL_MACRO_BITS, _LARGE_MACRO_BITS = 16.0 * 8192, 1024.0 * 8192
 ROM_BANK_RANGE_BYTES = (8.0 * 1024, 256.0 * 1024)
-FLIPS_PER_MAC, FLIPS_PER_LANE, FLIPS_PER_ISSUE = 80.0, 100.0, 2000.0
-"""Flip-flops clocked each active cycle: operands, accumulator and one pipeline cut of a
-multiply-accumulate; of a vector lane; of one instruction slot of the front end (assumed)."""
+FLIPS_PER_LANE, FLIPS_PER_ISSUE = 100.0, 2000.0
+"""Flip-flops clocked each active cycle: of a vector lane; of one instruction slot of the front end
+(assumed; those of a multiply-accumulate stand in ``precision``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,12 @@ class Logic:
     registers_ge: FloatArray
     vector_ge: FloatArray
     tensor_ge: FloatArray
-    flip_flops: FloatArray
-    """Flip-flops clocked in an active cycle."""
+    front_end_flips: FloatArray
+    """Flip-flops clocked in any active cycle."""
+    vector_flips: FloatArray
+    """Clocked in a cycle of a vector operator."""
+    tensor_flips: FloatArray
+    """Clocked in a cycle of a contraction."""
 
     @property
     def gates(self) -> FloatArray:
@@ -39,18 +44,19 @@ class Logic:
         return self.front_end_ge + self.registers_ge + self.vector_ge + self.tensor_ge
 
 
-def core_logic(design: DesignBatch, sizes: TileSizes, technology: Technology) -> Logic:
-    """Gate equivalents of each band's core."""
+def core_logic(
+    design: DesignBatch, sizes: TileSizes, technology: Technology, needs: Needs | None = None
+) -> Logic:
+    """Gate equivalents of each band's core, for what a program needs (16-bit operands if None).
+
+    A vector lane is 16 bits wide; where elements of 32 bits occur, two share an FP32 unit.
+    """
     a = technology.area_constants
+    needs = needs or Needs()
     column = _column
     lanes = sizes.vlen / LANE_BITS
     stations, xdp, vdp = column(design.stanum), column(design.xdpnum), column(design.vdpnum)
-    front = (
-        a.scalar_core
-        + a.issue_slot * sizes.fetch * (1.0 + sizes.fetch / 16.0)  # dependency checks grow as n^2
-        + a.reservation_station * stations * (1.0 + 0.1 * (xdp + vdp))  # wake-up ports
-        + a.scalar_core * 0.3 * (xdp - 1.0)  # each further scalar pipe
-    )
+    front = front_end_gates(sizes.fetch, stations, xdp, vdp, technology)
     scalar_ports = 2.0 * xdp + column(design.xr_wp)
     vector_ports = 3.0 * vdp + column(design.vr_wp)
     registers = a.latch_register_bit * (
@@ -59,20 +65,52 @@ def core_logic(design: DesignBatch, sizes: TileSizes, technology: Technology) ->
         * sizes.vlen
         * (1.0 + a.port_growth * np.maximum(vector_ports - 4.0, 0.0))
     )
-    vector = vdp * lanes * (a.fp16_multiply + a.fp16_add + a.vector_lane_control)
+    multiply, add = a.fp16_multiply, a.fp16_add
+    if needs.wide_vectors:
+        multiply = max(multiply, 0.5 * technology.system.formats.fp32_multiply_area)
+        add = max(add, 0.5 * a.fp32_add)
+    vector = vdp * lanes * (multiply + add + a.vector_lane_control)
     rows = column(design.rows)
-    macs = rows * lanes
-    tensor = macs * (a.fp16_multiply + a.fp32_add + 32.0 * a.flip_flop) + rows * a.tensor_control
-    flips = macs * FLIPS_PER_MAC + vdp * lanes * FLIPS_PER_LANE + sizes.fetch * FLIPS_PER_ISSUE
-    return Logic(front, registers, vector, tensor, flips)
+    lane = tensor_lane(design, needs, technology)
+    tensor = rows * (lanes * column(lane.gates) + a.tensor_control)
+    return Logic(
+        front,
+        registers,
+        vector,
+        tensor,
+        front_end_flips=sizes.fetch * FLIPS_PER_ISSUE,
+        vector_flips=vdp * lanes * FLIPS_PER_LANE,
+        tensor_flips=rows * lanes * column(lane.flip_flops),
+    )
+
+
+def front_end_gates(
+    fetch: FloatArray,
+    stations: FloatArray,
+    scalar_pipes: FloatArray,
+    vector_pipes: FloatArray,
+    technology: Technology,
+) -> FloatArray:
+    """Gate equivalents of a core without registers and datapaths; arguments broadcast."""
+    a = technology.area_constants
+    return (
+        a.scalar_core
+        + a.issue_slot * fetch * (1.0 + fetch / 16.0)  # dependency checks grow as n^2
+        + a.reservation_station * stations * (1.0 + 0.1 * (scalar_pipes + vector_pipes))  # wake-up
+        + a.scalar_core * 0.3 * (scalar_pipes - 1.0)  # each further scalar pipe
+    )
 
 
 def router_gates(design: DesignBatch, technology: Technology) -> FloatArray:
-    """[N] gate equivalents of one router: buffers, crossbar and control of 4 + tiles ports."""
+    """[N] gate equivalents of one router, of 4 + tiles ports."""
+    return switch_gates(4.0 + design.sc_x * design.sc_y, design.dflit, technology)
+
+
+def switch_gates(ports: FloatArray, flit_bits: FloatArray, technology: Technology) -> FloatArray:
+    """Gate equivalents of a router: buffers, crossbar and control; arguments broadcast."""
     a = technology.area_constants
-    ports = 4.0 + design.sc_x * design.sc_y
-    buffers = ports * ROUTER_BUFFER_FLITS * design.dflit * a.flip_flop
-    crossbar = design.dflit * ports * ports * 1.5  # one multiplexer leg is about 1.5 GE
+    buffers = ports * ROUTER_BUFFER_FLITS * flit_bits * a.flip_flop
+    crossbar = flit_bits * ports * ports * 1.5  # one multiplexer leg is about 1.5 GE
     return buffers + crossbar + ports * a.router_port_control
 
 
@@ -86,9 +124,22 @@ def logic_area_mm2(gates: FloatArray, technology: Technology) -> FloatArray:
     return gates / (technology.density.gates * technology.area_constants.logic_utilisation)
 
 
-def sram_area_mm2(size_bytes: FloatArray, technology: Technology) -> FloatArray:
-    """Area of an SRAM macro; small macros pay more periphery (efficiency goes with log size)."""
-    d = technology.density
+def sram_area_mm2(
+    size_bytes: FloatArray,
+    technology: Technology,
+    word_bits: FloatArray | None = None,
+    ports: float = 1.0,
+) -> FloatArray:
+    """Area of an SRAM; small macros pay more periphery (efficiency goes with log size).
+
+    Args:
+        size_bytes: Capacity; above the largest macro it is made of several.
+        technology: The node.
+        word_bits: Width of a word, same shape. Wide words leave few rows to share the columns'
+            sense amplifiers and drivers; not asked for where None.
+        ports: Ports of a cell.
+    """
+    d, r = technology.density, technology.system.rails
     bits = size_bytes * 8.0
     t = np.log2(np.maximum(bits, 1.0) / _SMALL_MACRO_BITS) / np.log2(
         _LARGE_MACRO_BITS / _SMALL_MACRO_BITS
@@ -96,7 +147,13 @@ def sram_area_mm2(size_bytes: FloatArray, technology: Technology) -> FloatArray:
     efficiency = d.sram_efficiency_small + np.clip(t, 0.0, 1.0) * (
         d.sram_efficiency_large - d.sram_efficiency_small
     )
-    return bits * d.sram_cell / efficiency
+    cell = d.sram_cell * (1.0 + r.port_cells * (ports - 1.0))
+    area = bits * cell / efficiency
+    if word_bits is None:
+        return area
+    macro_bits = np.maximum(np.minimum(size_bytes, r.largest_macro), 1.0) * 8.0
+    usual = 1.0 + r.column_rows / r.usual_rows
+    return area * np.maximum((1.0 + r.column_rows * word_bits / macro_bits) / usual, 1.0)
 
 
 def rom_area_mm2(

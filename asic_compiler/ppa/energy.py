@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from asic_compiler.hardware.derive import Bands, TileSizes
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.space import FloatArray
-from asic_compiler.ppa.area import router_flip_flops
-from asic_compiler.ppa.profile import GENERAL, Contractions, Vectors
+from asic_compiler.hardware.weight_store import STORE_INDEX, WeightStore
+from asic_compiler.ppa.area import Logic, router_flip_flops
+from asic_compiler.ppa.precision import Operands
+from asic_compiler.ppa.profile import CONV, GENERAL, MATMUL, Vectors
 from asic_compiler.ppa.timing import ContractionTime, VectorTime
 from asic_compiler.technology.node import Technology
 
@@ -28,7 +29,7 @@ class MemoryEnergy:
     """Joule a bit at the nominal supply."""
 
     wmem: FloatArray
-    """[N] mask ROM bank plus the wire from the bank to the tensor unit."""
+    """[N] bank of the weight memory plus the wire from the bank to the tensor unit."""
     dmem: FloatArray
     """[N] data memory plus its wire."""
     hop: FloatArray
@@ -103,8 +104,13 @@ def memory_energy(
     wire = e.wire * 0.5 * tile_mm
     beyond = np.maximum(hop_mm - _REFERENCE_HOP_MM, 0.0)
     cluster = design.sc_x * design.sc_y
+    bank = rom_read(design.wmem_bank, technology)
+    writable = design.weight_store != STORE_INDEX[WeightStore.ROM]
+    if writable.any():
+        sram = sram_read(design.wmem_bank, design.vlen, technology)
+        bank = np.where(writable, sram, bank)
     return MemoryEnergy(
-        wmem=rom_read(design.wmem_bank, technology) + wire,
+        wmem=bank + wire,
         dmem=sram_read(dmem_bytes, design.vlen, technology) + 0.5 * wire,
         hop=e.router_hop * (4.0 + cluster) / _REFERENCE_PORTS + e.wire * beyond,
         local=e.wire * 0.25 * (design.sc_x + design.sc_y - 2.0) * tile_mm,
@@ -118,9 +124,8 @@ def instruction_energy(sizes: TileSizes, technology: Technology) -> FloatArray:
 
 
 def contraction_energy(
-    work: Contractions,
+    operands: Operands,
     time: ContractionTime,
-    design: DesignBatch,
     sizes: TileSizes,
     memory: MemoryEnergy,
     routers: FloatArray,
@@ -131,9 +136,8 @@ def contraction_energy(
     """Energy of contractions.
 
     Args:
-        work: The classes.
+        operands: The classes, and what their formats cost.
         time: How they were split.
-        design: N designs.
         sizes: Their tiles.
         memory: Joule a bit.
         routers: [N, 3] routers of each region: a multicast reaches each once.
@@ -141,15 +145,15 @@ def contraction_energy(
         diameter: [N] hops across a stage.
         technology: The node.
     """
-    e = technology.energy
-    wide = work.bits > 16.0
-    multiply = np.where(wide, e.fp32_multiply, e.fp16_multiply)
-    mac = multiply + e.fp32_add + 32.0 * e.register_file  # one accumulator write
-    compute = np.broadcast_to(work.macs * mac, time.cycles.shape)
+    e, work = technology.energy, operands.work
+    compute = np.broadcast_to(work.macs * operands.multiply_accumulate, time.cycles.shape)
+    if operands.requantise is not None:
+        compute = compute + work.batch * work.m * work.n * operands.requantise
 
     reads = work.batch * time.split.m * time.row_blocks * work.n * work.k
-    weight_bits = np.where(work.bits == 16.0, design.weight_bits[:, None], work.bits)
-    wmem = np.where(work.attention, 0.0, reads * weight_bits) * memory.wmem[:, None]
+    wmem = np.where(work.attention, 0.0, reads * operands.weight_bits) * memory.wmem[:, None]
+    if operands.unpack is not None:
+        compute = compute + reads * operands.unpack
     arriving = time.input_bytes * 8.0 * time.split.used_tiles
     partial = work.batch * work.m * work.n * 32.0 * np.maximum(time.split.k - 1.0, 0.0)
     # A partial sum is read where it was made, and again where it is added.
@@ -204,60 +208,61 @@ def vector_energy(
     return EnergyParts(compute, wmem, dmem, issue, noc)
 
 
-def die_to_die(
-    work: Contractions, counts: FloatArray, dies: FloatArray, technology: Technology
-) -> FloatArray:
-    """[N] joule a step: every multicast input crosses each die boundary once."""
-    moved = np.where(work.attention, 0.0, work.m * work.k * work.bits) * counts[work.index]
-    return moved.sum() * (dies - 1.0) * technology.energy_constants.die_to_die
-
-
 def clock_energy(
     design: DesignBatch,
     bands: Bands,
-    flip_flops: FloatArray,
+    logic: Logic,
     period: FloatArray,
-    active: FloatArray,
+    tensor_active: FloatArray,
+    vector_active: FloatArray,
+    asleep: FloatArray,
+    trunk_mm: FloatArray,
     technology: Technology,
 ) -> FloatArray:
-    """[N] joule a step: gated while a tile waits, whole while it computes.
+    """[N] joule a step of clock pins, trees and trunk.
+
+    A unit's flip-flops are clocked while it computes; gating leaves a share of them otherwise, and
+    nothing while the tile sleeps. Tiles that belong to no region have no clock. Routers are
+    clocked like a tile that works whenever any does.
 
     Args:
         design: N designs.
         bands: Their bands.
-        flip_flops: [N, 4] of one tile of each band.
+        logic: Flip-flops of one tile of each band.
         period: [N] cycles of the slowest stage.
-        active: [N] cycles in which compute is busy, summed over the stages.
+        tensor_active: [N, 4] cycles in which the tensor unit is busy, summed over the stages.
+        vector_active: [N, 4] likewise of the vector unit.
+        asleep: [N, 4] share of the time that a tile of each band sleeps.
+        trunk_mm: [N] wire from the clock's source to the tiles' own trees.
         technology: The node.
     """
     k = technology.energy_constants
     each = k.flip_flop_clock * technology.scale_from_28nm
     routers = np.ceil(bands.width / design.sc_x) * np.ceil(bands.height / design.sc_y)
-    flops = (flip_flops * bands.tiles).sum(axis=1) + router_flip_flops(design) * routers
-    cycles = (1.0 - k.clock_gating) * period * design.stages + k.clock_gating * active
-    return flops * each * cycles
+    time = period * design.stages
+    used = np.any(bands.member, axis=2)
+    waiting = (1.0 - k.clock_gating) * time[:, None] * (1.0 - asleep) * used
+    active = tensor_active + vector_active
+    flips = logic.front_end_flips + logic.vector_flips + logic.tensor_flips
+    tile = flips * waiting + k.clock_gating * (
+        logic.front_end_flips * active
+        + logic.vector_flips * vector_active
+        + logic.tensor_flips * tensor_active
+    )
+    busiest = active.max(axis=1)
+    router = (1.0 - k.clock_gating) * time + k.clock_gating * busiest
+    pins = (tile * bands.tiles).sum(axis=1) + router_flip_flops(design) * routers * router
+    # A node file's wire is for random data: a quarter of C V^2. A clock spends all of it.
+    trunk = 4.0 * technology.energy.wire * trunk_mm * period
+    return pins * each + trunk
 
 
-def leakage_w(
-    logic_mm2: FloatArray,
-    sram_bits: FloatArray,
-    rom_bits: FloatArray,
-    volts: FloatArray,
-    temperature_c: float,
-    technology: Technology,
-    high_threshold: NDArray[np.bool_] | None = None,
-) -> FloatArray:
-    """[N] leakage at supply and temperature; exponential between 25 and 85 degrees Celsius.
-
-    ``high_threshold``: [N] designs whose logic is of high-threshold cells; none if not given.
-    """
-    k = technology.energy_constants
-    leak = technology.leakage
-    t = (temperature_c - 25.0) / 60.0
-    logic = leak.logic_25c * (leak.logic_85c / leak.logic_25c) ** t
-    sram = leak.sram_25c * (leak.sram_85c / leak.sram_25c) ** t
-    supply = (volts / technology.voltage.nominal) ** k.leakage_voltage_exponent
-    if high_threshold is not None:
-        logic = np.where(high_threshold, k.high_threshold_leakage, 1.0) * logic
-    rom = rom_bits * sram * k.sleep_rom_leakage
-    return supply * (logic_mm2 * logic + sram_bits * sram + rom)
+def active_cycles(
+    bands: Bands, matmul: FloatArray, conv: FloatArray, attention: FloatArray, vector: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """[N, 4] cycles that each band's tensor and vector unit are busy, from [N] of each region."""
+    member = bands.member
+    tensor = member[:, :, MATMUL] * matmul[:, None] + member[:, :, GENERAL] * attention[:, None]
+    if conv.any():
+        tensor = tensor + member[:, :, CONV] * conv[:, None]
+    return tensor, member[:, :, GENERAL] * vector[:, None]

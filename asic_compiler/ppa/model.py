@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +25,21 @@ from asic_compiler.hardware.legality import (
     Constraints,
     Reason,
 )
-from asic_compiler.hardware.segments import Segments
 from asic_compiler.hardware.space import CONTINUOUS, INDEX, FloatArray
-from asic_compiler.ppa import area, clock, energy, timing, transfer
+from asic_compiler.ppa import (
+    area,
+    clock,
+    dram,
+    energy,
+    leakage,
+    links,
+    power,
+    precision,
+    timing,
+    transfer,
+)
 from asic_compiler.ppa.capacity import Need, memory_need
+from asic_compiler.ppa.footprint import Space, footprint, interface_mm2, with_phys
 from asic_compiler.ppa.mapping import split_vectors
 from asic_compiler.ppa.profile import Profile, StageCut
 from asic_compiler.ppa.stages import cut_of, dot_rows, stage_rows
@@ -50,6 +61,8 @@ class Conditions:
     """Fixed clock; None lets each design choose a fraction of its fastest."""
     host_interface: bool = True
     """PCIe-class host interface; False is a microcontroller-class one."""
+    power_gating: bool = True
+    """Sleep transistors: what does not work is switched off. False leaves everything awake."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +78,17 @@ class Metrics:
     """Sequences in flight: micro-batch times stages."""
     power_w: FloatArray
     leakage_w: FloatArray
+    static_w: FloatArray
+    """Interface, clock sources, and off-chip devices at rest."""
     energy_per_token_j: FloatArray
     """Leakage included."""
     area_mm2: FloatArray
     """All dies."""
     dies: FloatArray
+    dram_devices: FloatArray
+    """Off-chip packages or stacks that hold the weights."""
+    steps_per_s: FloatArray
+    """Clock over period, unless the bandwidth of off-chip weights binds at a fixed clock."""
     clock_hz: FloatArray
     clock_fraction: FloatArray
     """Of the fastest that structure, node and supply allow; after projection."""
@@ -85,7 +104,9 @@ class Metrics:
     compute_share: FloatArray
     """Share of the slowest stage's cycles in which compute is busy."""
     energy_parts_j: FloatArray
-    """[N, 6] joule a step: compute, WMEM, DMEM, issue, NoC, clock."""
+    """[N, 8] joule a step, see ``ENERGY_PARTS``."""
+    leakage_parts_w: FloatArray
+    """[N, 3] logic, SRAM, ROM."""
     area_parts_mm2: FloatArray
     """[N, 5] mm2: logic, DMEM and IMEM, WMEM, NoC, interface."""
 
@@ -120,6 +141,9 @@ class Internals:
     """[N, U]."""
     class_cycles: FloatArray
     """[N, C] cycles of one operator of each class of the workload."""
+    class_energy_j: FloatArray
+    """[N, C, 5] joule of one operator: the first five of ``ENERGY_PARTS``, at the supply."""
+    logic: area.Logic
 
 
 class PPAModel:
@@ -135,6 +159,7 @@ class PPAModel:
         self.profile = profile
         self.technology = technology
         self.conditions = conditions
+        self._needs = precision.needs(profile)
 
     def evaluate(self, design: DesignBatch) -> Metrics:
         """Evaluates N designs, each with the stage cut and the clock that it asks for."""
@@ -161,22 +186,35 @@ class PPAModel:
             cut=cut_of(self.profile, design, 0),
             stage_cycles=work.stage_cycles.reshape(count, -1),
             class_cycles=work.class_cycles,
+            class_energy_j=work.spent.by_class(self.profile, work.supply),
+            logic=work.logic,
         )
         return metrics, internals
 
     def _evaluate(self, design: DesignBatch) -> tuple[Metrics, _Working]:
         profile, node = self.profile, self.technology
         constants = node.timing_constants
+        design = precision.stored(design, profile.head_dim, node)
+        operands = precision.operands(profile.contractions, design, node)
+        work = operands.work
+        memory_volts = clock.memory_supply(design.vdd, node)
+        off_chip = dram.devices(design, node)
         stages = stage_rows(profile, design)
         segments = stages.segments
         bands = make_bands(design, profile.has_conv)
         sizes = size_tiles(design, bands, profile.lane_cycles[design.rows.astype(np.int64) - 1])
         issue = timing.issue_limits(design, sizes, constants)
-        logic = area.core_logic(design, sizes, node)
+        logic = area.core_logic(design, sizes, node, self._needs)
 
-        split = timing.split_contractions(profile.contractions, design, bands)
+        split = timing.split_contractions(work, design, bands)
         vectors = split_vectors(profile.vectors, bands, sizes)
         need = memory_need(profile, design, bands, sizes, split, vectors, stages)
+        weights_need = need.wmem
+        if off_chip is not None:
+            bank = segments.spread(design.wmem_bank)[:, None]
+            streamed = segments.spread(off_chip.used)[:, None]
+            buffer = dram.buffer_bytes(need.wmem, bank)
+            need = replace(need, wmem=np.where(streamed, buffer, need.wmem))
         tiles = stages.multiplicity[:, None] * segments.spread(bands.tiles)
         shape = (tiles, design.heterogeneity, segments)
         dmem, dmem_average = provision(
@@ -187,9 +225,19 @@ class PPAModel:
         )
         wmem = np.ceil(need.wmem / WMEM_STEP_BYTES) * WMEM_STEP_BYTES
 
-        space = self._area(design, bands, logic, dmem, wmem, imem, tiles, segments)
-        fastest = clock.fastest_clock_hz(design, sizes, node)
-        fabric = self._fabric(design, bands, space, fastest)
+        interface = interface_mm2(self.conditions.host_interface, node)
+        gating = self.conditions.power_gating
+        space = footprint(
+            design, bands, sizes, logic, dmem, wmem, imem, tiles, segments, interface, gating, node
+        )
+        macro = segments.largest(np.maximum(dmem, imem).max(axis=1))
+        fastest = np.minimum(
+            clock.fastest_clock_hz(design, sizes, node),
+            clock.memory_clock_hz(macro, memory_volts, node),
+        )
+        fixed = self.conditions.clock_hz
+        built_for = fastest if fixed is None else np.full(len(design), fixed)
+        fabric = self._fabric(design, bands, space, built_for)
         buffer = self._input_buffer(design, bands, segments.least(dmem - need.kv))
         grid = transfer.result_grids(profile, design, split, vectors)
         transfers = transfer.time_transfers(
@@ -197,7 +245,7 @@ class PPAModel:
         )
         arriving = transfer.incoming(profile.flow, transfers, len(profile.table.classes))
         tensor_time = timing.time_contractions(
-            profile.contractions,
+            work,
             split,
             design,
             sizes,
@@ -218,39 +266,86 @@ class PPAModel:
             arriving.take(profile.vectors.index),
             constants,
         )
-        class_cycles = self._by_class(tensor_time.cycles, vector_time.cycles)
-        busy = stages.total(self._by_class(tensor_time.busy, vector_time.busy))
+        crossing = links.crossing_bits(work, tensor_time, profile.vectors, vector_time, bands)
+        boundaries = links.boundaries(space.dies, design.stages)
+        link = links.cycles_per_bit(built_for, node)
+        inside = (link * (boundaries > 0.0))[:, None]
+        class_cycles = self._by_class(
+            tensor_time.cycles + crossing.contractions * inside,
+            vector_time.cycles + crossing.vectors * inside,
+        )
+        kinds = power.busy_by_kind(profile, stages, tensor_time, vector_time)
+        busy = kinds[0] + kinds[1] + kinds[2] + kinds[3]
         lost = stages.total(self._by_class(tensor_time.lost_issue, vector_time.lost_issue))
 
         pitch = stage_distance(design.stage_grid, design.locality)
         hops = pitch[:, 0] * bands.width / design.sc_x + pitch[:, 1] * bands.height / design.sc_y
-        links = design.dflit * np.minimum(bands.width, bands.height)
-        crossing = np.ceil(stages.transfer_bytes * 8.0 / segments.spread(links))
+        port = design.dflit * np.minimum(bands.width, bands.height)
+        each_bit = np.maximum(1.0 / port, link * (space.dies > 1.0))
+        handed_on = np.ceil(stages.transfer_bytes * 8.0 * segments.spread(each_bit))
         travel = segments.spread(hops * fabric.hop_cycles) * (stages.transfer_bytes > 0.0)
-        stage_cycles = stages.total(class_cycles) + crossing + travel
+        stage_cycles = stages.total(class_cycles) + handed_on + travel
         period = segments.largest(stage_cycles)
         latency_cycles = segments.total(stage_cycles * stages.multiplicity)
+        traffic = None
+        if off_chip is not None:
+            traffic = dram.traffic(profile, design)
+            fullest = segments.largest(weights_need.max(axis=1))
+            stream = dram.stream_cycles(
+                fullest, design, sizes.vlen.min(axis=1), traffic.bits, bands
+            )
+            period = np.where(off_chip.used, np.maximum(period, stream), period)
+            latency_cycles = np.maximum(latency_cycles, np.where(off_chip.used, stream, 0.0))
 
         memory = energy.memory_energy(design, dmem_average, space.tile_mm, space.hop_mm, node)
-        parts = self._energy(design, bands, sizes, memory, fabric, tensor_time, vector_time)
+        spent = power.operator_energy(
+            profile, operands, design, bands, sizes, memory, fabric, tensor_time, vector_time, node
+        )
+        parts = spent.of_step(profile)
         transferred = segments.total(stages.transfer_bytes * stages.multiplicity) * 8.0
-        parts[:, 4] += transferred * np.maximum(hops, 1.0) * memory.hop
-        parts[:, 4] += energy.die_to_die(profile.contractions, profile.counts, space.dies, node)
-        active = segments.total(busy * stages.multiplicity)
-        parts[:, 5] = energy.clock_energy(design, bands, logic.flip_flops, period, active, node)
-        parts *= ((design.vdd / node.voltage.nominal) ** 2)[:, None]
+        parts[:, power.NOC] += transferred * np.maximum(hops, 1.0) * memory.hop
+        active = energy.active_cycles(
+            bands, *(segments.total(kind * stages.multiplicity) for kind in kinds)
+        )
+        asleep = np.zeros_like(active[0])
+        if gating:
+            operators = len(profile.table.sequence)
+            asleep = power.asleep(design, active[0] + active[1], period, operators, built_for, node)
+        parts[:, power.CLOCK] = energy.clock_energy(
+            design,
+            bands,
+            logic,
+            period,
+            *active,
+            asleep,
+            node.system.static.spine * space.total,
+            node,
+        )
+        crossed = boundaries * (
+            dot_rows(crossing.contractions, profile.counts[work.index])
+            + dot_rows(crossing.vectors, profile.counts[profile.vectors.index])
+        )
+        changes = np.clip((space.dies - 1.0) / np.maximum(design.stages - 1.0, 1.0), 0.0, 1.0)
+        parts[:, power.LINKS] = (crossed + transferred * changes) * node.energy_constants.die_to_die
+        if off_chip is not None and traffic is not None:
+            bits = np.where(off_chip.used, traffic.bits, 0.0)
+            parts[:, power.DRAM] = bits * off_chip.energy
+            parts[:, power.NOC] += bits * (dram.stream_hops(design) * memory.hop + memory.local)
+            parts[:, power.WMEM] += bits * memory.wmem
+        supply = power.supply_factors(design, memory_volts, node)
+        parts *= supply
         step_energy = parts.sum(axis=1)
-        leak = energy.leakage_w(
-            space.parts[:, 0] + space.parts[:, 3],
-            space.sram_bits,
-            space.rom_bits,
+        leak_parts = leakage.leakage_parts_w(
+            power.silicon(design, bands, space, wmem, tiles, active[0], period, asleep, segments),
             design.vdd,
+            memory_volts,
             self.conditions.temperature_c,
             node,
-            None
-            if self.conditions.clock_hz is None
-            else clock.fits_high_threshold(self.conditions.clock_hz, design.vdd, fastest, node),
+            None if fixed is None else clock.fits_high_threshold(fixed, design.vdd, fastest, node),
+            gating,
         )
+        leak = leak_parts.sum(axis=1)
+        static = power.static_w(space.dies, self.conditions.host_interface, node)
 
         violations = np.zeros((len(design), len(REASONS)))
         capacities = (
@@ -261,28 +356,48 @@ class PPAModel:
         for reason, required, limit in capacities:
             worst = segments.largest(required.max(axis=1))
             violations[:, _COLUMN[reason]] = _excess(worst, limit)
-        fraction = self._clock_fraction(design, fastest, step_energy, period, leak)
+        allowed = design.clock
+        devices, supplied = np.zeros(len(design)), None
+        if off_chip is not None and traffic is not None:
+            asked = (design.clock * fastest if fixed is None else built_for) / period
+            budget = self.conditions.constraints.power_w
+            devices, supplied = power.off_chip(
+                off_chip, traffic, space, asked, step_energy, leak + static, budget, node
+            )
+            fed = np.minimum(allowed, supplied * period / fastest)
+            allowed = np.where(off_chip.used, fed, allowed)
+            static = static + devices * off_chip.static_power
+            space = with_phys(space, devices, off_chip, interface, node)
+        fraction = self._clock_fraction(allowed, fastest, step_energy, period, leak + static)
         violations[:, _COLUMN[Reason.CLOCK]] = _excess(fraction, 1.0)
         hertz = fraction * fastest
         steps_per_s = hertz / period
-        power = step_energy * steps_per_s + leak
+        if off_chip is not None and supplied is not None:
+            fed = np.minimum(steps_per_s, supplied)
+            steps_per_s = np.where(off_chip.used, fed, steps_per_s)
+        watts = step_energy * steps_per_s + leak + static
         tokens = steps_per_s * profile.table.tokens_per_step
-        self._check_budgets(violations, power, space, tokens)
+        self._check_budgets(violations, watts, space, tokens)
         each_user = profile.table.tokens_per_step / max(profile.table.batch, 1)
         per_user = each_user * (
-            steps_per_s / design.stages if profile.autoregressive else hertz / latency_cycles
+            steps_per_s / design.stages
+            if profile.autoregressive
+            else steps_per_s * period / latency_cycles
         )
         total_busy = np.maximum(segments.largest(busy), 1e-9)
         metrics = Metrics(
             tokens_per_s=tokens,
             tokens_per_s_per_user=per_user,
-            latency_s=latency_cycles / hertz,
+            latency_s=latency_cycles / (steps_per_s * period),
             sequences=float(profile.table.batch) * design.stages,
-            power_w=power,
+            power_w=watts,
             leakage_w=leak,
-            energy_per_token_j=power / tokens,
+            static_w=static,
+            energy_per_token_j=watts / tokens,
             area_mm2=space.total,
             dies=space.dies,
+            dram_devices=devices,
+            steps_per_s=steps_per_s,
             clock_hz=hertz,
             clock_fraction=fraction,
             period_cycles=period,
@@ -292,60 +407,17 @@ class PPAModel:
             hazards=np.clip(segments.largest(lost) / total_busy, 0.0, 1.0),
             compute_share=np.clip(total_busy / period, 0.0, 1.0),
             energy_parts_j=parts,
+            leakage_parts_w=leak_parts,
             area_parts_mm2=space.parts,
         )
         working = _Working(
             bands, sizes, need, dmem, wmem, imem, tensor_time, vector_time, fabric, stage_cycles,
-            class_cycles,
+            class_cycles, spent, supply, logic,
         )  # fmt: skip
         return metrics, working
 
-    def _area(
-        self,
-        design: DesignBatch,
-        bands: Bands,
-        logic: area.Logic,
-        dmem: FloatArray,
-        wmem: FloatArray,
-        imem: FloatArray,
-        tiles: FloatArray,
-        segments: Segments,
-    ) -> _Space:
-        node = self.technology
-        a = node.area_constants
-        core = area.logic_area_mm2((logic.gates * bands.tiles).sum(axis=1) * design.stages, node)
-        sram = area.sram_area_mm2(dmem, node) + area.sram_area_mm2(imem, node)
-        data = segments.total((sram * tiles).sum(axis=1))
-        stored = segments.total((wmem * tiles).sum(axis=1))
-        weights = area.rom_area_mm2(stored, design.wmem_bank, node)
-        routers = np.ceil(design.mesh_width / design.sc_x) * np.ceil(
-            design.mesh_height / design.sc_y
-        )
-        noc = area.logic_area_mm2(area.router_gates(design, node) * routers, node)
-        interface = (
-            a.host_interface if self.conditions.host_interface else a.microcontroller_interface
-        )
-        silicon = (core + data + weights + noc) / a.floorplan_utilisation
-        dies = np.ceil((silicon + interface) / a.reticle)
-        several = dies > 1.0
-        dies = np.where(several, np.ceil((silicon + interface) / (a.reticle - a.die_to_die)), dies)
-        edge = interface + np.where(several, dies * a.die_to_die, 0.0)
-        scale = 1.0 / a.floorplan_utilisation
-        tile_mm = np.sqrt(silicon / design.tiles)
-        return _Space(
-            total=silicon + edge,
-            dies=dies,
-            parts=np.stack(
-                [core * scale, data * scale, weights * scale, noc * scale, edge], axis=1
-            ),
-            tile_mm=tile_mm,
-            hop_mm=tile_mm * np.sqrt(design.sc_x * design.sc_y),
-            sram_bits=segments.total(((dmem + imem) * tiles).sum(axis=1)) * 8.0,
-            rom_bits=stored * 8.0,
-        )
-
     def _fabric(
-        self, design: DesignBatch, bands: Bands, space: _Space, fastest: FloatArray
+        self, design: DesignBatch, bands: Bands, space: Space, fastest: FloatArray
     ) -> timing.Fabric:
         """Latencies in cycles of the fastest clock: pipeline registers are placed for it."""
         c = self.technology.timing_constants
@@ -373,71 +445,33 @@ class PPAModel:
         out[:, self.profile.vectors.index] = vector
         return out
 
-    def _energy(
-        self,
-        design: DesignBatch,
-        bands: Bands,
-        sizes: TileSizes,
-        memory: energy.MemoryEnergy,
-        fabric: timing.Fabric,
-        tensor_time: timing.ContractionTime,
-        vector_time: timing.VectorTime,
-    ) -> FloatArray:
-        """[N, 6] joule a step at the nominal supply; clock is left at 0."""
-        node, profile = self.technology, self.profile
-        region_routers = np.ceil(bands.width / design.sc_x)[:, None] * np.ceil(
-            bands.region_rows / design.sc_y[:, None]
-        )
-        contraction = energy.contraction_energy(
-            profile.contractions,
-            tensor_time,
-            design,
-            sizes,
-            memory,
-            region_routers,
-            fabric.row_hops,
-            fabric.diameter,
-            node,
-        )
-        vector = energy.vector_energy(
-            profile.vectors, vector_time, bands, sizes, memory, fabric.diameter, node
-        )
-        tensor_counts = profile.counts[profile.contractions.index]
-        vector_counts = profile.counts[profile.vectors.index]
-        columns = [
-            dot_rows(getattr(contraction, f.name), tensor_counts)
-            + dot_rows(getattr(vector, f.name), vector_counts)
-            for f in fields(energy.EnergyParts)
-        ]
-        return np.stack([*columns, np.zeros(len(design))], axis=1)
-
     def _clock_fraction(
         self,
-        design: DesignBatch,
+        allowed: FloatArray,
         fastest: FloatArray,
         step_energy: FloatArray,
         period: FloatArray,
-        leak: FloatArray,
+        fixed_w: FloatArray,
     ) -> FloatArray:
-        """Projection onto the power budget: the clock that it leaves, never above the asked.
+        """Projection onto the power budget: the clock that it leaves, never above the allowed.
 
-        Energy a step and leakage do not depend on the clock, so the projection is exact.
+        Energy a step and power at rest do not depend on the clock, so the projection is exact.
         """
         if self.conditions.clock_hz is not None:
             return self.conditions.clock_hz / fastest
         budget = self.conditions.constraints.power_w
         if budget is None:
-            return design.clock
-        affordable = (budget - leak) * (1.0 - 1e-12) * period / (step_energy * fastest)
+            return allowed
+        affordable = (budget - fixed_w) * (1.0 - 1e-12) * period / (step_energy * fastest)
         lowest = CONTINUOUS[INDEX["clock"]].low
-        return np.clip(affordable, lowest, design.clock)
+        return np.clip(affordable, np.minimum(lowest, allowed), allowed)
 
     def _check_budgets(
-        self, violations: FloatArray, power: FloatArray, space: _Space, tokens: FloatArray
+        self, violations: FloatArray, watts: FloatArray, space: Space, tokens: FloatArray
     ) -> None:
         budget = self.conditions.constraints
         if budget.power_w is not None:
-            violations[:, _COLUMN[Reason.POWER]] = _excess(power, budget.power_w)
+            violations[:, _COLUMN[Reason.POWER]] = _excess(watts, budget.power_w)
         if budget.area_mm2 is not None:
             violations[:, _COLUMN[Reason.AREA]] = _excess(space.total, budget.area_mm2)
         if budget.dies is not None:
@@ -460,17 +494,9 @@ class _Working:
     fabric: timing.Fabric
     stage_cycles: FloatArray
     class_cycles: FloatArray
-
-
-@dataclass(frozen=True, slots=True)
-class _Space:
-    total: FloatArray
-    dies: FloatArray
-    parts: FloatArray
-    tile_mm: FloatArray
-    hop_mm: FloatArray
-    sram_bits: FloatArray
-    rom_bits: FloatArray
+    spent: power.OperatorEnergy
+    supply: FloatArray
+    logic: area.Logic
 
 
 def _excess(value: FloatArray, limit: float) -> FloatArray:

@@ -100,10 +100,16 @@ class StageCut:
 
 
 class Profile:
-    """What the model needs of a workload; built once, used for every design."""
+    """What the model needs of a workload; built once, used for every design.
 
-    def __init__(self, table: OperatorTable) -> None:
+    Args:
+        table: The workload.
+        kv_held: Room that the cache takes over its content, see ``kv_cache.page_overhead``.
+    """
+
+    def __init__(self, table: OperatorTable, kv_held: float = 1.0) -> None:
         self.table = table
+        self.kv_held = kv_held
         classes = table.classes
         self.counts: FloatArray = table.counts.astype(np.float64)
         self.kv_bytes: FloatArray = _column(classes, "kv_bytes")
@@ -156,9 +162,20 @@ class Profile:
         return float(self.table.total("weight_bytes"))
 
     def kv_scale(self, kv_bits: FloatArray) -> FloatArray:
-        """[N] cache bytes over the program's own: only a 16-bit cache is stored in fewer bits."""
+        """[N] room of the cache over the program's own: only 16 bits are stored in fewer."""
         cached = self.contractions.bits[self.contractions.cached]
-        return kv_bits / 16.0 if (cached == 16.0).all() else np.ones_like(kv_bits)
+        stored = kv_bits / 16.0 if (cached == 16.0).all() else np.ones_like(kv_bits)
+        return stored * self.kv_held
+
+    @cached_property
+    def head_dim(self) -> float:
+        """Elements of a key or value of one head; 1 without a cache."""
+        work = self.contractions
+        short = np.minimum(work.n, work.k)[work.cached]
+        if self.table.context > 0:  # the other side of a product is as long as the context
+            by_context = np.where(work.n == self.table.context, work.k, work.n)
+            short = by_context[work.cached]
+        return float(short.min()) if len(short) else 1.0
 
     @cached_property
     def total_kv_bytes(self) -> float:

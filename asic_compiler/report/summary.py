@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from asic_compiler.explore.run import Exploration, Request
+from asic_compiler.ppa.breakdown import Breakdown
+from asic_compiler.ppa.kv_cache import WINDOW_NOTE
+from asic_compiler.ppa.power import ENERGY_PARTS
+from asic_compiler.report.uncertainty import uncertainty_rows
 
-ENERGY_PARTS: tuple[str, ...] = ("compute", "wmem", "dmem", "issue", "noc", "clock")
 AREA_PARTS: tuple[str, ...] = ("logic", "sram", "wmem", "noc", "interface")
 
 
 def summary(exploration: Exploration) -> str:
     """The chosen chip, its figures, how it was found and every default that was used."""
     plan, metrics, result = exploration.plan, exploration.plan.metrics, exploration.result
+    parts = exploration.breakdown
     chip, table = plan.chip, plan.table
     tensor = max(chip.classes, key=lambda c: (c.rows * c.vlen, c.tiles))
     energy = metrics.energy_parts_j[0]
-    area = metrics.area_parts_mm2[0]
+    made = parts.manufacture
     unit = "tokens" if table.phase != "inference" else "inferences"
     rows = [
         ("workload", f"{table.name}, {table.phase}, batch {table.batch}"
@@ -31,18 +35,69 @@ def summary(exploration: Exploration) -> str:
                        f"{metrics.tokens_per_s_per_user[0]:,.4g} /s a user, "
                        f"{int(metrics.sequences[0])} in flight"),
         ("latency of a step", f"{metrics.latency_s[0] * 1e3:,.4g} ms"),
-        ("power", f"{metrics.power_w[0]:,.4g} W, of it leakage {metrics.leakage_w[0]:.4g} W"),
+        ("power", f"{metrics.power_w[0]:,.4g} W, of it leakage {metrics.leakage_w[0]:.4g} W, "
+                  f"at rest {metrics.static_w[0]:.4g} W"),
+        ("power by part", _parts(parts.power_w, "W", 8)),
         ("energy", f"{metrics.energy_per_token_j[0] * 1e3:,.4g} mJ/{unit[:-1]}: "
                    + _shares(ENERGY_PARTS, [float(e) for e in energy])),
+        ("energy by operator", _operators(parts)),
         ("area", f"{metrics.area_mm2[0]:,.5g} mm2: "
-                 + _shares(AREA_PARTS, [float(a) for a in area])),
+                 + _shares(tuple(parts.area_mm2), list(parts.area_mm2.values()))),
+        ("dies", f"{chip.dies} of {made.die_area_mm2:,.4g} mm2, yield {made.yield_of_die:.0%} at "
+                 f"{made.defects_per_mm2 * 100:.2g} defects/cm2, "
+                 f"{made.good_dies_per_wafer:,.3g} good dies and {made.chips_per_wafer:,.3g} chips "
+                 "a 300 mm wafer"),
+        ("precision", f"{parts.precision}, cache {chip.kv_bits} bit, "
+                      + "; ".join(_notes(exploration) or ["the model's own"])),
+        ("weights in", _store(parts)),
+        *uncertainty_rows(exploration),
         ("search", f"{result.strategy}, {result.evaluations} evaluations, seed {result.seed}, "
                    f"score {result.best_score:.4f}, "
                    f"{len(result.archive)} designs on the Pareto front"),
         ("asked for", _asked(exploration.request)),
+        *([("constants", _overridden(exploration))] if exploration.request.tech else []),
     ]  # fmt: skip
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"  {name:<{width}}  {text}" for name, text in rows)
+
+
+def _overridden(exploration: Exploration) -> str:
+    constants = exploration.constants
+    below = f" on top of {constants.base}" if constants.base else ""
+    return f"{constants.tech_file}{below}: {', '.join(constants.overridden)}"
+
+
+def _parts(values: dict[str, float], unit: str, most: int) -> str:
+    """The largest parts, and the rest as one."""
+    ordered = sorted(values.items(), key=lambda p: (-p[1], p[0]))
+    shown = [f"{name} {value:.3g}" for name, value in ordered[:most] if value > 0.0]
+    rest = sum(value for _, value in ordered[most:])
+    return ", ".join([*shown, *([f"other {rest:.3g}"] if rest > 0.0 else [])]) + f" {unit}"
+
+
+def _operators(parts: Breakdown) -> str:
+    """The dearest operator classes, as shares of what operators spend."""
+    total = sum(o.total_j for o in parts.operators)
+    top = parts.operators[:4]
+    named = [f"{o.operator} (x{o.count}) {o.total_j / max(total, 1e-300):.0%}" for o in top]
+    return ", ".join(named)
+
+
+def _notes(exploration: Exploration) -> list[str]:
+    """What is not as accurate as the model itself."""
+    window = exploration.request.kv_window
+    notes = list(exploration.breakdown.accuracy_notes)
+    if window is not None:
+        notes.append(f"window of {window} tokens: {WINDOW_NOTE}")
+    return notes
+
+
+def _store(parts: Breakdown) -> str:
+    if parts.weight_store == "rom":
+        return "mask ROM on the die"
+    if parts.weight_store == "sram":
+        return f"SRAM on the die, at {parts.memory_supply_v:.2f} V"
+    return f"{parts.dram_devices} x {parts.weight_store}"
 
 
 def _shares(names: tuple[str, ...], values: list[float]) -> str:
@@ -54,9 +109,15 @@ def _shares(names: tuple[str, ...], values: list[float]) -> str:
 def _asked(request: Request) -> str:
     assert request.weights is not None
     stored = [
-        f"matmul weights stored in {', '.join(map(str, request.weight_bits))} bit",
+        f"precision {', '.join(request.precision)}"
+        if request.precision
+        else f"matmul weights stored in {', '.join(map(str, request.weight_bits))} bit, "
+        f"computed in {', '.join(map(str, request.activation_bits))}",
         f"cache in {', '.join(map(str, request.kv_bits))} bit",
+        f"weights in {', '.join(request.weight_store)}",
     ]
+    if request.kv_page is not None:
+        stored.append(f"pages of {request.kv_page} tokens")
     parts = [f"mode {request.mode}"]
     stated = ""
     if request.goal is not None:

@@ -125,6 +125,123 @@ class TimingConstants:
 
 
 @dataclass(frozen=True, slots=True)
+class Gating:
+    """What sleeping saves and costs."""
+
+    sleep_leakage: float = quantity("1")
+    retention_leakage: float = quantity("1")
+    switch_area: float = quantity("1")
+    break_even: float = quantity("s")
+    rom_leakage: float = quantity("1")
+
+
+@dataclass(frozen=True, slots=True)
+class Rails:
+    """Supply, cycle time and shape of memory macros."""
+
+    sram_margin: float = quantity("V")
+    sram_threshold_shift: float = quantity("V")
+    macro_cycle_8kb: float = quantity("1")
+    macro_cycle_doubling: float = quantity("1")
+    largest_macro: float = quantity("byte")
+    column_rows: float = quantity("1")
+    usual_rows: float = quantity("1")
+    port_cells: float = quantity("1")
+
+
+@dataclass(frozen=True, slots=True)
+class Formats:
+    """Arithmetic other than FP16, relative to it, and what storing few bits adds."""
+
+    bf16_multiply: float = quantity("1")
+    fp8_multiply: float = quantity("1")
+    int8_multiply: float = quantity("1")
+    int8_multiply_area: float = quantity("GE")
+    int32_add_area: float = quantity("GE")
+    fp32_multiply_area: float = quantity("GE")
+    unpack: float = quantity("1")
+    scale_bits: float = quantity("bit")
+    weight_group: float = quantity("1")
+    page_entry: float = quantity("byte")
+
+
+@dataclass(frozen=True, slots=True)
+class Static:
+    """Power that does not depend on the work, and the clock trunk."""
+
+    host_interface: float = quantity("W")
+    microcontroller_interface: float = quantity("W")
+    clock_source: float = quantity("W")
+    slow_clock_source: float = quantity("W")
+    spine: float = quantity("mm/mm2")
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Die-to-die links."""
+
+    bandwidth: float = quantity("B/s")
+
+
+@dataclass(frozen=True, slots=True)
+class Manufacturing:
+    """Defects, wafers."""
+
+    defects_28nm: float = quantity("1/mm2")
+    defects_14nm: float = quantity("1/mm2")
+    defects_7nm: float = quantity("1/mm2")
+    defects_5nm: float = quantity("1/mm2")
+    defects_3nm: float = quantity("1/mm2")
+    clustering: float = quantity("1")
+    wafer_diameter: float = quantity("mm")
+    edge_exclusion: float = quantity("mm")
+    scribe_line: float = quantity("mm")
+
+
+@dataclass(frozen=True, slots=True)
+class DramDevice:
+    """One device or stack of off-chip memory, and its PHY on the die."""
+
+    bandwidth: float = quantity("B/s")
+    capacity: float = quantity("byte")
+    energy: float = quantity("J/bit")
+    static_power: float = quantity("W")
+    phy_area: float = quantity("mm2")
+    phy_edge: float = quantity("mm")
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """What surrounds the dies."""
+
+    memory_edge: float = quantity("1")
+
+
+@dataclass(frozen=True, slots=True)
+class Silicon:
+    """What a die has beyond the structures that a description names."""
+
+    core: float = quantity("1")
+    interface: float = quantity("1")
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """The chip around the tiles; the same at every node."""
+
+    gating: Gating
+    rails: Rails
+    formats: Formats
+    static: Static
+    links: Links
+    manufacturing: Manufacturing
+    lpddr5x: DramDevice
+    hbm3e: DramDevice
+    package: Package
+    silicon: Silicon
+
+
+@dataclass(frozen=True, slots=True)
 class Technology:
     """One process node and the constants that hold for all."""
 
@@ -139,5 +256,6 @@ class Technology:
     area_constants: AreaConstants
     energy_constants: EnergyConstants
     timing_constants: TimingConstants
+    system: System
     scale_from_28nm: float
     """Energy of this node's int32 add over 28 nm's, at their nominal supplies."""

@@ -1,4 +1,4 @@
-"""``asic-translate``: a module to something that is not MLIR."""
+"""``asic-translate``: a module, or a file of another kind, to something that is not MLIR."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from asic_compiler.tools.console import check_output, guarded, read_input, write
 if TYPE_CHECKING:
     from xdsl.dialects.builtin import ModuleOp
 
-_DESCRIPTION = "Reads MLIR from a file or stdin and writes what a flag asks for."
+_DESCRIPTION = "Reads MLIR, or what a flag names, and writes what the flag asks for."
 _EPILOG = """\
 examples:
   asic-translate --to-workload llama.mlir
   asic-opt llama.mlir --convert-linalg-to-asic | asic-translate --to-workload -o workload.txt
+  asic-translate --liberty-to-tech --node 5nm cells.lib -o my.toml
 """
 
 
@@ -29,6 +30,14 @@ class Translation:
 
     help: str
     run: Callable[[ModuleOp], str]
+
+
+@dataclass(frozen=True, slots=True)
+class TextTranslation:
+    """An output of an input that is no MLIR: text, name of the file and options go in."""
+
+    help: str
+    run: Callable[[str, str, argparse.Namespace], str]
 
 
 def _to_workload(module: ModuleOp) -> str:
@@ -42,9 +51,23 @@ def _to_workload(module: ModuleOp) -> str:
     return table_text(extract(module))
 
 
+def _liberty_to_tech(text: str, name: str, options: argparse.Namespace) -> str:
+    from asic_compiler.technology.liberty.calibrate import calibrate
+
+    return calibrate(text, name, options.node, options.multiplier)
+
+
 TRANSLATIONS: dict[str, Translation] = {
     "to-workload": Translation(
         "the operator table: classes, counts, multiply-accumulates, bytes", _to_workload
+    ),
+}
+
+
+TEXT_TRANSLATIONS: dict[str, TextTranslation] = {
+    "liberty-to-tech": TextTranslation(
+        "a Liberty cell library (.lib) to a file for rl-explore's tech option",
+        _liberty_to_tech,
     ),
 }
 
@@ -58,11 +81,14 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.error = _usage_error
-    parser.add_argument("input_file", nargs="?", metavar="input.mlir", help="default: stdin")
+    parser.add_argument("input_file", nargs="?", metavar="input", help="default: stdin")
     parser.add_argument("-o", "--output-file", metavar="FILE", help="default: stdout")
     parser.add_argument("--debug", action="store_true", help="show the Python trace of an error")
+    liberty = parser.add_argument_group("--liberty-to-tech")
+    liberty.add_argument("--node", default="5nm", help="what keeps the rest; default: 5nm")
+    liberty.add_argument("--multiplier", metavar="CELL", help="a cell that multiplies two integers")
     targets = parser.add_mutually_exclusive_group(required=True)
-    for name, translation in TRANSLATIONS.items():
+    for name, translation in (TRANSLATIONS | TEXT_TRANSLATIONS).items():
         targets.add_argument(
             f"--{name}", dest="target", action="store_const", const=name, help=translation.help
         )
@@ -77,12 +103,23 @@ def _run(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     check_output(options.output_file)
     data, name = read_input(options.input_file)
+    if options.target in TEXT_TRANSLATIONS:
+        translation = TEXT_TRANSLATIONS[options.target]
+        write_output(options.output_file, translation.run(_decoded(data, name), name, options))
+        return 0
 
     from asic_compiler.frontends.mlir_text import parse_module
 
     text = TRANSLATIONS[options.target].run(parse_module(data, name))
     write_output(options.output_file, text if text.endswith("\n") else text + "\n")
     return 0
+
+
+def _decoded(data: bytes, name: str) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"'{name}' is not UTF-8 text") from error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -21,6 +21,7 @@ from asic_compiler.passes.rl_explore import RLExplorePass
 from asic_compiler.workload.extract import operators
 
 MODEL = Path(__file__).parents[1] / "lit" / "rl-explore" / "mlp.mlir"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 QUICK = {"strategy": "random", "evaluations": 48, "quiet": True}
 
 
@@ -64,6 +65,39 @@ def test_hardware_json_obeys_its_schema_and_agrees_with_the_ir(tmp_path):
         predicted["power_w"] / predicted["tokens_per_s"]
     )
     assert predicted["die_area_mm2"] == pytest.approx(sum(predicted["area_parts_mm2"].values()))
+
+
+def test_corners_hold_the_figures_that_they_are_about(tmp_path):
+    explore(tmp_path)
+    predicted = json.loads((tmp_path / "hardware.json").read_text())["predicted"]
+    for name, r in predicted["corners"].items():
+        assert r["central"] == pytest.approx(predicted[name], rel=1e-9)
+        assert r["bound_low"] <= r["low"] < r["central"] < r["high"] <= r["bound_high"]
+
+
+def test_constants_of_the_user_change_the_chip_and_are_written_down(tmp_path, capsys):
+    """The example of docs/technology.md."""
+    tech = str(EXAMPLES / "my_5nm.toml")
+    explore(tmp_path / "mine", node="5nm", tech=tech, quiet=False)
+    explore(tmp_path / "shipped", node="5nm")
+    mine, shipped = (
+        json.loads((tmp_path / name / "hardware.json").read_text()) for name in ("mine", "shipped")
+    )
+    jsonschema.Draft202012Validator(schema()).validate(mine)
+    assert (mine["node"], shipped["node"]) == ("my-5nm", "5nm")
+    assert mine["technology"]["file"] == tech
+    assert mine["technology"]["overridden"]["density.sram_cell"]["value"] == 0.025
+    assert shipped["technology"] == {"name": "5nm", "base": "5nm", "file": None, "overridden": {}}
+    assert mine["predicted"]["power_w"] != shipped["predicted"]["power_w"]
+    assert "my_5nm.toml on top of 5nm: density.sram_cell, " in capsys.readouterr().err
+
+
+def test_a_wrong_technology_file_is_told_before_the_model_is_read(tmp_path):
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text('[density]\nsram_cell = { value = 1, unit = "pJ" }\n')
+    with pytest.raises(UserError, match="lacks kind, source") as error:
+        RLExplorePass(node="5nm", tech=str(wrong))
+    assert str(error.value.location) == f"{wrong}:2:1"
 
 
 def test_every_operator_has_a_place_inside_its_stage_and_none_is_left_out(tmp_path):

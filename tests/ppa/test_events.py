@@ -7,7 +7,7 @@ import pytest
 from workloads import table
 
 from asic_compiler.hardware.derive import make_bands, size_tiles
-from asic_compiler.ppa import area, clock, energy, timing
+from asic_compiler.ppa import area, clock, energy, precision, timing
 from asic_compiler.ppa.capacity import memory_need
 from asic_compiler.ppa.profile import Profile
 from asic_compiler.ppa.stages import stage_rows
@@ -44,8 +44,9 @@ def spent(profile, design, memory):
     buffer = np.full((1, len(profile.contractions.index)), 1e9)
     work = profile.contractions
     time = timing.time_contractions(work, split, design, sizes, issue, fabric, buffer, constants)
+    operands = precision.operands(work, design, NODE)
     parts = energy.contraction_energy(
-        work, time, design, sizes, memory, bands.region_tiles, np.full(1, 8.0), np.full(1, 16.0),
+        operands, time, sizes, memory, bands.region_tiles, np.full(1, 8.0), np.full(1, 16.0),
         NODE,
     )  # fmt: skip
     return parts, time
@@ -164,10 +165,31 @@ def test_a_wide_cache_is_read_at_its_own_width(draw):
 def test_waiting_stages_pay_for_their_ungated_clock(draw, small):
     d = draw(20, 25)
     bands = make_bands(d, small.has_conv)
-    ones = np.ones((20, 4))
-    period, active = np.full(20, 1000.0), np.zeros(20)
-    joule = energy.clock_energy(d, bands, ones, period, active, NODE)
+    ones, none = np.ones((20, 4)), np.zeros((20, 4))
+    logic = area.Logic(none, none, none, none, ones, 2 * ones, 3 * ones)
+    period = np.full(20, 1000.0)
+    used = bands.member.any(axis=2)
     routers = np.ceil(bands.width / d.sc_x) * np.ceil(bands.height / d.sc_y)
-    flops = bands.tiles.sum(axis=1) + area.router_flip_flops(d) * routers
     each = 2e-15 * NODE.scale_from_28nm
-    assert np.allclose(joule, flops * each * 0.15 * 1000.0 * d.stages)
+
+    def joule(tensor, vector, asleep=0.0, trunk=0.0):
+        return energy.clock_energy(
+            d, bands, logic, period, tensor * ones, vector * ones, asleep * ones,
+            np.full(20, trunk), NODE,
+        )  # fmt: skip
+
+    tiles = (bands.tiles * used).sum(axis=1)
+    pins = area.router_flip_flops(d) * routers
+    waiting = each * 0.15 * 1000.0 * d.stages
+    assert np.allclose(joule(0.0, 0.0), (6.0 * tiles + pins) * waiting)
+    # A sleeping tile has no clock; its router goes on.
+    assert np.allclose(joule(0.0, 0.0, asleep=1.0), pins * waiting)
+    # Only what computes is clocked whole: front end and tensor unit, or front end and vectors.
+    everywhere = bands.tiles.sum(axis=1)
+    more = joule(100.0, 0.0) - joule(0.0, 0.0)
+    assert np.allclose(more, (4.0 * everywhere + pins) * each * 0.85 * 100.0)
+    more = joule(0.0, 100.0) - joule(0.0, 0.0)
+    assert np.allclose(more, (3.0 * everywhere + pins) * each * 0.85 * 100.0)
+    # The trunk swings whole: four times the energy of a wire with random data.
+    trunk = joule(0.0, 0.0, trunk=5.0) - joule(0.0, 0.0)
+    assert np.allclose(trunk, 4.0 * NODE.energy.wire * 5.0 * 1000.0, rtol=1e-6)

@@ -1,5 +1,7 @@
 """Closed forms, figures worked out by hand, and what is not legal."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from workloads import table, transformer
@@ -7,7 +9,7 @@ from workloads import table, transformer
 from asic_compiler.hardware.design import Freedom, decode
 from asic_compiler.hardware.legality import MAX_WMEM_BYTES, REASONS, Constraints, Reason
 from asic_compiler.hardware.space import CONTINUOUS, INDEX
-from asic_compiler.ppa import area, energy
+from asic_compiler.ppa import area, energy, leakage
 from asic_compiler.ppa.profile import Profile
 from asic_compiler.technology.library import load_node
 from asic_compiler.workload.table import BodyCost, OperatorClass, OperatorKind
@@ -105,13 +107,44 @@ def test_memories_and_leakage_by_hand():
     # 1 GiB of ROM in 256 KiB banks: 8.6 Gbit x 0.275 x 0.027 um2 / 0.65.
     rom = area.rom_area_mm2(2.0**30 * one, 2.0**18 * one, node)[0]
     assert rom == pytest.approx(8 * 2**30 * 0.275 * 0.027e-6 / 0.65)
-    # 10 mm2 of logic at 40 mW/mm2 and 1 Mbit at 175 pW, nominal supply, 85 C; 5 % of it as ROM.
-    watts = energy.leakage_w(10 * one, 1e6 * one, 0 * one, 0.75 * one, 85.0, node)[0]
-    assert watts == pytest.approx(10 * 40e-3 + 1e6 * 175e-12)
-    rom_w = energy.leakage_w(0 * one, 0 * one, 1e9 * one, 0.75 * one, 85.0, node)[0]
-    assert rom_w == pytest.approx(1e9 * 175e-12 * 0.05)
-    slow = energy.leakage_w(10 * one, 0 * one, 0 * one, 0.75 * one, 85.0, node, np.array([True]))
+    # In 2,048-bit words a 16 KiB macro has 64 rows below 48 rows' worth of columns; 256 is usual.
+    wide = area.sram_area_mm2(16384.0 * one, node, 2048.0 * one)[0]
+    assert wide / small == pytest.approx((1 + 48 / 64) / (1 + 48 / 256))
+    assert area.sram_area_mm2(16384.0 * one, node, 64.0 * one)[0] == small
+    assert area.sram_area_mm2(16384.0 * one, node, ports=2.0)[0] == pytest.approx(1.9 * small)
+
+
+def leaking(node, volts=0.75, memory_volts=0.75, temperature=85.0, high=None, gating=True, **what):
+    silicon = {f.name: np.array([what.get(f.name, 0.0)]) for f in fields(leakage.Silicon)}
+    return leakage.leakage_parts_w(
+        leakage.Silicon(**silicon), np.array([volts]), np.array([memory_volts]), temperature, node,
+        high, gating,
+    )[0]  # fmt: skip
+
+
+def test_leakage_by_hand():
+    """7 nm, 85 C, nominal supply: 40 mW/mm2 of logic, 175 pW a bit of SRAM."""
+    node = load_node("7nm")
+    everything = leaking(node, logic_mm2=10, router_mm2=2, sram_bits=1e6, rom_bits=1e9)
+    assert everything == pytest.approx([12 * 40e-3, 1e6 * 175e-12, 1e9 * 175e-12 * 0.05])
+    # Asleep, cores keep 5 % and SRAM 60 %; routers stay awake. What never works keeps 5 %.
+    asleep = leaking(node, logic_mm2=10, router_mm2=2, sram_bits=1e6, asleep=1.0)
+    assert asleep == pytest.approx([2.5 * 40e-3, 0.6 * 1e6 * 175e-12, 0.0])
+    idle = leaking(node, idle_logic_mm2=10, idle_sram_bits=1e6)
+    assert idle == pytest.approx([0.5 * 40e-3, 0.05 * 1e6 * 175e-12, 0.0])
+    # The bank that is read is awake: a fifth of an SRAM's leakage, or all of it in SRAM.
+    rom = leaking(node, rom_bits=1e9, awake_bank_bits=1e6)
+    assert rom[2] == pytest.approx(175e-12 * (1e9 * 0.05 + 1e6 * 0.15))
+    sram = leaking(node, weight_sram_bits=1e9, awake_bank_bits=1e6)
+    assert sram[1] == pytest.approx(175e-12 * (1e9 * 0.6 + 1e6 * 0.4))
+    everything = leaking(node, rom_bits=1e9, idle_logic_mm2=10, asleep=0.5, gating=False)
+    assert everything == pytest.approx([10 * 40e-3, 0.0, 1e9 * 175e-12 * 0.2])
+    slow = leaking(node, logic_mm2=10, high=np.array([True]))
     assert slow[0] == pytest.approx(10 * 40e-3 * 0.1)
+    # Each on its own supply, with its power of 2.5.
+    low = leaking(node, volts=0.45, memory_volts=0.5, logic_mm2=10, sram_bits=1e6, rom_bits=1e9)
+    at = [0.6**2.5, (0.5 / 0.75) ** 2.5, 0.6**2.5]
+    assert low == pytest.approx([10 * 40e-3 * at[0], 175e-6 * at[1], 1e9 * 175e-12 * 0.05 * at[2]])
 
 
 def test_no_read_is_cheaper_than_the_wide_word_floor():

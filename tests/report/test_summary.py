@@ -17,4 +17,10 @@ def test_the_summary_tells_the_chip_its_figures_and_every_default():
     for asked in ("power <= 51.4 W", "dies <= 1", "throughput >= 10 /s", "weights 0.4/0.4/0.2",
                   "matmul weights stored in 16 bit", "mode high-performance"):  # fmt: skip
         assert asked in text
+    power = exploration.corners.ranges["power_w"]
+    assert f"{power.low:,.3g} to {power.high:,.3g} W" in text
+    assert f"{power.bound_low:,.3g} to {power.bound_high:,.3g} W" in text
+    first = exploration.corners.ranked("tokens_per_s")[0].doubt
+    assert f"throughput hangs on  {first} (" in text
+    assert "constants " not in text
     assert max(len(line) for line in text.splitlines()) < 200

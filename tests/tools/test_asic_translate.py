@@ -3,12 +3,14 @@
 import io
 import re
 import sys
+from pathlib import Path
 
 import pytest
 from xdsl.dialects.builtin import ModuleOp
 
+from asic_compiler.technology.library import load_node
 from asic_compiler.tools import asic_translate
-from asic_compiler.tools.asic_translate import TRANSLATIONS, Translation
+from asic_compiler.tools.asic_translate import TEXT_TRANSLATIONS, TRANSLATIONS, Translation
 
 # One projection on one token, as torch-mlir prints it: weight by name, transposed, matmul.
 PROJECTION = """\
@@ -80,7 +82,17 @@ def test_help_names_every_translation(capsys):
         asic_translate.main(["--help"])
     assert ending.value.code == 0
     out = capsys.readouterr().out
-    assert [name for name in TRANSLATIONS if f"--{name}" not in out] == []
+    assert [name for name in TRANSLATIONS | TEXT_TRANSLATIONS if f"--{name}" not in out] == []
+
+
+def test_a_cell_library_becomes_a_technology_file_that_rl_explore_takes(run, tmp_path):
+    library = Path(__file__).parents[2] / "examples" / "cells.lib"
+    out = tmp_path / "my.toml"
+    assert run("--liberty-to-tech", "--node", "7", str(library), "-o", str(out)) == (0, "", "")
+    assert load_node("7nm", str(out)).density.gates == pytest.approx(1e6 / 0.03, rel=1e-5)
+    code, _, err = run("--liberty-to-tech", stdin="library (l) {\n  x = 1\n}")
+    assert code == 1
+    assert err.startswith("<stdin>:2:5: error: not Liberty: expected '(' or ':', not '='")
 
 
 def test_the_workload_of_linalg(run):

@@ -26,8 +26,8 @@ free = start + flits; the head is at the next router ``hop_cycles`` and the bord
 after the start (virtual cut-through). So a link serves heads in the order of their arrival, and
 those of one cycle in the order in which their last hops were granted.
 
-Ejection port. start = max(arrival + ``port_cycles``, free); the packet has arrived at start +
-``eject_cycles``, when the port is free again.
+Ejection port. start = max(arrival at the router, free); the port is free again at start +
+``eject_cycles``, and the packet has arrived ``port_cycles`` after that.
 
 Gates. Instance q of a gate opens ``credit_cycles`` after the ``need``-th POST that tiles executed
 in their period q. A packet sent in period p passes when instance p - ``initial`` is open, at once
@@ -51,7 +51,7 @@ Tile. Executes its text in order, ``periods`` times back to back. An instruction
 
 DMEM port. Arrivals go before computation: after B busy cycles of its ejection port a tile's
 arrivals have taken floor(B * eject_bits / dmem_bits) cycles of its DMEM port. A COMPUTE that began
-in s is looked at in e = s + ``cycles``: as long as a + (what arrivals took in [s, e)) exceeds
+in cycle s is looked at in e = s + ``cycles``: as long as a + (what arrivals took in [s, e)) exceeds
 e - s, e moves on by the excess.
 """
 

@@ -1,5 +1,5 @@
 // What a user gets wrong is answered in one line, on stderr, with exit code 1.
-// RUN: not asic-opt --rl-explore="node=4nm" %s 2>&1 | filecheck --check-prefix=NODE %s
+// RUN: not asic-opt --rl-explore="node=2nm" %s 2>&1 | filecheck --check-prefix=NODE %s
 // RUN: not asic-opt --rl-explore="mode=fast" %s 2>&1 | filecheck --check-prefix=MODE %s
 // RUN: not asic-opt --rl-explore="strategy=magic" %s 2>&1 | filecheck --check-prefix=STRATEGY %s
 // RUN: not asic-opt --rl-explore="evaluations=0" %s 2>&1 | filecheck --check-prefix=EVALUATIONS %s
@@ -10,8 +10,8 @@
 
 // RUN: not asic-opt --rl-explore="goal='maximize tokens_per_s subject to power <= 5 mm2'" %s 2>&1 | filecheck --check-prefix=GOAL %s
 
-// NODE: error: unknown process node '4nm'
-// NODE: note: known: 3nm, 5nm, 7nm, 10nm, 14nm, 22nm, 28nm
+// NODE: error: unknown process node '2nm'
+// NODE: note: known: 3nm, 4nm, 5nm, 6nm, 7nm, 10nm, 12nm, 14nm, 22nm, 28nm (16nm is 14nm)
 // NODE-NOT: Traceback
 // MODE: error: {{.*}}fast
 // STRATEGY: error: unknown strategy 'magic'

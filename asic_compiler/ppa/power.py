@@ -1,0 +1,222 @@
+"""What power is made of beside the events: rails, sleep, things at rest, off-chip devices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from asic_compiler.hardware.derive import Bands, TileSizes
+from asic_compiler.hardware.design import DesignBatch
+from asic_compiler.hardware.segments import Segments
+from asic_compiler.hardware.space import FloatArray, IntArray
+from asic_compiler.hardware.weight_store import STORE_INDEX, WeightStore
+from asic_compiler.ppa import dram, energy, leakage, timing
+from asic_compiler.ppa.footprint import Space
+from asic_compiler.ppa.precision import Operands
+from asic_compiler.ppa.profile import CONV, GENERAL, MATMUL, Profile
+from asic_compiler.ppa.stages import StageRows, dot_rows
+from asic_compiler.technology.node import Technology
+
+ENERGY_PARTS: tuple[str, ...] = (
+    "compute", "wmem", "dmem", "issue", "noc", "clock", "links", "dram",
+)  # fmt: skip
+"""Components of the energy of a step; the first five belong to operators."""
+LEAKAGE_PARTS: tuple[str, ...] = ("logic", "sram", "rom")
+WMEM, DMEM, NOC, CLOCK, LINKS, DRAM = 1, 2, 4, 5, 6, 7
+OF_OPERATORS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorEnergy:
+    """Joule of one operator of each class at the nominal supply."""
+
+    contractions: energy.EnergyParts
+    vectors: energy.EnergyParts
+
+    def of_step(self, profile: Profile) -> FloatArray:
+        """[N, 8] joule a step; what belongs to no operator is left at 0."""
+        tensor_counts = profile.counts[profile.contractions.index]
+        vector_counts = profile.counts[profile.vectors.index]
+        columns = [
+            dot_rows(getattr(self.contractions, f.name), tensor_counts)
+            + dot_rows(getattr(self.vectors, f.name), vector_counts)
+            for f in fields(energy.EnergyParts)
+        ]
+        parts = np.zeros((len(columns[0]), len(ENERGY_PARTS)))
+        parts[:, :OF_OPERATORS] = np.stack(columns, axis=1)
+        return parts
+
+    def by_class(self, profile: Profile, supply: FloatArray) -> FloatArray:
+        """[N, C, 5] joule of one operator of each class, at ``supply``, [N, 8] over the nominal."""
+        out = np.zeros((len(supply), len(profile.table.classes), OF_OPERATORS))
+        for i, part in enumerate(fields(energy.EnergyParts)):
+            out[:, profile.contractions.index, i] = getattr(self.contractions, part.name)
+            out[:, profile.vectors.index, i] = getattr(self.vectors, part.name)
+        return out * supply[:, None, :OF_OPERATORS]
+
+
+def operator_energy(
+    profile: Profile,
+    operands: Operands,
+    design: DesignBatch,
+    bands: Bands,
+    sizes: TileSizes,
+    memory: energy.MemoryEnergy,
+    fabric: timing.Fabric,
+    tensor_time: timing.ContractionTime,
+    vector_time: timing.VectorTime,
+    technology: Technology,
+) -> OperatorEnergy:
+    """What operators spend, from how they were timed."""
+    region_routers = np.ceil(bands.width / design.sc_x)[:, None] * np.ceil(
+        bands.region_rows / design.sc_y[:, None]
+    )
+    return OperatorEnergy(
+        energy.contraction_energy(
+            operands,
+            tensor_time,
+            sizes,
+            memory,
+            region_routers,
+            fabric.row_hops,
+            fabric.diameter,
+            technology,
+        ),
+        energy.vector_energy(
+            profile.vectors, vector_time, bands, sizes, memory, fabric.diameter, technology
+        ),
+    )
+
+
+def static_w(dies: FloatArray, host_interface: bool, technology: Technology) -> FloatArray:
+    """[N] interface and one clock source a die."""
+    s = technology.system.static
+    if host_interface:
+        return s.host_interface + dies * s.clock_source
+    return s.microcontroller_interface + dies * s.slow_clock_source
+
+
+def supply_factors(
+    design: DesignBatch, memory_volts: FloatArray, technology: Technology
+) -> FloatArray:
+    """[N, 8] energy over that at the nominal supply: SRAM has its rail, links and DRAM theirs.
+
+    Router buffers, stations and registers are logic; so is IMEM, whose reads are part of issue.
+    """
+    nominal = technology.voltage.nominal
+    factor = np.repeat(((design.vdd / nominal) ** 2)[:, None], len(ENERGY_PARTS), axis=1)
+    memory = (memory_volts / nominal) ** 2
+    factor[:, DMEM] = memory
+    rom = design.weight_store == STORE_INDEX[WeightStore.ROM]
+    factor[:, WMEM] = np.where(rom, factor[:, WMEM], memory)
+    factor[:, LINKS:] = 1.0
+    return factor
+
+
+def busy_by_kind(
+    profile: Profile,
+    stages: StageRows,
+    tensor_time: timing.ContractionTime,
+    vector_time: timing.VectorTime,
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """[M] cycles of compute of each stage: matmuls, convolutions, attention, vectors."""
+    work, vectors = profile.contractions, profile.vectors
+    spread = stages.segments.spread
+
+    def total(busy: FloatArray, columns: IntArray) -> FloatArray:
+        return dot_rows(spread(busy), np.ascontiguousarray(stages.counts[:, columns]))
+
+    kinds = [np.flatnonzero(work.region == region) for region in (MATMUL, CONV, GENERAL)]
+    matmul, conv, attention = (total(tensor_time.busy[:, c], work.index[c]) for c in kinds)
+    return matmul, conv, attention, total(vector_time.busy, vectors.index)
+
+
+def asleep(
+    design: DesignBatch,
+    active: FloatArray,
+    period: FloatArray,
+    operators: int,
+    clock_hz: FloatArray,
+    technology: Technology,
+) -> FloatArray:
+    """[N, 4] share of the time that a tile of each band sleeps.
+
+    Args:
+        design: N designs.
+        active: [N, 4] cycles in which a tile computes, summed over the stages.
+        period: [N] cycles.
+        operators: Of the whole program.
+        clock_hz: [N] that the tiles are built for.
+        technology: The node.
+    """
+    stages = design.stages[:, None]
+    busy = np.minimum(active / stages, period[:, None])
+    each = operators / stages
+    return leakage.asleep_share(busy, period[:, None], each, clock_hz[:, None], technology)
+
+
+def silicon(
+    design: DesignBatch,
+    bands: Bands,
+    space: Space,
+    wmem: FloatArray,
+    tiles: FloatArray,
+    tensor_active: FloatArray,
+    period: FloatArray,
+    asleep: FloatArray,
+    segments: Segments,
+) -> leakage.Silicon:
+    """What leaks, and for what share of the time it is awake.
+
+    Args:
+        design: N designs.
+        bands: Their bands.
+        space: Their area.
+        wmem: [M, 4] byte of a tile of each stage kind and band.
+        tiles: [M, 4] tiles of each.
+        tensor_active: [N, 4] cycles in which weights are read, summed over the stages.
+        period: [N] cycles.
+        asleep: [N, 4] share of the time that a tile sleeps.
+        segments: Which rows belong to which design.
+    """
+    used = np.any(bands.member, axis=2)
+    working = (space.cores * used).sum(axis=1)
+    bank = np.minimum(wmem, segments.spread(design.wmem_bank)[:, None]) * 8.0
+    duty = np.minimum(tensor_active / (period * design.stages)[:, None], 1.0)
+    rom = design.weight_store == STORE_INDEX[WeightStore.ROM]
+    return leakage.Silicon(
+        logic_mm2=working,
+        idle_logic_mm2=(space.cores * ~used).sum(axis=1),
+        router_mm2=space.parts[:, 3],
+        sram_bits=space.sram_bits,
+        idle_sram_bits=space.idle_sram_bits,
+        rom_bits=np.where(rom, space.weight_bits, 0.0),
+        weight_sram_bits=np.where(rom, 0.0, space.weight_bits),
+        awake_bank_bits=segments.total((bank * tiles * segments.spread(duty)).sum(axis=1)),
+        asleep=(asleep * space.cores * used).sum(axis=1) / np.maximum(working, 1e-300),
+    )
+
+
+def off_chip(
+    kind: dram.Devices,
+    traffic: dram.Traffic,
+    space: Space,
+    asked: FloatArray,
+    step_energy: FloatArray,
+    fixed_w: FloatArray,
+    budget_w: float | None,
+    technology: Technology,
+) -> tuple[FloatArray, FloatArray]:
+    """[N] devices, and the steps a second that they and the clock (``asked``, steps/s) allow."""
+    least = np.ceil(traffic.stored_bytes / np.where(kind.used, kind.capacity, np.inf))
+    return dram.choose_devices(
+        kind,
+        np.maximum(least, 1.0),
+        dram.most_devices(space.dies, space.total, kind, technology),
+        traffic.bits,
+        asked,
+        step_energy,
+        fixed_w,
+        budget_w,
+    )
