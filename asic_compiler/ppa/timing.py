@@ -379,9 +379,10 @@ def time_vectors(
     pipes = issue.vector_pipes[:, None]
     vector = np.ceil(work.cycles * registers / pipes)
     held = work.input_bytes + work.output_bytes + work.weight_read_bytes + work.kv_write_bytes
-    written = np.minimum(split.parts, work.elements / work.columns)
+    elements = np.maximum(work.elements, 1.0)
+    written = np.minimum(split.parts, np.maximum(elements / work.columns, 1.0))
     share = np.where(
-        work.kv_write_bytes > 0.0, 1.0 / written, np.minimum(split.points / work.elements, 1.0)
+        work.kv_write_bytes > 0.0, 1.0 / written, np.minimum(split.points / elements, 1.0)
     )
     dmem_bits = held * 8.0 * share
     dmem = dmem_bits / vlen

@@ -174,7 +174,8 @@ def _needs(
     append = np.zeros(classes, dtype=np.bool_)
     append[index_v] = work_v.kv_write_bytes > 0.0
     owners = np.ones((count, classes))
-    owners[:, index_v] = np.minimum(vectors.parts, work_v.elements / work_v.columns)
+    rows = np.maximum(work_v.elements / work_v.columns, 1.0)
+    owners[:, index_v] = np.minimum(vectors.parts, rows)
     return np.where(append[flow.consumer], flow.size_bytes / owners[:, flow.consumer], need)
 
 
