@@ -10,7 +10,7 @@ from xdsl.ir import Operation, OpResult, SSAValue
 
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.tcc.base import buffer_type
-from asic_compiler.program.access import Parts
+from asic_compiler.program.access import Parts, Place, within
 from asic_compiler.workload.body_cost import element_bits
 
 ALIGNMENT = 32
@@ -32,6 +32,19 @@ class Lifetime:
 def aligned(size_bytes: int) -> int:
     """The next multiple of the alignment."""
     return -(-size_bytes // ALIGNMENT) * ALIGNMENT
+
+
+def cache_bytes(cache: tcc.CacheOp, parts: Parts) -> dict[Place, int]:
+    """Bytes that each tile's part of a cache takes, all copies."""
+    row = cache.tensor.get_shape()[-1]
+    width, copies = cache.bits.value.data, cache.copies.value.data
+    scales = width < element_bits(cache.tensor.element_type)
+    found: dict[Place, int] = {}
+    for place, elements in zip(parts.places, parts.elements, strict=True):
+        size = -(-len(elements) * width // 8)
+        size += -(-len(elements) // row) * SCALE_BYTES if scales else 0
+        found[place] = aligned(size) * copies
+    return found
 
 
 def lifetimes(program: tcc.ProgramOp, parts: Mapping[SSAValue, Parts]) -> list[Lifetime]:

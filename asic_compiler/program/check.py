@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
 from xdsl.dialects.builtin import IntegerAttr, ModuleOp
+from xdsl.ir import SSAValue
 
 from asic_compiler.dialects import asic, tcc
-from asic_compiler.dialects.tcc.attrs import part_size
+from asic_compiler.program.access import Parts, Place
+from asic_compiler.program.allocate import Lifetime, cache_bytes, lifetimes
+from asic_compiler.program.deadlock import CannotDecide, Deadlocks, Safe, check_deadlock
+from asic_compiler.program.elaborate import ElaboratedProgram, Elaboration, elaborate
 from asic_compiler.program.names import OPERATORS
+from asic_compiler.program.wmem_need import wmem_bytes
 from asic_compiler.workload.body_cost import element_bits
 
 
@@ -59,7 +62,7 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True)
 class OutsidePeriod:
-    """An instruction ends after its time: an operator after the period, an import after 0."""
+    """An operator ends after the period."""
 
     program: str
     operator: int
@@ -77,25 +80,43 @@ class MemoryExceeded:
     capacity_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class OverlappingBuffers:
+    """Two buffers that live at the same time share bytes low to high of DMEM."""
+
+    program: str
+    instruction: int
+    low: int
+    high: int
+
+
 Finding: TypeAlias = (
-    UnmatchedChannel | ShortTransfer | WrongTiles | Overlap | OutsidePeriod | MemoryExceeded
+    UnmatchedChannel
+    | ShortTransfer
+    | WrongTiles
+    | Overlap
+    | OutsidePeriod
+    | MemoryExceeded
+    | OverlappingBuffers
+    | Deadlocks
+    | CannotDecide
 )
 
 
 def check(module: ModuleOp) -> tuple[Finding, ...]:
     """Everything that does not fit together, in a fixed order; empty for a sound module.
 
-    The weights of matmuls are counted tile by tile, as their cuts lay them out. Other constants
-    and caches are taken as even over their region. A weight lies with its contraction, or else
-    with its first reader; of DMEM only the caches are counted. Memory is not checked in a module
-    without a chip.
+    Memory is counted tile by tile, as the simulators lay it out; capacities are not checked in a
+    module without a chip.
     """
     programs = [op for op in module.ops if isinstance(op, tcc.ProgramOp)]
+    elaboration = elaborate(module)
     return (
         *_check_channels(module, programs),
         *_check_coverage(module, programs),
         *_check_schedule(programs),
-        *_check_memory(module, programs),
+        *_check_memory(elaboration),
+        *_check_deadlock(elaboration),
     )
 
 
@@ -177,112 +198,82 @@ def _check_schedule(programs: list[tcc.ProgramOp]) -> Iterator[Finding]:
             if op.interval is None:
                 continue
             start, end = op.interval
-            limit = 0 if isinstance(op, tcc.ReceiveOp) else period
-            if end > limit:
-                yield OutsidePeriod(_name(program), op.position, end, limit)
-            if isinstance(op, tcc.ReceiveOp):
-                continue
+            if end > period:
+                yield OutsidePeriod(_name(program), op.position, end, period)
             if before is not None and start < before[1]:
                 yield Overlap(_name(program), before[0], op.position)
             before = op.position, end
-        # An import runs while the tail of the period before is free of operators.
-        for op in program.instructions:
-            if not isinstance(op, tcc.ReceiveOp) or op.interval is None or before is None:
-                continue
-            if op.interval[0] + period < before[1]:
-                yield Overlap(_name(program), before[0], op.position)
 
 
-def _check_memory(module: ModuleOp, programs: list[tcc.ProgramOp]) -> Iterator[Finding]:
-    chip = asic.chip_of(module)
-    if chip is None:
-        return
-    symbols = tcc.symbols_of(module)
-    owners = _owners(programs)
-    for program in programs:
-        tile = chip.tiles.data[program.tile_class.value.data]
-        even: dict[str, dict[str, float]] = {"WMEM": {}, "DMEM": {}}
-        slices = np.zeros(chip.mesh_size[::-1])
-        cuts = {
-            op.position: cut
-            for op in program.instructions
-            if isinstance(cut := op.properties.get("cut"), tcc.CutAttr)
-        }
-        for op in program.instructions:
-            name = _storage(op)
-            cut = cuts.get(op.position)
-            if name is None or cut is None:
-                continue
-            tiles = prod(cut.region.rectangle[2:])
-            match symbols.get(name):
-                case tcc.WeightOp() as weight if owners[name] == op.position:
-                    if isinstance(op, tcc.MmaOp):
-                        slices += _slice_bytes(op, weight, slices.shape)
-                    else:
-                        even["WMEM"][name] = weight.stored_bytes * cut.m.data / tiles
-                case tcc.CacheOp() as cache:
-                    even["DMEM"][name] = cache.stored_bytes / tiles
-                case _:
-                    pass
-        capacities = (("WMEM", tile.wmem_bytes.data), ("DMEM", tile.dmem_bytes.data))
-        for memory, capacity in capacities:
-            need = sum(even[memory].values())
-            if memory == "WMEM":
-                need += max(
-                    (
-                        float(slices[y : y + h, x : x + w].max())
-                        for number, x, y, w, h in chip.rectangles
-                        if number == program.tile_class.value.data
-                    ),
-                    default=0.0,
-                )
-            if need > capacity:
-                yield MemoryExceeded(
-                    _name(program), "WMEM" if memory == "WMEM" else "DMEM", need, capacity
-                )
+def _check_memory(elaboration: Elaboration) -> Iterator[Finding]:
+    chip = asic.chip_of(elaboration.module)
+    areas = _cache_areas(elaboration)
+    for program in elaboration.programs:
+        if not program.instructions:
+            continue
+        lives = lifetimes(program.op, _parts(program))
+        yield from _check_overlaps(program, lives)
+        if chip is None:
+            continue
+        tile = chip.tiles.data[program.op.tile_class.value.data]
+        base = max((areas.get(place, 0) for place in program.tiles), default=0)
+        top = max((_end(life) for life in lives), default=0)
+        if max(base, top) > tile.dmem_bytes.data:
+            yield MemoryExceeded(program.name, "DMEM", max(base, top), tile.dmem_bytes.data)
+        low = min((_address(life) for life in lives), default=base)
+        if low < base:
+            yield OverlappingBuffers(program.name, low, low, base)
+        stored = max(wmem_bytes(elaboration, program).values(), default=0)
+        if stored > tile.wmem_bytes.data:
+            yield MemoryExceeded(program.name, "WMEM", stored, tile.wmem_bytes.data)
 
 
-def _slice_bytes(
-    op: tcc.MmaOp, weight: tcc.WeightOp, shape: tuple[int, ...]
-) -> NDArray[np.float64]:
-    """[height, width] bytes of a weight on each tile of the mesh."""
-    batch, _, columns, depth = op.sizes.get_values()
-    _, _, n, k = op.cut.factors
-    elements = part_size(batch * columns, n) * part_size(depth, k)
-    left, top, width, height = op.cut.region.rectangle
-    rank = (np.arange(width * height) - op.cut.first.data) % (width * height)
-    held = np.zeros(shape)
-    held[top : top + height, left : left + width] = (
-        (rank < op.cut.active_tiles) * elements * weight.bits.value.data / 8.0
-    ).reshape(height, width)
-    return held
+def _parts(program: ElaboratedProgram) -> dict[SSAValue, Parts]:
+    """What every buffer that has an address holds."""
+    return {
+        buffer: program.parts[program.root[buffer]]
+        for op in program.instructions
+        for buffer in op.buffers
+    }
 
 
-def _storage(op: tcc.Instruction) -> str | None:
-    """The weight or cache that an instruction names."""
-    match op:
-        case tcc.MmaOp() | tcc.ConvOp():
-            return op.weight.root_reference.data
-        case tcc.GatherOp():
-            return None if op.weight is None else op.weight.root_reference.data
-        case tcc.LoadOp():
-            return op.source.root_reference.data
-        case tcc.KvAppendOp():
-            return op.cache.root_reference.data
-        case _:
-            return None
+def _cache_areas(elaboration: Elaboration) -> dict[Place, int]:
+    """Bytes of caches on each tile."""
+    found: dict[Place, int] = {}
+    for program in elaboration.programs:
+        own = set(program.tiles)
+        for name, root in program.caches.items():
+            cache = elaboration.symbols[name]
+            if isinstance(cache, tcc.CacheOp):
+                for place, size in cache_bytes(cache, program.parts[root]).items():
+                    if place in own:
+                        found[place] = found.get(place, 0) + size
+    return found
 
 
-def _owners(programs: list[tcc.ProgramOp]) -> dict[str, int]:
-    """The operator that each weight lies with: its first contraction, or its first reader."""
-    first: dict[str, int] = {}
-    contraction: dict[str, int] = {}
-    for program in programs:
-        for op in program.instructions:
-            name = _storage(op)
-            if name is not None:
-                first[name] = min(first.get(name, op.position), op.position)
-                if isinstance(op, tcc.MmaOp | tcc.ConvOp):
-                    known = contraction.get(name, op.position)
-                    contraction[name] = min(known, op.position)
-    return first | contraction
+def _address(life: Lifetime) -> int:
+    op = life.buffer.op
+    assert isinstance(op, tcc.Instruction)
+    return op.addresses[op.buffers.index(life.buffer)] if op.addresses else 0
+
+
+def _end(life: Lifetime) -> int:
+    return _address(life) + life.size_bytes
+
+
+def _check_overlaps(program: ElaboratedProgram, lives: list[Lifetime]) -> Iterator[Finding]:
+    """No two buffers that live at the same time may share a byte."""
+    active: list[Lifetime] = []
+    for life in lives:
+        active = [other for other in active if other.last >= life.first]
+        for other in active:
+            low, high = max(_address(life), _address(other)), min(_end(life), _end(other))
+            if low < high:
+                yield OverlappingBuffers(program.name, life.first, low, high)
+        active.append(life)
+
+
+def _check_deadlock(elaboration: Elaboration) -> Iterator[Finding]:
+    verdict = check_deadlock(elaboration)
+    if not isinstance(verdict, Safe):
+        yield verdict

@@ -15,9 +15,8 @@ from asic_compiler.dialects import asic, tcc
 from asic_compiler.dialects.location import location_of
 from asic_compiler.placement.plan import Plan
 from asic_compiler.program.access import Parts, Place
-from asic_compiler.program.allocate import SCALE_BYTES, aligned
+from asic_compiler.program.allocate import cache_bytes
 from asic_compiler.program.kernels import Kernels
-from asic_compiler.workload.body_cost import element_bits
 from asic_compiler.workload.values import bits, root_of
 
 CONTRACTION_OPS = (asic.MatmulOp, asic.ConvOp)
@@ -85,14 +84,8 @@ class Declarations:
             held = parts.get(cache.sym_name.data)
             if held is None:
                 continue
-            row = cache.tensor.get_shape()[-1]
-            whole = element_bits(cache.tensor.element_type)
-            for place, elements in zip(held.places, held.elements, strict=True):
-                size = -(-len(elements) * cache.bits.value.data // 8)
-                if cache.bits.value.data < whole:
-                    size += -(-len(elements) // row) * SCALE_BYTES
-                area = aligned(size) * cache.copies.value.data
-                found[place] = found.get(place, 0) + area
+            for place, size in cache_bytes(cache, held).items():
+                found[place] = found.get(place, 0) + size
         return found
 
     def set_cache_result(self, root: SSAValue, index: int) -> None:

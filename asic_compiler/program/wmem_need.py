@@ -1,0 +1,89 @@
+"""Bytes of WMEM that the weights of each tile take: the same rules as its image is filled by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from asic_compiler.dialects import tcc
+from asic_compiler.dialects.tcc.base import buffer_type
+from asic_compiler.program.access import Place, ranges_of, table_columns
+from asic_compiler.program.allocate import SCALE_BYTES, aligned
+from asic_compiler.program.elaborate import ElaboratedProgram, Elaboration
+from asic_compiler.workload.body_cost import element_bits
+
+
+def wmem_bytes(elaboration: Elaboration, program: ElaboratedProgram) -> dict[Place, int]:
+    """Bytes of each tile's weights; a slice that several instructions read counts once."""
+    own = set(program.tiles)
+    found = dict.fromkeys(program.tiles, 0)
+    seen: set[tuple[object, ...]] = set()
+    for op in program.instructions:
+        name = _weight_name(op)
+        weight = None if name is None else elaboration.symbols[name]
+        if not isinstance(weight, tcc.WeightOp):
+            continue
+        key = (name, *_slice_key(program, op))
+        if key in seen:
+            continue
+        seen.add(key)
+        bits = weight.bits.value.data
+        whole = element_bits(weight.tensor.element_type)
+        whole = -(-whole // 8) * 8
+        for place, rows, count in _slices(program, op, weight):
+            if place in own and count:
+                size = -(-count * bits // 8) if bits < whole else count * (whole // 8)
+                found[place] += aligned(size + (SCALE_BYTES * rows if bits < whole else 0))
+    return found
+
+
+def _weight_name(op: tcc.Instruction) -> str | None:
+    match op:
+        case tcc.MmaOp() | tcc.ConvOp():
+            return op.weight.root_reference.data
+        case tcc.GatherOp() if op.weight is not None:
+            return op.weight.root_reference.data
+        case tcc.LoadOp():
+            return op.source.root_reference.data
+        case _:
+            return None
+
+
+def _slice_key(program: ElaboratedProgram, op: tcc.Instruction) -> tuple[object, ...]:
+    match op:
+        case tcc.MmaOp():
+            return ("mma", op.cut, op.sizes, op.transposed, op.shared, op.weight_map)
+        case tcc.ConvOp():
+            return ("conv", op.cut, op.sizes, op.weight_map)
+        case tcc.GatherOp():
+            return ("table", op.cut, op.over)
+        case tcc.LoadOp():
+            return ("load", id(program.parts[program.root[op.buffer]]))
+        case _:
+            return ()
+
+
+def _slices(
+    program: ElaboratedProgram, op: tcc.Instruction, weight: tcc.WeightOp
+) -> Iterator[tuple[Place, int, int]]:
+    """Tile, rows that share a scale, and elements, of every part."""
+    match op:
+        case tcc.MmaOp() | tcc.ConvOp():
+            n = op.sizes.get_values()[2]
+            shared = isinstance(op, tcc.MmaOp) and op.shared is not None
+            for part in range(op.cut.active_tiles):
+                ranges = ranges_of(op, op.cut.index_of(part))
+                rows = ranges.n[1] - ranges.n[0]
+                rows = min(rows, n) if shared else rows
+                yield op.cut.tile_of(part), rows, rows * (ranges.k[1] - ranges.k[0])
+        case tcc.GatherOp():
+            rows = weight.tensor.get_shape()[0]
+            for part in range(op.cut.active_tiles):
+                columns = len(table_columns(op, op.cut.index_of(part)))
+                yield op.cut.tile_of(part), rows, rows * columns
+        case tcc.LoadOp():
+            parts = program.parts[program.root[op.buffer]]
+            row = max((buffer_type(op.buffer).sizes or (1,))[-1], 1)
+            for place, elements in zip(parts.places, parts.elements, strict=True):
+                yield place, -(-len(elements) // row), len(elements)
+        case _:
+            return
