@@ -32,7 +32,8 @@ def _complete(s: State, done: int, tile: int, counter: int, channel: int) -> Non
         return
     s.ready[counter, number % s.queue.control[0].remembered] = done
     s.counters[counter].unused += 1
-    if s.counters[counter].unused > s.queue.control[0].remembered:
+    ahead = s.counters[counter].unused > s.queue.control[0].remembered
+    if ahead and s.queue.control[0].status != OVERRUN:  # the first tile of a router counts
         s.queue.control[0].status = OVERRUN
         s.queue.control[0].fault_tile = tile
         s.queue.control[0].fault_channel = channel
