@@ -101,17 +101,8 @@ def allocate(
     Returns:
         Bytes of DMEM that the fullest tile of the class needs.
     """
-    base = max(
-        (
-            size
-            for (x, y), size in caches.items()
-            if any(
-                a <= x < a + w and b <= y < b + h
-                for a, b, w, h in (p.rectangle for p in program.places)
-            )
-        ),
-        default=0,
-    )
+    places = [place.rectangle for place in program.places]
+    base = max((size for (x, y), size in caches.items() if within(x, y, places)), default=0)
     active: list[tuple[int, int, int]] = []  # address, end, last instruction
     addresses: dict[SSAValue, int] = {}
     top = base

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from math import ceil, prod
+from math import ceil
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from program_models import LAYERS, OPERATORS_A_LAYER, model, parse, plan
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import tcc
+from asic_compiler.dialects.tcc.base import buffer_type
 from asic_compiler.placement.plan import Plan
 from asic_compiler.ppa.profile import REGION_NAMES
 from asic_compiler.program.check import check
+from asic_compiler.program.elaborate import elaborate
 from asic_compiler.program.emit import program_text
 from asic_compiler.program.generate import generate
+from asic_compiler.workload.body_cost import element_bits
 from asic_compiler.workload.table import OperatorKind
 
 designs = given(name=st.sampled_from(["decoder", "vision"]), seed=st.integers(0, 10_000))
@@ -79,52 +84,46 @@ def test_times_are_the_plans_and_nothing_overlaps(name: str, seed: int):
 
 @designs
 @few
-def test_bytes_received_are_the_plans_and_were_sent(name: str, seed: int):
-    chosen, found = programs(name, seed)
-    module = found[0].parent_op()
-    channels = [op for op in module.ops if isinstance(op, tcc.ChannelOp)]
-    sent, received = defaultdict[str, int](int), defaultdict[str, int](int)
-    arriving = defaultdict[tuple[str, int], int](int)
-    inside = {c.sym_name.data for c in channels if ".to" in c.sym_name.data}
-    for program in found:
-        tiles = sum(prod(place.rectangle[2:]) for place in program.places)
-        for op in program.instructions:
-            if isinstance(op, tcc.SendOp | tcc.MulticastOp):
-                sent[op.channel.root_reference.data] += tiles * op.bytes.value.data
-            if isinstance(op, tcc.ReceiveOp):
-                received[op.channel.root_reference.data] += tiles * op.bytes.value.data
-                if op.channel.root_reference.data in inside:
-                    arriving[program.sym_name.data, op.position] += op.bytes.value.data
-    for channel in channels:
-        symbol = channel.sym_name.data
-        size = prod(channel.tensor.get_shape()) * channel.tensor.element_type.bitwidth // 8
-        assert (channel.source is None) != (sent[symbol] >= size)
-        assert (channel.target is None) != (received[symbol] > 0)
-    for assignment in chosen.assignments:
-        for (_, position), count in arriving.items():
-            if position == assignment.position and assignment.input_bytes > 0:
-                # Whole elements, of at most 8 bytes, of at most 3 operands.
-                assert 0 <= count - assignment.input_bytes <= 3 * 8
+def test_what_is_received_has_an_owner_and_fits_the_bytes_said(name: str, seed: int):
+    _, found = programs(name, seed)
+    elaboration = elaborate(found[0].parent_op())
+    for exchange in elaboration.exchanges:
+        routes = exchange.routes
+        width = -(-element_bits(exchange.channel.tensor.element_type) // 8)
+        for index, receive in exchange.receives.items():
+            tiles = set(elaboration.programs[index].tiles)
+            sizes = [
+                len(wanted) * width
+                for place, wanted in zip(routes.receivers, routes.wanted, strict=True)
+                if place in tiles
+            ]
+            assert max(sizes, default=0) in (0, receive.bytes.value.data)
+        if exchange.sends:
+            for need in routes.needs:
+                assert (routes.owner[need.elements] >= 0).all()
+                assert need.counts.sum() == len(need.elements)
 
 
 @designs
 @few
-def test_what_crosses_stages_is_what_the_table_says(name: str, seed: int):
-    chosen, found = programs(name, seed)
-    module = found[0].parent_op()
-    stage = [assignment.stage for assignment in chosen.assignments]
-    expected = defaultdict[int, int](int)
-    edges = {(int(a), stage[b], int(size)) for a, b, size in chosen.table.edges}
-    for producer, target, size in edges:
-        if stage[producer] != target:
-            expected[target] += size
-    crossing = defaultdict[int, int](int)
-    for op in module.ops:
-        symbol = op.sym_name.data if isinstance(op, tcc.ChannelOp) else ""
-        if isinstance(op, tcc.ChannelOp) and op.source and op.target and ".to" not in symbol:
-            size = prod(op.tensor.get_shape()) * op.tensor.element_type.bitwidth // 8
-            crossing[int(symbol.rpartition(".s")[2])] += size
-    assert crossing == expected
+def test_every_element_of_every_result_is_computed_on_one_tile(name: str, seed: int):
+    _, found = programs(name, seed)
+    elaboration = elaborate(found[0].parent_op())
+    owned = defaultdict[tuple[int, int], list[NDArray[np.int64]]](list)
+    whole = dict[tuple[int, int], int]()
+    for program in elaboration.programs:
+        last = dict[int, tcc.Instruction]()
+        for op in program.instructions:
+            if op.buffers and not isinstance(op, tcc.ReceiveOp):
+                last[op.position] = op
+        for position, op in last.items():
+            for number, buffer in enumerate(op.buffers):
+                whole[position, number] = buffer_type(buffer).elements
+                owned[position, number] += [program.part(buffer, tile) for tile in program.tiles]
+    for key, parts in owned.items():
+        together = np.concatenate(parts)
+        assert len(together) == whole[key]
+        assert len(np.unique(together)) == whole[key]
 
 
 @designs
