@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -90,12 +90,7 @@ class TensorFile(Mapping[str, Array]):
     def __init__(self, path: Path) -> None:
         self.path = path
         self.metadata, self.entries = _read_header(path)
-        empty = all(entry.start == entry.stop for entry in self.entries.values())
-        self._bytes: NDArray[np.uint8] = (
-            np.zeros(path.stat().st_size, np.uint8)
-            if empty
-            else np.memmap(path, dtype=np.uint8, mode="r")
-        )
+        self._bytes: NDArray[np.uint8] = np.memmap(path, dtype=np.uint8, mode="r")
 
     def __getitem__(self, name: str) -> Array:
         """A tensor by name; bf16 as f32.
@@ -112,6 +107,10 @@ class TensorFile(Mapping[str, Array]):
         if entry.element_type == "bf16":
             array = (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
         return np.asarray(array)
+
+    def raw(self, start: int, stop: int) -> memoryview:
+        """Bytes of the file as they are."""
+        return self._bytes[start:stop].data
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.entries)
@@ -271,9 +270,3 @@ def structure(facts: Mapping[str, TensorFacts]) -> str:
     """SHA-256 of names, shapes and element types, in the order of names."""
     lines = [f"{name} {list(f.shape)} {f.element_type}\n" for name, f in sorted(facts.items())]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def names_shown(names: Sequence[str], limit: int = 5) -> str:
-    """The first names of a list, and how many there are besides."""
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(f"'{name}'" for name in names[:limit]) + more
