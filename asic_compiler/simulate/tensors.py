@@ -7,10 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from xdsl.dialects.builtin import DenseResourceAttr, ModuleOp, TensorType
+from xdsl.dialects.builtin import DenseResourceAttr, ModuleOp, StringAttr, TensorType
 from xdsl.ir import Attribute
 
 from asic_compiler.diagnostics import UserError
@@ -37,6 +37,20 @@ def weights_of(module: ModuleOp) -> dict[str, TensorType[Attribute]]:
     for op in module.body.block.ops:
         if isinstance(op, tcc.WeightOp) and isinstance(op.value, DenseResourceAttr):
             wanted[op.value.resource_handle.data] = op.tensor
+    return wanted
+
+
+def inputs_of(module: ModuleOp) -> dict[str, TensorType[Attribute]]:
+    """What the host gives a module of programs: arguments that it sends, and contents of caches."""
+    wanted: dict[str, TensorType[Attribute]] = {}
+    for op in module.body.block.ops:
+        match op:
+            case tcc.ChannelOp(source=None, host=StringAttr(data=name)):
+                wanted[name] = cast("TensorType[Attribute]", op.tensor)
+            case tcc.CacheOp() if op.argument is not None:
+                wanted[op.sym_name.data] = cast("TensorType[Attribute]", op.tensor)
+            case _:
+                pass
     return wanted
 
 
@@ -182,11 +196,32 @@ class Comparison:
         rows = [("output", "shape", "max abs error", "max rel error", "next token")]
         for o in self.outputs:
             tokens = "" if o.same_tokens is None else f"{o.same_tokens[0]}/{o.same_tokens[1]} same"
-            shape = "x".join(map(str, o.shape)) or "scalar"
-            rows.append((o.name, shape, f"{o.max_abs:.3e}", f"{o.max_rel:.3e}", tokens))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
-        return "".join(f"{line.rstrip()}\n" for line in lines)
+            rows.append((o.name, _shape(o.shape), f"{o.max_abs:.3e}", f"{o.max_rel:.3e}", tokens))
+        return _table(rows)
+
+
+def summary(outputs: Mapping[str, Array], logits: Collection[str] = ("logits",)) -> str:
+    """One line an output: shape, range and, of logits, the tokens; ending in a newline."""
+    rows = [("output", "shape", "least", "greatest", "next token")]
+    for name, array in outputs.items():
+        tokens = ""
+        if name in logits and array.ndim and array.size:
+            tokens = " ".join(_cut([str(t) for t in np.argmax(array, axis=-1).reshape(-1)]))
+        ends = (
+            [f"{float(end):.4g}" for end in (array.min(), array.max())] if array.size else ["", ""]
+        )
+        rows.append((name, _shape(array.shape), *ends, tokens))
+    return _table(rows)
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape)) or "scalar"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
+    return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
 def compare(

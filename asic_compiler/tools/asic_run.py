@@ -1,0 +1,223 @@
+"""``asic-run``: a program on the simulated mesh, compared with what PyTorch computes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from asic_compiler.diagnostics import UserError
+from asic_compiler.tools.console import check_output, guarded, read_input, write_output
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from xdsl.dialects.builtin import ModuleOp
+
+    from asic_compiler.simulate.tensor_files import TensorFile
+
+PROGRAM = "asic-run"
+DEFAULT_TOLERANCE = 1e-2
+
+_DESCRIPTION = """\
+Runs a program of tensor-core tiles on a simulated mesh. With --inputs it executes the program tile
+by tile on real numbers (f16 storage, f32 accumulation) and prints its outputs, or with --check how
+far they are from a reference. With --timing it simulates cycles: pipelines, ports, routers, links.
+"""
+
+_EPILOG = """\
+examples:
+  asic-import tiny/config.json --context 64 --with-weights run/ -o run/tiny.mlir
+  asic-opt run/tiny.mlir --rl-explore="emit=run/out" > run/mapped.mlir
+  asic-run run/out/program.mlir --inputs run/inputs.safetensors \\
+           --weights run/weights.safetensors --check run/reference.safetensors
+  asic-run run/out/program.mlir --timing --trace run/trace.json
+
+The error of an output is the largest difference from the reference over the reference's largest
+magnitude. The exit code is 1 if it exceeds --tolerance for any output, or if the largest logit is
+at another token. Results go to stdout, everything else to stderr.
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line of ``asic-run``."""
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.error = _usage_error
+    parser.add_argument(
+        "program",
+        metavar="PROGRAM.mlir",
+        help="a module of programs, as emit= of rl-explore writes",
+    )
+    parser.add_argument(
+        "--inputs", metavar="FILE", help="arguments by name (safetensors); execute the program"
+    )
+    parser.add_argument("--weights", metavar="FILE", help="weights by name (safetensors)")
+    parser.add_argument(
+        "--images",
+        metavar="DIR",
+        help="the contents of each tile's weight memory: read from DIR, or with --weights "
+        "written to DIR first; a tile reads nothing but its own image",
+    )
+    parser.add_argument(
+        "--check", metavar="FILE", help="compare outputs with a reference (safetensors)"
+    )
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        metavar="X",
+        help=f"largest error that --check accepts (default: {DEFAULT_TOLERANCE:g})",
+    )
+    parser.add_argument("--outputs", metavar="FILE", help="write outputs by name (safetensors)")
+    parser.add_argument(
+        "--timing", action="store_true", help="simulate cycles: print busy times and stalls"
+    )
+    parser.add_argument(
+        "--trace", metavar="FILE", help="write a trace of --timing for Perfetto (JSON)"
+    )
+    parser.add_argument("--debug", action="store_true", help="show the Python trace of an error")
+    return parser
+
+
+def _usage_error(message: str) -> NoReturn:
+    raise UserError(message, notes=[f"{PROGRAM} --help shows the arguments"])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the tool; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    return guarded(PROGRAM, lambda: _run(arguments), debug="--debug" in arguments)
+
+
+def _run(argv: Sequence[str]) -> int:
+    options = build_parser().parse_args(argv)
+    _check_options(options)
+    for path in (options.outputs, options.trace):
+        check_output(path)
+    module = _read_program(options.program)
+    if options.inputs is not None:
+        _execute(module, options)
+    if options.timing or options.trace is not None:
+        _time(module, options)
+    return 0
+
+
+def _check_options(options: argparse.Namespace) -> None:
+    executes = options.inputs is not None
+    for name in ("weights", "images", "check", "outputs"):
+        if getattr(options, name) is not None and not executes:
+            _usage_error(f"--{name} needs --inputs: without them nothing is executed")
+    if executes and options.weights is None and options.images is None:
+        _usage_error("--inputs needs --weights or --images")
+    if options.tolerance is not None:
+        if options.check is None:
+            _usage_error("--tolerance has no meaning without --check")
+        if not 0 <= options.tolerance < float("inf"):
+            _usage_error(f"--tolerance {options.tolerance:g}: must be a number from 0 on")
+    if not executes and not options.timing and options.trace is None:
+        _usage_error("nothing to do: give --inputs and --weights, or --timing")
+
+
+def _read_program(path: str) -> ModuleOp:
+    data, name = read_input(path)
+
+    from asic_compiler.diagnostics import SourceLocation
+    from asic_compiler.dialects import tcc
+    from asic_compiler.frontends.mlir_text import parse_module
+
+    module = parse_module(data, name)
+    if not any(isinstance(op, tcc.ProgramOp) for op in module.body.block.ops):
+        raise UserError(
+            "the module holds no tcc.program",
+            SourceLocation(name, 1, 1),
+            ['asic-opt --rl-explore="emit=DIR" writes DIR/program.mlir'],
+        )
+    return module
+
+
+def _execute(module: ModuleOp, options: argparse.Namespace) -> None:
+    from asic_compiler.simulate import run_program
+    from asic_compiler.simulate.tensor_files import write_arrays
+    from asic_compiler.simulate.tensors import (
+        check_related,
+        check_whole,
+        compare,
+        inputs_of,
+        load,
+        select,
+        summary,
+    )
+
+    inputs = load(options.inputs)
+    weights = None if options.weights is None else load(options.weights)
+    reference = None if options.check is None else load(options.check)
+    for file in (inputs, weights, reference):
+        if file is not None:
+            check_whole(file)
+    if reference is not None:
+        check_related(weights, inputs, reference)
+    arguments = select(inputs, inputs_of(module), "inputs")
+    outputs = run_program(module, arguments, _weights(module, weights, options.images), _Progress())
+    if options.outputs is not None:
+        write_arrays(Path(options.outputs), outputs, {})
+    if reference is None:
+        write_output(None, summary(outputs))
+        return
+    comparison = compare(outputs, reference)
+    write_output(None, comparison.table())
+    tolerance = DEFAULT_TOLERANCE if options.tolerance is None else options.tolerance
+    if failures := comparison.failures(tolerance):
+        raise UserError(
+            f"the outputs are not those of '{options.check}': {failures[0]}", notes=failures[1:]
+        )
+
+
+def _weights(
+    module: ModuleOp, weights: TensorFile | None, folder: str | None
+) -> Mapping[str, NDArray[Any]] | Any:
+    """By name, or as images of each tile's weight memory."""
+    from asic_compiler.simulate.tensors import select, weights_of
+
+    named = None if weights is None else select(weights, weights_of(module), "weights")
+    if folder is None:
+        return named
+    from asic_compiler.simulate.images import ImageFolder, write_images
+
+    if named is not None:
+        write_images(module, named, Path(folder))
+    return ImageFolder(Path(folder))
+
+
+def _time(module: ModuleOp, options: argparse.Namespace) -> None:
+    from asic_compiler.simulate import time_program
+
+    result = time_program(module)
+    write_output(None, result.table())
+    if options.trace is not None:
+        write_output(options.trace, result.trace())
+
+
+class _Progress:
+    """Instructions done, on a terminal; nothing elsewhere."""
+
+    def __init__(self) -> None:
+        self._shown = -1
+        self._is_terminal = sys.stderr.isatty()
+
+    def executed(self, done: int, total: int) -> None:
+        """Rewrites one line as the percentage grows."""
+        percent = 100 * done // max(1, total)
+        if self._is_terminal and percent != self._shown:
+            self._shown = percent
+            end = "\n" if done >= total else ""
+            print(f"\r{done:,} of {total:,} instructions ({percent}%)", end=end, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
