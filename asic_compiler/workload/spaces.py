@@ -14,7 +14,7 @@ from math import prod
 
 from xdsl.ir import SSAValue
 
-from asic_compiler.dialects.asic import ElementwiseOp, ReduceOp
+from asic_compiler.dialects.asic import ElementwiseOp, KvAppendOp, ReduceOp
 from asic_compiler.workload.combining import combiners
 from asic_compiler.workload.entry import Entry
 from asic_compiler.workload.table import OperatorKind
@@ -50,7 +50,7 @@ def _place(
         own: Space = (1, prod(sizes[:kept]), prod(sizes[kept:]))
         inputs = list(op.inputs)
     else:
-        sizes = shape(op.results[0])
+        sizes = shape(op.values if isinstance(op, KvAppendOp) else op.results[0])
         own = (1, prod(sizes[:-1]), sizes[-1] if sizes else 1)
         inputs = list(op.inputs) if isinstance(op, ElementwiseOp) else []
     for value in inputs:

@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from flows import brought
 from workloads import table
 
 from asic_compiler.hardware.derive import make_bands, size_tiles
 from asic_compiler.ppa import area, clock, energy, precision, timing
 from asic_compiler.ppa.capacity import memory_need
+from asic_compiler.ppa.mapping import split_vectors
 from asic_compiler.ppa.profile import Profile
 from asic_compiler.ppa.stages import stage_rows
 from asic_compiler.technology.library import load_node
@@ -40,16 +42,28 @@ def spent(profile, design, memory):
     constants = NODE.timing_constants
     issue = timing.issue_limits(design, sizes, constants)
     split = timing.split_contractions(profile.contractions, design, bands)
-    fabric = timing.Fabric(np.ones(1), np.full(1, 16.0), np.full(1, 8.0), np.zeros(1))
+    fabric = timing.Fabric(np.ones(1), np.full(1, 16.0), np.full(1, 8.0), np.zeros(1), np.zeros(1))
     buffer = np.full((1, len(profile.contractions.index)), 1e9)
     work = profile.contractions
-    time = timing.time_contractions(work, split, design, sizes, issue, fabric, buffer, constants)
+    vectors, arriving = brought(profile, design, bands, sizes, split)
+    time = timing.time_contractions(
+        work, split, design, sizes, issue, fabric, buffer, arriving.take(work.index), constants
+    )
+    assert len(vectors.parts) == 1
     operands = precision.operands(work, design, NODE)
     parts = energy.contraction_energy(
         operands, time, sizes, memory, bands.region_tiles, np.full(1, 8.0), np.full(1, 16.0),
         NODE,
     )  # fmt: skip
     return parts, time
+
+
+def feed(elements):
+    """An operator whose result the next one reads."""
+    return OperatorClass(
+        OperatorKind.ELEMENTWISE, elements=elements, output_bytes=2 * elements,
+        space=(1, 8, elements // 8),
+    )  # fmt: skip
 
 
 def joules(hop=0.0, local=0.0, dmem=0.0):
@@ -64,7 +78,7 @@ def test_keys_and_values_outside_the_cache_travel(draw):
 
 
 def test_bits_pay_for_the_way_from_router_to_tile(draw):
-    profile = Profile(table([attention(True)]))
+    profile = Profile(table([feed(8 * 4 * 64), attention(True)]))
     parts, time = spent(profile, fixed(draw), joules(local=1.0))
     assert parts.noc[0, 0] == (time.input_bytes * 8 * time.split.used_tiles)[0, 0]
     assert parts.noc[0, 0] > 0
@@ -85,7 +99,7 @@ def test_partial_sums_are_read_moved_and_added(draw):
 
 
 def test_a_link_wider_than_the_vectors_does_not_help(draw):
-    profile = Profile(table([attention(False)]))
+    profile = Profile(table([feed(8 * 4 * 64), attention(False)]))
     times = [
         spent(profile, fixed(draw, dflit=flit, vlen=512.0), joules())[1].cycles[0, 0]
         for flit in (64.0, 512.0, 8192.0)
@@ -150,8 +164,11 @@ def test_the_tile_with_most_heads_holds_them(draw):
     bands = make_bands(design, profile.has_conv)
     sizes = size_tiles(design, bands, profile.lane_cycles[design.rows.astype(int) - 1])
     split = timing.split_contractions(profile.contractions, design, bands)
-    need = memory_need(profile, design, bands, sizes, split, stage_rows(profile, design))
-    assert need.kv.max() == 3 * 512 * 64 * 2
+    need = memory_need(
+        profile, design, bands, sizes, split, split_vectors(profile.vectors, bands, sizes),
+        stage_rows(profile, design),
+    )  # fmt: skip
+    assert need.kv.max() == 3 * 512 * 64 * 2 + 32  # and the alignment of its part
 
 
 def test_a_wide_cache_is_read_at_its_own_width(draw):

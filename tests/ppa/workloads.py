@@ -29,27 +29,36 @@ def transformer(
             input_bytes=2 * batch * k, output_bytes=2 * batch * n,
         )  # fmt: skip
 
-    def vector(elements: int, body: BodyCost, bits: int = 32) -> OperatorClass:
+    def vector(
+        elements: int, body: BodyCost, bits: int = 32, columns: int = 0, anchored: bool = False
+    ) -> OperatorClass:
+        rows = (1, elements // columns, columns) if columns else (1, batch, elements // batch)
         return OperatorClass(
             OperatorKind.ELEMENTWISE, elements=elements, body=body, element_bits=bits,
             input_bytes=2 * elements, output_bytes=2 * elements,
+            space=softmax if anchored else rows, anchored=anchored,
         )  # fmt: skip
 
     kv = 2 * batch * kv_heads * context * head_dim
     group = heads // kv_heads
     scores = batch * heads * context
+    softmax = (batch * kv_heads, group, context)
     norm = [
         OperatorClass(
             OperatorKind.REDUCTION, elements=batch * hidden, body=BodyCost(simple=1, multiply=1),
             element_bits=32, input_bytes=2 * batch * hidden, output_bytes=4 * batch,
+            space=(1, batch, hidden),
         ),
         vector(batch * hidden, BodyCost(multiply=2, divide=1)),
     ]  # fmt: skip
     append = OperatorClass(
         OperatorKind.KV_APPEND, kv_bytes=kv, kv_write_bytes=2 * batch * kv_heads * head_dim,
-        input_bytes=2 * batch * kv_heads * head_dim,
+        input_bytes=2 * batch * kv_heads * head_dim, elements=batch * kv_heads * head_dim,
+        space=(1, batch * kv_heads, head_dim),
     )  # fmt: skip
-    rope = vector(batch * (heads + kv_heads) * head_dim, BodyCost(simple=1, multiply=2), 16)
+    rope = vector(
+        batch * (heads + kv_heads) * head_dim, BodyCost(simple=1, multiply=2), 16, head_dim
+    )
     attention = [
         OperatorClass(
             OperatorKind.ATTENTION, batch * kv_heads, group, context, head_dim, kv_read_bytes=kv,
@@ -58,12 +67,14 @@ def transformer(
         OperatorClass(
             OperatorKind.REDUCTION, elements=scores, body=BodyCost(simple=2, multiply=1),
             element_bits=32, input_bytes=2 * scores, output_bytes=4 * batch * heads,
+            space=softmax, anchored=True,
         ),
         OperatorClass(
             OperatorKind.REDUCTION, elements=scores, body=BodyCost(simple=2, transcendental=1),
             element_bits=32, input_bytes=2 * scores, output_bytes=4 * batch * heads,
+            space=softmax, anchored=True,
         ),
-        vector(scores, BodyCost(divide=1)),
+        vector(scores, BodyCost(divide=1), anchored=True),
         OperatorClass(
             OperatorKind.ATTENTION, batch * kv_heads, group, head_dim, context, kv_read_bytes=kv,
             input_bytes=2 * scores, output_bytes=2 * batch * heads * head_dim,
@@ -85,6 +96,7 @@ def transformer(
     embed = OperatorClass(
         OperatorKind.GATHER, elements=batch * hidden, weight_bytes=2 * vocab * hidden,
         weight_read_bytes=2 * batch * hidden, output_bytes=2 * batch * hidden,
+        space=(1, batch, hidden),
     )  # fmt: skip
     return table([embed, *layer * layers, *norm, matmul(vocab, hidden)], name, batch, context)
 
