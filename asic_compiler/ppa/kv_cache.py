@@ -61,7 +61,9 @@ def windowed(table: OperatorTable, tokens: int) -> OperatorTable:
         elif roles.between[position]:
             out = () if own.kind is OperatorKind.REDUCTION else ("output_bytes",)
             sizes = ("elements", "input_bytes", *out)
-            own = replace(own, **_shrunk(own, sizes, context, tokens))
+            batch, rows, columns = own.space
+            space = (batch, rows, tokens if columns == context else columns)
+            own = replace(own, space=space, **_shrunk(own, sizes, context, tokens))
         program.append(own)
     numbers: dict[OperatorClass, int] = {}
     sequence = [numbers.setdefault(own, len(numbers)) for own in program]
