@@ -1,0 +1,224 @@
+"""One tile while it runs: its program, its memories, and how buffers lie in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from xdsl.ir import Attribute, OpResult, SSAValue
+
+from asic_compiler.dialects import asic, tcc
+from asic_compiler.dialects.tcc.base import buffer_type
+from asic_compiler.program.access import Elements, Place
+from asic_compiler.program.allocate import aligned
+from asic_compiler.program.elaborate import ElaboratedProgram, Elaboration
+from asic_compiler.simulate.elements import Array, dtype_of
+from asic_compiler.simulate.functional.errors import (
+    ExecutionError,
+    MissingElementsError,
+    OutsideMemoryError,
+    UndefinedReadError,
+)
+from asic_compiler.simulate.functional.memory import Dmem
+from asic_compiler.simulate.packed import (
+    Bytes,
+    Rows,
+    from_bytes,
+    pack,
+    packed_bytes,
+    stored_dtype,
+    to_bytes,
+    unpack,
+)
+from asic_compiler.simulate.wmem import Slice, Slices
+
+_UNLIMITED = 1 << 24
+"""DMEM of a tile of a module without a chip, byte."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheArea:
+    """Where a tile's part of a cache lies in DMEM."""
+
+    start: int
+    rows: Rows
+    bits: int
+    element: Attribute
+    size_bytes: int
+
+
+@dataclass(slots=True, eq=False)
+class Tile:
+    """A tile, and how far it has come."""
+
+    place: Place
+    program: ElaboratedProgram
+    dmem: Dmem
+    image: Bytes
+    offsets: Mapping[Slice, int]
+    """Where each slice begins in the image."""
+    slices: Slices
+    caches: Mapping[str, CacheArea]
+    cache_of: Mapping[SSAValue, str]
+    owners: Mapping[SSAValue, int]
+    """A number for each buffer of the program."""
+    at: int = 0
+    """The next instruction."""
+    completed: set[object] = field(default_factory=set[object])
+    """Tokens that were waited for."""
+    _decoded: dict[Slice, Array] = field(default_factory=dict[Slice, Array])
+
+    @property
+    def ended(self) -> bool:
+        """Whether the program is done."""
+        return self.at >= len(self.program.instructions)
+
+    def part(self, value: SSAValue) -> Elements:
+        """What it holds of a buffer."""
+        return self.program.part(value, self.place)
+
+    def poison(self, buffer: SSAValue) -> None:
+        """Makes the bytes of a buffer nobody's."""
+        start, size = self._extent(buffer, None)
+        self.dmem.poison(start, start + size)
+
+    def _extent(self, buffer: SSAValue, op: tcc.Instruction | None) -> tuple[int, int]:
+        root = self.program.root[buffer]
+        assert isinstance(root, OpResult)
+        maker = root.op
+        assert isinstance(maker, tcc.Instruction)
+        if not maker.addresses:
+            raise ExecutionError("the buffer has no address", self.place, maker)
+        start = maker.addresses[maker.buffers.index(root)]
+        width = stored_dtype(buffer_type(root).element_type).itemsize
+        size = len(self.part(root)) * width
+        if start + size > len(self.dmem.data):
+            raise OutsideMemoryError(
+                f"bytes {start} to {start + size} of {len(self.dmem.data)} of DMEM",
+                self.place,
+                op or maker,
+            )
+        return start, size
+
+    def write(
+        self, buffer: SSAValue, elements: Elements, values: Array, op: tcc.Instruction
+    ) -> None:
+        """Fills a buffer; ``elements`` are its part, ascending."""
+        start, size = self._extent(buffer, op)
+        if len(elements) != len(self.part(buffer)):
+            raise MissingElementsError(
+                f"{len(elements)} elements for a part of {len(self.part(buffer))}", self.place, op
+            )
+        root = self.program.root[buffer]
+        data = to_bytes(values, buffer_type(root).element_type)
+        assert len(data) == size
+        self.dmem.write(start, data, self.owners[root])
+
+    def whole(self, value: SSAValue, op: tcc.Instruction) -> Array:
+        """All that it holds of a buffer."""
+        return self.read(value, self.part(value), op)
+
+    def read(self, value: SSAValue, elements: Elements, op: tcc.Instruction) -> Array:
+        """Some elements of a buffer, in the shape of ``elements``."""
+        held = self.part(value)
+        flat = elements.reshape(-1)
+        if not len(flat):
+            return np.zeros(elements.shape, dtype_of(buffer_type(value).element_type))
+        if not len(held):
+            raise MissingElementsError(f"it has no part of {value.type}", self.place, op)
+        at = np.minimum(np.searchsorted(held, flat), len(held) - 1)
+        if not np.array_equal(held[at], flat):
+            missing = int((held[at] != flat).sum())
+            raise MissingElementsError(f"{missing} elements of {value.type}", self.place, op)
+        root = self.program.root[value]
+        if root in self.owners:
+            start, _ = self._extent(value, op)
+            width = stored_dtype(buffer_type(root).element_type).itemsize
+            whole = self.dmem.are_whole(start, at, width, self.owners[root])
+            if not whole.all():
+                raise UndefinedReadError(
+                    f"{int((~whole).sum())} elements of {value.type} that are not there",
+                    self.place,
+                    op,
+                )
+        return self._stored(value, op)[at].reshape(elements.shape)
+
+    def _stored(self, value: SSAValue, op: tcc.Instruction) -> Array:
+        root = self.program.root[value]
+        if root in self.cache_of:
+            return self.read_cache(self.cache_of[root])
+        assert isinstance(root, OpResult)
+        if isinstance(root.op, tcc.LoadOp):
+            return self.weights(root.op)
+        start, size = self._extent(value, op)
+        return from_bytes(self.dmem.read(start, start + size), buffer_type(root).element_type)
+
+    def weights(self, op: Any) -> Array:
+        """What an instruction reads of WMEM: [rows, depth], or elements of a load."""
+        slice_ = self.slices.of(self.program, op, self.place)
+        if slice_ is None or slice_ not in self.offsets:
+            raise MissingElementsError("its image has no such slice", self.place, op)
+        if slice_ not in self._decoded:
+            start = self.offsets[slice_]
+            self._decoded[slice_] = slice_.unpack(self.image[start : start + slice_.size_bytes])
+        return self._decoded[slice_]
+
+    def read_cache(self, name: str) -> Array:
+        """Its part of a cache."""
+        area = self.caches[name]
+        data = self.dmem.read(area.start, area.start + area.size_bytes)
+        return unpack(np.ascontiguousarray(data), area.rows, area.bits, area.element)
+
+    def write_cache(self, name: str, elements: Elements, values: Array) -> None:
+        """Writes its part of a cache; ``elements`` are that part."""
+        area = self.caches[name]
+        assert len(elements) == area.rows.count
+        self.dmem.write(area.start, pack(values, area.rows, area.bits, area.element), 0)
+
+
+def make_tiles(
+    elaboration: Elaboration, slices: Slices, images: Mapping[Place, Bytes]
+) -> list[Tile]:
+    """Every tile of every program, in the order of the programs."""
+    chip = asic.chip_of(elaboration.module)
+    tiles: list[Tile] = []
+    for program in elaboration.programs:
+        capacity = _UNLIMITED
+        if chip is not None:
+            capacity = chip.tiles.data[program.op.tile_class.value.data].dmem_bytes.data
+        made = [buffer for op in program.instructions for buffer in op.buffers]
+        owners: dict[SSAValue, int] = {buffer: i + 1 for i, buffer in enumerate(made)}
+        for place in program.tiles:
+            areas: dict[str, CacheArea] = {}
+            start = 0
+            for name, root in program.caches.items():
+                cache = elaboration.symbols[name]
+                assert isinstance(cache, tcc.CacheOp)
+                part = program.part(root, place)
+                if not len(part):
+                    continue
+                rows = Rows(part // max(cache.tensor.get_shape()[-1], 1))
+                bits, element = cache.bits.value.data, cache.tensor.element_type
+                size = packed_bytes(rows.count, rows.rows, bits, element)
+                areas[name] = CacheArea(start, rows, bits, element, size)
+                start += aligned(size) * cache.copies.value.data
+            if start > capacity:
+                raise OutsideMemoryError(
+                    f"caches of {start} bytes in {capacity} of DMEM", place, None
+                )
+            tiles.append(
+                Tile(
+                    place,
+                    program,
+                    Dmem(capacity),
+                    images[place],
+                    slices.layout(program, place),
+                    slices,
+                    areas,
+                    {root: name for name, root in program.caches.items()},
+                    owners,
+                )
+            )
+    return tiles

@@ -1,0 +1,121 @@
+"""Elements as bytes of a tile's memories: plain, or as integers of few bits that share scales."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.dialects.builtin import BFloat16Type
+from xdsl.ir import Attribute
+
+from asic_compiler.diagnostics import UserError
+from asic_compiler.simulate.elements import Array, dtype_of, is_float
+from asic_compiler.simulate.numerics import Quantised, dequantise, quantise
+
+Bytes = NDArray[np.uint8]
+QUANTISED_BITS = (4, 8)
+SCALE_BYTES = 2
+"""Of one f16 scale."""
+
+
+def stored_dtype(element: Attribute) -> np.dtype[Any]:
+    """What lies in memory: 2 bytes of a bf16, a byte of an i1, otherwise what NumPy holds."""
+    if isinstance(element, BFloat16Type):
+        return np.dtype(np.uint16)
+    dtype = dtype_of(element)
+    return np.dtype(np.uint8) if dtype == np.bool_ else dtype
+
+
+def to_bytes(values: Array, element: Attribute) -> Bytes:
+    """Values of an element type (`dtype_of`), one after another."""
+    flat = np.ascontiguousarray(values, dtype=dtype_of(element)).reshape(-1)
+    if isinstance(element, BFloat16Type):
+        flat = (flat.view(np.uint32) >> 16).astype(np.uint16)
+    return flat.view(np.uint8)
+
+
+def from_bytes(data: Bytes, element: Attribute) -> Array:
+    """The values behind bytes; may share their memory."""
+    stored = data.view(stored_dtype(element))
+    if isinstance(element, BFloat16Type):
+        return (stored.astype(np.uint32) << 16).view(np.float32)
+    return stored.astype(np.bool_) if dtype_of(element) == np.bool_ else stored
+
+
+class Rows:
+    """How elements fall into rows that share a scale.
+
+    Args:
+        row: [elements] row of each element; those of one row lie together.
+    """
+
+    def __init__(self, row: NDArray[np.int64]) -> None:
+        self.count = len(row)
+        starts = np.flatnonzero(np.concatenate(([True], row[1:] != row[:-1]))) if len(row) else row
+        self.lengths = np.diff(np.append(starts, len(row)))
+        self.rows = len(starts)
+        self.of = np.repeat(np.arange(self.rows), self.lengths)
+        """[elements] row of each, counted from 0."""
+        self.within = np.arange(len(row)) - np.repeat(starts, self.lengths)
+
+    @classmethod
+    def of_length(cls, rows: int, length: int) -> Rows:
+        """Rows that are equally long."""
+        return cls(np.repeat(np.arange(rows), length))
+
+
+def is_quantised(bits: int, element: Attribute) -> bool:
+    """Whether elements are stored as integers with scales.
+
+    Raises:
+        UserError: Neither that nor as they are.
+    """
+    whole = 1 if dtype_of(element) == np.bool_ else 8 * stored_dtype(element).itemsize
+    if bits == whole:
+        return False
+    if is_float(element) and bits in QUANTISED_BITS and bits < whole:
+        return True
+    raise UserError(
+        f"elements of {element} cannot be stored with {bits} bits",
+        notes=["floats may have 4 or 8 bits and a scale a row; all others are stored whole"],
+    )
+
+
+def packed_bytes(count: int, rows: int, bits: int, element: Attribute) -> int:
+    """Bytes that elements take: codes, then scales, where they are quantised."""
+    if is_quantised(bits, element):
+        return -(-count * bits // 8) + rows * SCALE_BYTES
+    return count * stored_dtype(element).itemsize
+
+
+def pack(values: Array, rows: Rows, bits: int, element: Attribute) -> Bytes:
+    """Values [elements] as `packed_bytes` bytes."""
+    if not is_quantised(bits, element):
+        return to_bytes(values, element)
+    longest = int(rows.lengths.max(initial=0))
+    table = np.zeros((rows.rows, longest), dtype=np.float64)
+    table[rows.of, rows.within] = values
+    quantised = quantise(table, bits)
+    codes = quantised.codes[rows.of, rows.within]
+    if bits == 4:
+        nibbles = np.zeros(-(-rows.count // 2) * 2, dtype=np.uint8)
+        nibbles[: rows.count] = codes.view(np.uint8) & 0xF
+        packed = nibbles[0::2] | (nibbles[1::2] << 4)
+    else:
+        packed = codes.view(np.uint8)
+    return np.concatenate((packed, quantised.scale.reshape(-1).view(np.uint8)))
+
+
+def unpack(data: Bytes, rows: Rows, bits: int, element: Attribute) -> Array:
+    """The values [elements] behind what `pack` made."""
+    if not is_quantised(bits, element):
+        return from_bytes(data, element)
+    size = -(-rows.count * bits // 8)
+    packed, scales = data[:size], np.ascontiguousarray(data[size:]).view(np.float16)
+    if bits == 4:
+        nibbles = np.stack((packed & 0xF, packed >> 4), axis=-1).reshape(-1)[: rows.count]
+        codes = ((nibbles ^ 8).astype(np.int16) - 8).astype(np.int8)
+    else:
+        codes = packed.view(np.int8)
+    return dequantise(Quantised(codes, scales[rows.of], bits), element)

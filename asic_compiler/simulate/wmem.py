@@ -1,0 +1,315 @@
+"""What lies in the weight memory of each tile, and where.
+
+Slices lie in the order of the instructions that read them, equal ones once, each aligned. A slice
+is rows: of a contraction one a column of its result, with the tile's range of k; of a table the
+tile's columns of each of its rows; of a load what its operator reads, in rows of the constant's
+last dimension. A row that is stored with fewer bits than the model has gets one scale.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+from xdsl.dialects.builtin import DenseResourceAttr
+from xdsl.ir import Attribute
+from xdsl.ir.affine import AffineMap
+
+from asic_compiler.diagnostics import UserError
+from asic_compiler.dialects import tcc
+from asic_compiler.dialects.location import location_of
+from asic_compiler.dialects.tcc.base import buffer_type
+from asic_compiler.program.access import (
+    Elements,
+    Place,
+    image_of,
+    ranges_of,
+    table_columns,
+)
+from asic_compiler.program.allocate import aligned
+from asic_compiler.program.elaborate import ElaboratedProgram, Elaboration
+from asic_compiler.simulate.elements import Array, dtype_of, rounded
+from asic_compiler.simulate.packed import Bytes, Rows, pack, packed_bytes, unpack
+
+Reader: TypeAlias = tcc.MmaOp | tcc.ConvOp | tcc.GatherOp | tcc.LoadOp
+
+
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """Rows of a constant that a tile holds: a grid of rows and depth, or any elements."""
+
+    weight: tcc.WeightOp
+    key: tuple[object, ...]
+    """Equal for slices of the same elements in the same order."""
+    row: Elements
+    """[rows] of a grid what each row adds to the number of an element; or [elements] themselves."""
+    depth: Elements | None
+    """[depth] of a grid what each place in a row adds; None where ``row`` has the elements."""
+    through: tuple[AffineMap, tuple[int, ...]] | None = None
+    """The map that the constant is read through, and the sizes it leads out of."""
+
+    @property
+    def element(self) -> Attribute:
+        """Its element type in the model."""
+        return self.weight.tensor.element_type
+
+    @cached_property
+    def rows(self) -> Rows:
+        """What shares a scale."""
+        if self.depth is not None:
+            return Rows.of_length(len(self.row), len(self.depth))
+        return Rows(self.row // max(self.weight.tensor.get_shape()[-1:] or (1,)))
+
+    @cached_property
+    def size_bytes(self) -> int:
+        """In WMEM, without alignment."""
+        if self.depth is None:
+            count, rows = len(self.row), self.rows.rows
+        else:
+            count, rows = len(self.row) * len(self.depth), len(self.row)
+        return packed_bytes(count, rows, self.weight.bits.value.data, self.element)
+
+    def elements(self) -> Elements:
+        """Numbers of the constant's elements, in the order in which they lie in WMEM."""
+        if self.depth is None:
+            return self.row
+        flat = (self.row[:, None] + self.depth[None, :]).reshape(-1)
+        if self.through is None:
+            return flat
+        map_, sizes = self.through
+        return image_of(flat, sizes, map_, self.weight.tensor.get_shape())
+
+    def pack(self, constant: Array) -> Bytes:
+        """Its bytes, taken from the whole constant."""
+        values = constant.reshape(-1)[self.elements()]
+        return pack(values, self.rows, self.weight.bits.value.data, self.element)
+
+    def unpack(self, data: Bytes) -> Array:
+        """[rows, depth], or [elements], from its bytes."""
+        values = unpack(data, self.rows, self.weight.bits.value.data, self.element)
+        return values if self.depth is None else values.reshape(len(self.row), len(self.depth))
+
+
+def weight_of(elaboration: Elaboration, op: tcc.Instruction) -> tcc.WeightOp | None:
+    """The constant in WMEM that an instruction reads; None if it reads none."""
+    match op:
+        case tcc.MmaOp() | tcc.ConvOp():
+            name = op.weight.root_reference.data
+        case tcc.GatherOp():
+            if op.weight is None:
+                return None
+            name = op.weight.root_reference.data
+        case tcc.LoadOp():
+            name = op.source.root_reference.data
+        case _:
+            return None
+    found = elaboration.symbols[name]
+    return found if isinstance(found, tcc.WeightOp) else None
+
+
+class Slices:
+    """The slices of a module's tiles; equal ones are one object."""
+
+    def __init__(self, elaboration: Elaboration) -> None:
+        self._elaboration = elaboration
+        self._known: dict[tuple[object, ...], Slice] = {}
+        self._kept: list[Elements] = []
+        self._weights = {
+            op: weight
+            for program in elaboration.programs
+            for op in program.instructions
+            if (weight := weight_of(elaboration, op)) is not None
+        }
+
+    def readers(self, program: ElaboratedProgram) -> Iterator[Reader]:
+        """The instructions of a program that read WMEM, in order."""
+        return (cast(Reader, op) for op in program.instructions if op in self._weights)
+
+    def of(self, program: ElaboratedProgram, op: Reader, place: Place) -> Slice | None:
+        """What an instruction reads on a tile; None where it has no part."""
+        weight = self._weights[op]
+        if isinstance(op, tcc.LoadOp):
+            part = program.part(op.buffer, place)
+            if not len(part):
+                return None
+            key = (weight.sym_name.data, "load", id(part))
+            if key not in self._known:
+                self._kept.append(part)
+                self._known[key] = Slice(weight, key, part, None)
+            return self._known[key]
+        index = op.cut.part_of(*place)
+        if index is None:
+            return None
+        match op:
+            case tcc.MmaOp():
+                found = self._of_mma(weight, op, index)
+            case tcc.ConvOp():
+                found = self._of_conv(weight, op, index)
+            case tcc.GatherOp():
+                found = self._of_table(weight, op, index)
+        return found if found.size_bytes else None
+
+    def _of_mma(self, weight: tcc.WeightOp, op: tcc.MmaOp, index: tuple[int, ...]) -> Slice:
+        ranges = ranges_of(op, index)
+        _, _, n, k = op.sizes.get_values()
+        flags = (op.transposed is not None, op.shared is not None, op.weight_map)
+        key = (weight.sym_name.data, "mma", n, k, *flags, ranges.n, ranges.k)
+        if key not in self._known:
+            columns, depth = np.arange(*ranges.n), np.arange(*ranges.k)
+            if op.shared:
+                columns = np.unique(columns % n)
+            if op.transposed:
+                row, depth = columns // n * (k * n) + columns % n, depth * n
+            else:
+                row = columns * k
+            through = None
+            if op.weight_map is not None:
+                through = op.weight_map.data, self._logical_shape(op, op.weight_map.data)
+            self._known[key] = Slice(weight, key, row, depth, through)
+        return self._known[key]
+
+    @staticmethod
+    def _logical_shape(op: tcc.MmaOp, map_: AffineMap) -> tuple[int, ...]:
+        """The sizes that the map of a weight leads out of: [b.., n, k] or [b.., k, n]."""
+        b, _, n, k = op.sizes.get_values()
+        matrix = (k, n) if op.transposed else (n, k)
+        batch = () if op.shared else (b,)
+        more = map_.num_dims - 2
+        if more < len(batch) and b == 1:
+            batch = ()
+        if more < len(batch) or (more > 1 and b > 1):
+            raise UserError(
+                f"a weight is read through a map of {map_.num_dims} dimensions, which cannot be "
+                f"told apart from {b} batch items",
+                location_of(op),
+            )
+        return (*(1,) * (more - len(batch)), *batch, *matrix)
+
+    def _of_conv(self, weight: tcc.WeightOp, op: tcc.ConvOp, index: tuple[int, ...]) -> Slice:
+        ranges = ranges_of(op, index)
+        groups, _, filters, k = op.sizes.get_values()
+        key = (weight.sym_name.data, "conv", k, op.weight_map, ranges.n, ranges.k)
+        if key not in self._known:
+            through = None
+            if op.weight_map is not None:
+                window = tuple(op.window.get_values())
+                shape = (groups * filters, k // prod(window), *window)
+                through = op.weight_map.data, shape
+            row, depth = np.arange(*ranges.n) * k, np.arange(*ranges.k)
+            self._known[key] = Slice(weight, key, row, depth, through)
+        return self._known[key]
+
+    def _of_table(self, weight: tcc.WeightOp, op: tcc.GatherOp, index: tuple[int, ...]) -> Slice:
+        rows = weight.tensor.get_shape()[0]
+        width = buffer_type(op.result).elements // max(buffer_type(op.indices).elements, 1)
+        key = (weight.sym_name.data, "table", op.over, op.cut.factors, index)
+        if key not in self._known:
+            columns = table_columns(op, index)
+            same = (weight.sym_name.data, "table", columns.tobytes())
+            if same not in self._known:
+                self._known[same] = Slice(weight, same, np.arange(rows) * width, columns)
+            self._known[key] = self._known[same]
+        return self._known[key]
+
+    def layout(self, program: ElaboratedProgram, place: Place) -> dict[Slice, int]:
+        """The slices of a tile, in order, and the byte of WMEM that each begins at."""
+        found: dict[Slice, int] = {}
+        end = 0
+        for op in self.readers(program):
+            slice_ = self.of(program, op, place)
+            if slice_ is not None and slice_ not in found:
+                found[slice_] = end
+                end += aligned(slice_.size_bytes)
+        return found
+
+
+def image_bytes(layout: Mapping[Slice, int]) -> int:
+    """Bytes of an image."""
+    return max((start + aligned(s.size_bytes) for s, start in layout.items()), default=0)
+
+
+def build_image(layout: Mapping[Slice, int], constants: Constants) -> Bytes:
+    """The image of one tile."""
+    image = np.zeros(image_bytes(layout), dtype=np.uint8)
+    for slice_, start in layout.items():
+        data = slice_.pack(constants.of(slice_.weight))
+        image[start : start + len(data)] = data
+    return image
+
+
+class Constants:
+    """The constants of a module, from a file or from memory.
+
+    Args:
+        weights: By parameter name, in the model's element types.
+    """
+
+    def __init__(self, weights: Mapping[str, Array]) -> None:
+        self._weights = weights
+        self._dense: dict[str, Array] = {}
+
+    def of(self, op: tcc.WeightOp) -> Array:
+        """The whole constant.
+
+        Raises:
+            UserError: It is missing, or has another shape or element type.
+        """
+        type_ = op.tensor
+        if not isinstance(op.value, DenseResourceAttr):
+            return self._of_dense(op)
+        handle = op.value.resource_handle.data
+        name = next((n for n in (handle, op.sym_name.data) if n in self._weights), None)
+        if name is None:
+            raise UserError(
+                f"no weight '{handle}'",
+                location_of(op),
+                ["the weights given are not those of this model"],
+            )
+        array = self._weights[name]
+        shape, dtype = tuple(type_.get_shape()), dtype_of(type_.element_type)
+        if array.shape != shape or array.dtype != dtype:
+            raise UserError(
+                f"weight '{name}' is {array.dtype}{list(array.shape)}, the model has {type_}",
+                location_of(op),
+            )
+        return array
+
+    def _of_dense(self, op: tcc.WeightOp) -> Array:
+        name = op.sym_name.data
+        if name not in self._dense:
+            shape = op.tensor.get_shape()
+            values = np.asarray(list(cast(Any, op.value).get_values()))
+            dense = rounded(values, op.tensor.element_type)
+            splat = dense.size == 1
+            self._dense[name] = np.full(shape, dense[0]) if splat else dense.reshape(shape)
+        return self._dense[name]
+
+
+def layout_digest(elaboration: Elaboration) -> str:
+    """SHA-256 of all that the images of a module depend on, but for the values of weights."""
+    digest = hashlib.sha256()
+    used: dict[tcc.WeightOp, None] = {}
+    for program in elaboration.programs:
+        digest.update(f"{[p.rectangle for p in program.op.places]}\n".encode())
+        for op in program.instructions:
+            weight = weight_of(elaboration, op)
+            if weight is None:
+                continue
+            used[weight] = None
+            skip = ("at", "cycles", "addr")
+            facts = [f"{k}={v}" for k, v in sorted(op.properties.items()) if k not in skip]
+            types = [str(v.type) for v in (*op.operands, *op.results)]
+            digest.update(f"{op.name} {facts} {types}\n".encode())
+            if isinstance(op, tcc.LoadOp):
+                # What it reads is said by the instructions of its operator.
+                for place in program.tiles:
+                    digest.update(program.part(op.buffer, place).tobytes() + b"\n")
+    for weight in used:
+        shown = (weight.sym_name.data, weight.bits.value.data, str(weight.value))
+        digest.update(f"{shown}\n".encode())
+    return digest.hexdigest()
