@@ -90,7 +90,9 @@ class Declarations:
 
     def set_cache_result(self, root: SSAValue, index: int) -> None:
         """Notes that the model returns the cache."""
-        self._caches[root].properties["result"] = IntegerAttr(index, i64)
+        cache = self._caches[root]
+        cache.properties["result"] = IntegerAttr(index, i64)
+        cache.properties["host"] = StringAttr(self._results[index])
 
     def channel(
         self,

@@ -361,12 +361,16 @@ class _Generator:
         for index, operand in self.returned.get(root, ()):
             host = self.declared.result_name(index)
             source = region_attribute(work.assignment.region)
-            channel = self.declared.channel(f"out.{host}", root.type, source, None, host)
-            for member, (buffer,) in holding.buffers.items():
+            channel = self.declared.channel(f"out.{host}", operand.type, source, None, host)
+            for member, held in holding.buffers.items():
+                segment = holding.segments[member]
+                lowering = Lowering(
+                    self.declared, work, {}, segment.after.append, pieces={root: held}
+                )
+                buffer = lowering.buffer(operand)
                 places = [r.rectangle for r in self.builders[member].program.places]
                 size = max(holding.parts.most(places) * _element_bytes(operand), 1)
                 send = tcc.SendOp(channel, buffer, size, work.position)
-                segment = holding.segments[member]
                 segment.after.append(send)
                 segment.end.append(tcc.WaitOp([send.token], work.position))
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+from xdsl.dialects.builtin import ModuleOp
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.files import write_atomic
 from asic_compiler.program.access import Place
-from asic_compiler.program.elaborate import Elaboration
+from asic_compiler.program.elaborate import Elaboration, elaborate
 from asic_compiler.simulate.elements import Array
 from asic_compiler.simulate.packed import Bytes
 from asic_compiler.simulate.wmem import Constants, Slices, build_image, image_bytes, layout_digest
@@ -34,19 +35,20 @@ ImageSource: TypeAlias = ImageFolder
 
 
 def write_images(
-    folder: Path, elaboration: Elaboration, weights: Mapping[str, Array], model: str = ""
+    module: ModuleOp, weights: Mapping[str, Array], folder: Path, model: str = ""
 ) -> None:
     """Writes the image of every tile, and last the index: a folder without one is not complete.
 
     Args:
-        folder: Made if it does not exist.
-        elaboration: The programs.
+        module: The programs.
         weights: Constants by parameter name.
+        folder: Made if it does not exist.
         model: Name of the model, for messages.
 
     Raises:
         UserError: A weight is missing or of another shape, or a file cannot be written.
     """
+    elaboration = elaborate(module)
     slices, constants = Slices(elaboration), Constants(weights)
     tiles: dict[str, Any] = {}
     try:
@@ -110,7 +112,7 @@ def _read(folder: Path, elaboration: Elaboration, slices: Slices) -> dict[Place,
 
 def _index(folder: Path) -> dict[str, Any]:
     path = folder / INDEX
-    again = ["write the images again: asic-run --write-images"]
+    again = ["write the images again: give --weights beside --images"]
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

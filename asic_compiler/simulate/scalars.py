@@ -39,9 +39,9 @@ def _minimum(a: Array, b: Array) -> Array:
 
 def _round_half_away(x: Array) -> Array:
     whole: Array = np.trunc(x)
-    # Exact: a fraction of a float needs no more bits than the float.
+    # Exact: a fraction of a float needs no more bits than the float. Of infinities it is NaN.
     away = np.abs(x - whole) >= 0.5
-    return np.where(np.isfinite(x) & away, whole + np.copysign(1, x), whole).astype(x.dtype)
+    return np.where(away, whole + np.copysign(1, x), whole).astype(x.dtype)
 
 
 def _fma(a: Array, b: Array, c: Array) -> Array:

@@ -12,7 +12,12 @@ from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
 
-def parse_fields(parser: AttrParser, name: str, kinds: Mapping[str, str]) -> dict[str, Attribute]:
+def parse_fields(
+    parser: AttrParser,
+    name: str,
+    kinds: Mapping[str, str],
+    defaults: Mapping[str, Attribute] | None = None,
+) -> dict[str, Attribute]:
     """Reads ``<key = value, ...>`` in any order.
 
     Args:
@@ -20,6 +25,7 @@ def parse_fields(parser: AttrParser, name: str, kinds: Mapping[str, str]) -> dic
         name: Attribute name, for messages.
         kinds: For each key ``int``, ``float``, ``string``, ``ints``, ``int_rows`` or
             ``attributes``.
+        defaults: Values of the keys that may be left out.
 
     Raises:
         ParseError: An unknown, repeated or missing key, or a value of the wrong kind.
@@ -36,6 +42,7 @@ def parse_fields(parser: AttrParser, name: str, kinds: Mapping[str, str]) -> dic
         values[key] = _parse_value(parser, kinds[key])
 
     parser.parse_comma_separated_list(parser.Delimiter.ANGLE, field)
+    values = {**(defaults or {}), **values}
     missing = [key for key in kinds if key not in values]
     if missing:
         parser.raise_error(f"{name} lacks {', '.join(missing)}")

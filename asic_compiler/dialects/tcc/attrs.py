@@ -93,6 +93,8 @@ def _buffer_of(tensor: Attribute) -> BufferType:
 
 
 _CUT_FIELDS = {**dict.fromkeys("bmnk", "int"), "at": "ints", "first": "int"}
+_CUT_OPTIONS = {"stride": "int", "rows_first": "int"}
+_CUT_DEFAULTS = {"stride": IntAttr(1), "rows_first": IntAttr(0)}
 
 
 @irdl_attr_definition
@@ -102,22 +104,22 @@ class CutAttr(ParametrizedAttribute):
     ``#tcc.cut<b = 1, m = 1, n = 861, k = 2, at = [0, 0, 41, 42], first = 0>``
 
     Along a dimension of size s cut in p parts, part i is the range
-    ``i*ceil(s/p) .. min((i+1)*ceil(s/p), s)``; it may be empty. The tile at (x, y) of a region
-    with offset (X, Y) and W x H tiles has rank ``r = ((y - Y)*W + (x - X) - first) mod W*H`` and
-    works on part
+    ``i*ceil(s/p) .. min((i+1)*ceil(s/p), s)``; it may be empty. Part number r of the b*m*n*k parts
+    has the index
 
-    - n: ``r mod n``
-    - m: ``r floordiv n mod m``
+    - n: ``r mod n``, then m: ``r floordiv n mod m``; with ``rows_first = 1`` the other way round,
+      m: ``r mod m``, then n: ``r floordiv m mod n``
     - k: ``r floordiv (n*m) mod k``
     - b: ``r floordiv (n*m*k)``
 
-    and on nothing when ``r >= b*m*n*k``. Tiles that differ in k alone are a *k group*: they hold
-    partial sums of the same elements. A vector instruction is cut along n alone: its points in
-    row-major order.
+    and lies on the tile at (x, y) of a region with offset (X, Y) and W x H tiles for which
+    ``(y - Y)*W + (x - X) = (first + r*stride) mod W*H``. Tiles that differ in k alone are a
+    *k group*: they hold partial sums of the same elements. ``stride`` (1 where it is not given)
+    leaves tiles free between parts.
 
     Verified:
-        1. every factor is positive.
-        2. the region has at least b*m*n*k tiles.
+        1. every factor and the stride are positive, rows_first is 0 or 1.
+        2. no two parts lie on one tile: (b*m*n*k - 1)*stride is less than the region's tiles.
         3. first is one of the region's tiles, counted row by row.
     """
 
@@ -130,11 +132,24 @@ class CutAttr(ParametrizedAttribute):
     region: RegionAttr
     """Printed as ``at``."""
     first: IntAttr
+    stride: IntAttr
+    rows_first: IntAttr
 
     @classmethod
-    def of(cls, b: int, m: int, n: int, k: int, region: RegionAttr, first: int = 0) -> CutAttr:
+    def of(
+        cls,
+        b: int,
+        m: int,
+        n: int,
+        k: int,
+        region: RegionAttr,
+        first: int = 0,
+        stride: int = 1,
+        rows_first: bool = False,
+    ) -> CutAttr:
         """The cut with these factors over ``region``, whose part 0 is on tile ``first``."""
-        return cls(IntAttr(b), IntAttr(m), IntAttr(n), IntAttr(k), region, IntAttr(first))
+        numbers = (IntAttr(b), IntAttr(m), IntAttr(n), IntAttr(k))
+        return cls(*numbers, region, IntAttr(first), IntAttr(stride), IntAttr(int(rows_first)))
 
     @property
     def factors(self) -> tuple[int, int, int, int]:
@@ -146,25 +161,41 @@ class CutAttr(ParametrizedAttribute):
         """Tiles that get a part (it may be empty)."""
         return prod(self.factors)
 
+    def index_of(self, part: int) -> tuple[int, int, int, int]:
+        """Indices along b, m, n and k of a part."""
+        _, m, n, k = self.factors
+        inner = (part % m, part // m % n) if self.rows_first.data else (part // n % m, part % n)
+        return part // (n * m * k), *inner, part // (n * m) % k
+
+    def tile_of(self, part: int) -> tuple[int, int]:
+        """Column and row of the mesh of the tile that a part lies on."""
+        left, top, width, height = self.region.rectangle
+        place = (self.first.data + part * self.stride.data) % (width * height)
+        return left + place % width, top + place // width
+
     def part_of(self, x: int, y: int) -> tuple[int, int, int, int] | None:
         """Indices along b, m, n and k of the part of tile (x, y); None when it has none."""
         left, top, width, height = self.region.rectangle
         if not (left <= x < left + width and top <= y < top + height):
             return None
-        rank = ((y - top) * width + (x - left) - self.first.data) % (width * height)
-        if rank >= self.active_tiles:
+        place = ((y - top) * width + (x - left) - self.first.data) % (width * height)
+        part, apart = divmod(place, self.stride.data)
+        if apart or part >= self.active_tiles:
             return None
-        _, m, n, k = self.factors
-        return rank // (n * m * k), rank // n % m, rank % n, rank // (n * m) % k
+        return self.index_of(part)
 
     def verify(self) -> None:
         """Checks the numbered rules."""
         for key, value in zip("bmnk", self.factors, strict=True):
             require_positive(self.name, key, value)
+        require_positive(self.name, "stride", self.stride.data)
+        if self.rows_first.data not in (0, 1):
+            raise VerifyException(f"{self.name}: rows_first is 0 or 1, not {self.rows_first.data}")
         _, _, width, height = self.region.rectangle
-        if self.active_tiles > width * height:
+        if (self.active_tiles - 1) * self.stride.data >= width * height:
+            apart = "" if self.stride.data == 1 else f" at a stride of {self.stride.data}"
             raise VerifyException(
-                f"{self.name}: {self.active_tiles} parts for {width * height} tiles"
+                f"{self.name}: {self.active_tiles} parts{apart} for {width * height} tiles"
             )
         if not 0 <= self.first.data < width * height:
             raise VerifyException(
@@ -174,18 +205,27 @@ class CutAttr(ParametrizedAttribute):
     @classmethod
     def parse_parameters(cls, parser: AttrParser) -> list[Attribute]:
         """Reads the fields inside ``<...>``, in any order; ``at`` is [x, y, w, h]."""
-        values = parse_fields(parser, cls.name, _CUT_FIELDS)
+        values = parse_fields(parser, cls.name, _CUT_FIELDS | _CUT_OPTIONS, _CUT_DEFAULTS)
         numbers = ints(cast("ArrayAttr[IntAttr]", values["at"]))
         if len(numbers) != 4:
             parser.raise_error(f"{cls.name}: at needs [x, y, w, h]")
-        return [*(values[key] for key in "bmnk"), RegionAttr.of(*numbers), values["first"]]
+        rest = [values["first"], values["stride"], values["rows_first"]]
+        return [*(values[key] for key in "bmnk"), RegionAttr.of(*numbers), *rest]
 
     def print_parameters(self, printer: Printer) -> None:
         """Prints the fields inside ``<...>``."""
         place = int_array(self.region.rectangle)
         fields = {"b": self.b, "m": self.m, "n": self.n, "k": self.k, "at": place}
         fields["first"] = self.first
+        options = {"stride": self.stride, "rows_first": self.rows_first}
+        fields |= {key: value for key, value in options.items() if value != _CUT_DEFAULTS[key]}
         print_fields(printer, fields)
+
+
+def part_range(size: int, parts: int, index: int) -> tuple[int, int]:
+    """First and one past the last of part ``index`` of ``size`` things cut in ``parts``."""
+    step = part_size(size, parts)
+    return min(index * step, size), min((index + 1) * step, size)
 
 
 def part_size(size: int, parts: int) -> int:

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from math import prod
 from typing import Any, TypeVar
 
-from xdsl.dialects.builtin import IntegerAttr, SymbolRefAttr, i64
-from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.dialects.builtin import DenseArrayBase, IntegerAttr, SymbolRefAttr, i64
+from xdsl.ir import Attribute, Operation, OpResult, SSAValue
 from xdsl.irdl import IRDLOperation, ParsePropInAttrDict, opt_prop_def, prop_def
 from xdsl.utils.exceptions import VerifyException
 
 from asic_compiler.dialects.tcc.attrs import BufferType, CutAttr
 
-SCHEDULE = "`op` `=` $op (`at` `=` $at^ `cycles` `=` $cycles)? attr-dict"
-"""How every instruction prints operator and schedule."""
+SCHEDULE = "`op` `=` $op (`at` `=` $at^ `cycles` `=` $cycles)? (`addr` $addr^)? attr-dict"
+"""How every instruction prints operator, schedule and addresses."""
+Sizes = DenseArrayBase.constr(i64)
 
 
 @lru_cache(maxsize=1 << 16)
 def int_attr(value: int) -> IntegerAttr:
     """An i64; attributes are immutable, so equal ones are shared."""
     return IntegerAttr(value, i64)
+
+
+def int_list(values: Sequence[int] | None) -> DenseArrayBase | None:
+    """An array of i64, or None."""
+    return None if values is None else DenseArrayBase.from_list(i64, list(values))
 
 
 def optional_int(value: int | None) -> IntegerAttr | None:
@@ -32,10 +39,15 @@ def optional_int(value: int | None) -> IntegerAttr | None:
 class Instruction(IRDLOperation, ABC):
     """One instruction of a tile.
 
+    ``addr`` has a byte address in DMEM for each buffer it fills. A tile's part of a tensor lies
+    there packed, in row-major order of the whole tensor. Caches come first in DMEM, on each tile
+    those it has a part of, in program order; parts of weights lie in WMEM likewise.
+
     Verified for all (rules 1 and 2 of every instruction):
         1. op is not negative.
         2. at and cycles are given together, and cycles is positive. A negative ``at`` counts back
-           from the start of the period: the tail of the period before.
+           from the start of the period: the tail of the period before. Addresses, where they are
+           given, are one a buffer and not negative.
     """
 
     op = prop_def(IntegerAttr[i64])
@@ -44,6 +56,8 @@ class Instruction(IRDLOperation, ABC):
     """Cycle at which the operator starts, from the start of its stage's period."""
     cycles = opt_prop_def(IntegerAttr[i64])
     """Cycles that the operator takes, its transfers and reductions included."""
+    addr = opt_prop_def(Sizes)
+    """Byte address of each buffer that it fills."""
 
     irdl_options: Any = (ParsePropInAttrDict(),)
 
@@ -59,6 +73,20 @@ class Instruction(IRDLOperation, ABC):
             return None
         return self.at.value.data, self.at.value.data + self.cycles.value.data
 
+    @property
+    def buffers(self) -> tuple[OpResult, ...]:
+        """The buffers that it fills."""
+        return tuple(value for value in self.results if isinstance(value.type, BufferType))
+
+    @property
+    def addresses(self) -> tuple[int, ...]:
+        """Byte address of each of ``buffers``; empty before they are allocated."""
+        return () if self.addr is None else tuple(self.addr.get_values())
+
+    def set_addresses(self, addresses: Sequence[int]) -> None:
+        """Gives every buffer its place; for builders of a program."""
+        self.properties["addr"] = DenseArrayBase.from_list(i64, list(addresses))
+
     def set_schedule(self, at: int, cycles: int) -> None:
         """Gives the instruction its place in time; for builders of a program."""
         self.properties["at"] = int_attr(at)
@@ -72,6 +100,12 @@ class Instruction(IRDLOperation, ABC):
             raise VerifyException("at and cycles must be given together")
         if self.cycles is not None and self.cycles.value.data < 1:
             raise VerifyException(f"cycles must be positive, got {self.cycles.value.data}")
+        if self.addr is not None:
+            given = self.addresses
+            if len(given) != len(self.buffers) or min(given, default=0) < 0:
+                raise VerifyException(
+                    f"{len(self.buffers)} buffers need an address each, got {list(given)}"
+                )
         self.verify_instruction()
 
     def verify_instruction(self) -> None:
@@ -108,11 +142,22 @@ def require_elements(what: str, value: SSAValue, expected: int) -> None:
         raise VerifyException(f"{what} has {elements_of(value)} elements, expected {expected}")
 
 
-def require_vector_cut(cut: CutAttr) -> None:
-    """Raises VerifyException unless the cut is along n alone."""
-    b, m, _, k = cut.factors
-    if (b, m, k) != (1, 1, 1):
-        raise VerifyException("a vector instruction is cut along n alone")
+def require_space(over: Sequence[int], cut: CutAttr, points: int) -> None:
+    """Raises VerifyException unless ``over`` is the space of ``points`` and the cut fits it."""
+    if len(over) != 3 or min(over) < 1 or prod(over) != points:
+        raise VerifyException(f"over must be three sizes of {points} points, got {list(over)}")
+    b, m, n, k = cut.factors
+    for key, factor, size in zip("bmn", (b, m, n), over, strict=True):
+        if factor > size:
+            raise VerifyException(f"{key} of size {size} cannot be cut in {factor}")
+    if k != 1:
+        raise VerifyException("a vector instruction is not cut along k")
+
+
+def require_piece(piece: Sequence[int]) -> None:
+    """Raises VerifyException unless ``piece`` is an index and a count."""
+    if len(piece) != 2 or not 0 <= piece[0] < piece[1]:
+        raise VerifyException(f"piece must be an index and a count, got {list(piece)}")
 
 
 def require_positive_bytes(count: int) -> None:

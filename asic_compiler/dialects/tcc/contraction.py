@@ -20,6 +20,7 @@ from xdsl.ir.affine import AffineMap
 from xdsl.irdl import (
     irdl_op_definition,
     operand_def,
+    opt_operand_def,
     opt_prop_def,
     prop_def,
     result_def,
@@ -32,14 +33,15 @@ from asic_compiler.dialects.tcc.attrs import BufferType, CutAttr
 from asic_compiler.dialects.tcc.base import (
     SCHEDULE,
     Instruction,
+    Sizes,
     buffer_type,
     int_attr,
+    int_list,
     require_elements,
+    require_piece,
     resolve,
 )
 from asic_compiler.dialects.tcc.symbols import ProgramOp, WeightOp
-
-Sizes = DenseArrayBase.constr(i64)
 
 
 def _sizes(values: Sequence[int]) -> DenseArrayBase:
@@ -55,8 +57,12 @@ def _verify_contraction(
     for key, factor, extent in zip("bmnk", cut.factors, extents, strict=True):
         if factor > extent:
             raise VerifyException(f"{key} of size {extent} cannot be cut in {factor}")
+    _verify_partial(result, cut.k.data > 1)
+
+
+def _verify_partial(result: SSAValue, partial: bool) -> None:
     element = buffer_type(result).element_type
-    if cut.k.data > 1 and isinstance(element, AnyFloat) and element not in (f32, f64):
+    if partial and isinstance(element, AnyFloat) and element not in (f32, f64):
         raise VerifyException(f"partial sums are f32 or f64, not {element}")
 
 
@@ -78,11 +84,18 @@ class MmaOp(Instruction):
     in f64) and are rounded once; with a cut k the result holds partial sums, which ``tcc.reduce``
     adds.
 
+    ``piece = [c, p]`` does the c-th of p equal ranges of this tile's part of k; the pieces after
+    the first add to ``acc``, what the one before left. WMEM holds a tile's slices one after
+    another, in the order of its instructions: of each the columns in order, of a column its part
+    of k.
+
     Verified, besides the shared rules:
         3. sizes are 4 positive integers.
         4. no dimension is cut in more parts than it has elements, and b is not cut.
         5. with a cut k, partial sums of floats are f32 or f64.
-        6. input and result have b*m*k and b*m*n elements.
+        6. input and result have b*m*k and b*m*n elements, and so has acc.
+        7. piece is an index and a count; acc is given exactly for a piece after the first; floats
+           of acc, and of the result before the last piece, are f32 or f64.
     Checked by the program: the weight has b*n*k elements (n*k if shared), or is read through a
     map.
     """
@@ -93,6 +106,8 @@ class MmaOp(Instruction):
     weight = prop_def(SymbolRefAttr)
     sizes = prop_def(Sizes)
     cut = prop_def(CutAttr)
+    piece = opt_prop_def(Sizes)
+    acc = opt_operand_def(BufferType)
     transposed = opt_prop_def(UnitAttr)
     shared = opt_prop_def(UnitAttr)
     weight_map = opt_prop_def(AffineMapAttr)
@@ -100,7 +115,8 @@ class MmaOp(Instruction):
 
     traits = traits_def(HasParent(ProgramOp))
     assembly_format = (
-        "$input `,` $weight `sizes` $sizes (`transposed` $transposed^)? (`shared` $shared^)?"
+        "$input `,` $weight (`acc` $acc^ `:` type($acc))? `sizes` $sizes"
+        " (`piece` $piece^)? (`transposed` $transposed^)? (`shared` $shared^)?"
         " (`through` $weight_map^)? `cut` $cut " + SCHEDULE + " `:` type($input) `->` type($result)"
     )
 
@@ -116,10 +132,13 @@ class MmaOp(Instruction):
         transposed: bool = False,
         shared: bool = False,
         weight_map: AffineMap | None = None,
+        piece: tuple[int, int] | None = None,
+        acc: SSAValue | None = None,
     ) -> None:
         super().__init__(
-            operands=[input],
+            operands=[input, [] if acc is None else [acc]],
             properties={
+                "piece": int_list(piece),
                 "weight": SymbolRefAttr(weight),
                 "sizes": _sizes(sizes),
                 "cut": cut,
@@ -138,6 +157,23 @@ class MmaOp(Instruction):
         _verify_contraction(sizes, self.cut, (1, m, b * n, k), self.result)
         require_elements("input", self.input, b * m * k)
         require_elements("result", self.result, b * m * n)
+        if self.piece is not None:
+            require_piece(tuple(self.piece.get_values()))
+        index, count = self.pieces
+        if (self.acc is not None) != (index > 0):
+            raise VerifyException("acc is what the piece before left, and the first has none")
+        if self.acc is not None:
+            require_elements("acc", self.acc, b * m * n)
+            _verify_partial(self.acc, partial=True)
+        _verify_partial(self.result, index + 1 < count)
+
+    @property
+    def pieces(self) -> tuple[int, int]:
+        """Which piece of how many it does."""
+        if self.piece is None:
+            return 0, 1
+        index, count = self.piece.get_values()
+        return index, count
 
     def verify_symbols(self, symbols: Mapping[str, Operation]) -> None:
         """Checks that the weight exists and fits."""
@@ -230,7 +266,8 @@ class ConvOp(Instruction):
         4. no dimension is cut in more parts than it has elements, and b is not cut.
         5. with a cut k, partial sums of floats are f32 or f64.
         6. the result has groups*positions*filters elements.
-        7. strides, dilations and both paddings have one entry a spatial dimension.
+        7. window, strides, dilations and both paddings have one entry a spatial dimension.
+        8. a receptive field is the channels of a group times the window.
     Checked by the program: the weight has groups*filters*field elements, or is read through a
     map.
     """
@@ -240,6 +277,8 @@ class ConvOp(Instruction):
     input = operand_def(BufferType)
     weight = prop_def(SymbolRefAttr)
     sizes = prop_def(Sizes)
+    window = prop_def(Sizes)
+    """Spatial sizes of a filter."""
     strides = prop_def(Sizes)
     dilations = prop_def(Sizes)
     low_padding = prop_def(Sizes)
@@ -250,10 +289,9 @@ class ConvOp(Instruction):
 
     traits = traits_def(HasParent(ProgramOp))
     assembly_format = (
-        "$input `,` $weight `sizes` $sizes `strides` $strides `dilations` $dilations"
-        " `padding` $low_padding $high_padding (`through` $weight_map^)? `cut` $cut "
-        + SCHEDULE
-        + " `:` type($input) `->` type($result)"
+        "$input `,` $weight `sizes` $sizes `window` $window `strides` $strides"
+        " `dilations` $dilations `padding` $low_padding $high_padding"
+        " (`through` $weight_map^)? `cut` $cut " + SCHEDULE + " `:` type($input) `->` type($result)"
     )
 
     def __init__(
@@ -265,6 +303,7 @@ class ConvOp(Instruction):
         op: int,
         result: Attribute,
         *,
+        window: Sequence[int],
         strides: Sequence[int],
         dilations: Sequence[int],
         low_padding: Sequence[int],
@@ -276,6 +315,7 @@ class ConvOp(Instruction):
             properties={
                 "weight": SymbolRefAttr(weight),
                 "sizes": _sizes(sizes),
+                "window": _sizes(window),
                 "strides": _sizes(strides),
                 "dilations": _sizes(dilations),
                 "low_padding": _sizes(low_padding),
@@ -293,10 +333,19 @@ class ConvOp(Instruction):
         groups, m, n, k = sizes if len(sizes) == 4 else (0, 0, 0, 0)
         _verify_contraction(sizes, self.cut, (1, m, groups * n, k), self.result)
         require_elements("result", self.result, groups * m * n)
-        spatial = len(buffer_type(self.input).sizes) - 2
-        windows = (self.strides, self.dilations, self.low_padding, self.high_padding)
+        shape = buffer_type(self.input).sizes
+        spatial = len(shape) - 2
+        windows = (
+            self.window,
+            self.strides,
+            self.dilations,
+            self.low_padding,
+            self.high_padding,
+        )
         if any(len(window.get_values()) != spatial for window in windows):
-            raise VerifyException("strides, dilations and paddings need one entry a dimension")
+            raise VerifyException("window, strides, dilations and paddings: one entry a dimension")
+        if groups * k != shape[1] * prod(self.window.get_values()):
+            raise VerifyException(f"a field of {k} is not {shape[1]} channels by the window")
 
     def verify_symbols(self, symbols: Mapping[str, Operation]) -> None:
         """Checks that the weight exists and fits."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from xdsl.dialects.builtin import AffineMapAttr, ArrayAttr, DenseArrayBase, IntegerAttr, i64
-from xdsl.ir import Attribute, SSAValue
+from xdsl.ir import Attribute, OpResult, SSAValue
 from xdsl.ir.affine import AffineMap
 from xdsl.irdl import (
     irdl_op_definition,
@@ -18,14 +18,17 @@ from xdsl.irdl import (
 from xdsl.traits import HasParent
 from xdsl.utils.exceptions import VerifyException
 
-from asic_compiler.dialects.asic.maps import map_error
+from asic_compiler.dialects.asic.maps import linear_offsets_match, map_error
 from asic_compiler.dialects.tcc.attrs import BufferType, CutAttr
 from asic_compiler.dialects.tcc.base import (
     SCHEDULE,
     Instruction,
+    Sizes,
     buffer_type,
+    elements_of,
     int_attr,
-    require_vector_cut,
+    int_list,
+    require_space,
 )
 from asic_compiler.dialects.tcc.symbols import ProgramOp
 
@@ -45,12 +48,13 @@ def _verify_map(map_: AffineMap, result: SSAValue, operand: SSAValue) -> None:
 class ViewOp(Instruction):
     """Another way to address a buffer: ``result[d] = operand[map(d)]``. Nothing moves.
 
-    Address computation is part of the instruction that reads the result; a view has no schedule.
+    A tile's part of the result is the same elements at the same address; a view has no schedule.
 
     Verified, besides the shared rules:
         3. it has no schedule.
         4. the map leads from the result's dimensions into the operand.
         5. element types are equal.
+        6. row-major order and element count are those of the operand.
     """
 
     name = "tcc.view"
@@ -69,11 +73,19 @@ class ViewOp(Instruction):
             result_types=[result],
         )
 
+    @property
+    def buffers(self) -> tuple[OpResult, ...]:
+        """None: it is its operand's."""
+        return ()
+
     def verify_instruction(self) -> None:
         """Checks the numbered rules."""
         if self.at is not None:
             raise VerifyException("a view takes no time and has no schedule")
         _verify_map(self.map.data, self.result, self.operand)
+        shape, source = buffer_type(self.result).sizes, buffer_type(self.operand).sizes
+        if 0 not in shape and not linear_offsets_match(self.map.data, shape, source):
+            raise VerifyException("a view keeps the operand's elements in row-major order")
 
 
 @irdl_op_definition
@@ -81,7 +93,7 @@ class CopyOp(Instruction):
     """Moves elements: ``result[d] = operand[map(d)]``, each tile its part of the result.
 
     Verified, besides the shared rules:
-        3. the cut is along n alone.
+        3. over is the space of the result, and the cut fits it.
         4. the map leads from the result's dimensions into the operand.
         5. element types are equal.
     """
@@ -90,24 +102,40 @@ class CopyOp(Instruction):
 
     operand = operand_def(BufferType)
     map = prop_def(AffineMapAttr)
+    over = prop_def(Sizes)
     cut = prop_def(CutAttr)
     result = result_def(BufferType)
 
     traits = traits_def(HasParent(ProgramOp))
-    assembly_format = f"$operand $map `cut` $cut {SCHEDULE} `:` type($operand) `->` type($result)"
+    assembly_format = (
+        "$operand $map `over` $over `cut` $cut "
+        + SCHEDULE
+        + " `:` type($operand) `->` type($result)"
+    )
 
     def __init__(
-        self, operand: SSAValue, map_: AffineMap, cut: CutAttr, op: int, result: Attribute
+        self,
+        operand: SSAValue,
+        map_: AffineMap,
+        over: Sequence[int],
+        cut: CutAttr,
+        op: int,
+        result: Attribute,
     ) -> None:
         super().__init__(
             operands=[operand],
-            properties={"map": AffineMapAttr(map_), "cut": cut, "op": int_attr(op)},
+            properties={
+                "map": AffineMapAttr(map_),
+                "over": int_list(over),
+                "cut": cut,
+                "op": int_attr(op),
+            },
             result_types=[result],
         )
 
     def verify_instruction(self) -> None:
         """Checks the numbered rules."""
-        require_vector_cut(self.cut)
+        require_space(self.over.get_values(), self.cut, elements_of(self.result))
         _verify_map(self.map.data, self.result, self.operand)
 
 
@@ -116,11 +144,10 @@ class ConcatOp(Instruction):
     """Pieces one after another along ``dim``, as in ``asic.concat``.
 
     Piece i has the result's shape, but ``sizes[i]`` along ``dim``; its element at d is
-    ``inputs[i][map_i(d)]``. Each tile writes its part of the result. Without a schedule it takes
-    no time: the reader addresses the pieces.
+    ``inputs[i][map_i(d)]``. Each tile writes its part of the result.
 
     Verified, besides the shared rules:
-        3. the cut is along n alone.
+        3. over is the space of the result, and the cut fits it.
         4. there is one size and one map an input, and sizes add up to the result's along dim.
         5. every map stays inside its input, and element types are equal.
     """
@@ -131,14 +158,14 @@ class ConcatOp(Instruction):
     dim = prop_def(IntegerAttr[i64])
     sizes = prop_def(DenseArrayBase.constr(i64))
     indexing_maps = prop_def(Maps)
+    over = prop_def(Sizes)
     cut = prop_def(CutAttr)
     result = result_def(BufferType)
 
     traits = traits_def(HasParent(ProgramOp))
     assembly_format = (
-        "`(` $inputs `)` `dim` `=` $dim `sizes` $sizes `maps` $indexing_maps `cut` $cut "
-        + SCHEDULE
-        + " `:` `(` type($inputs) `)` `->` type($result)"
+        "`(` $inputs `)` `dim` `=` $dim `sizes` $sizes `maps` $indexing_maps `over` $over"
+        " `cut` $cut " + SCHEDULE + " `:` `(` type($inputs) `)` `->` type($result)"
     )
 
     def __init__(
@@ -147,6 +174,7 @@ class ConcatOp(Instruction):
         dim: int,
         sizes: Sequence[int],
         maps: Maps,
+        over: Sequence[int],
         cut: CutAttr,
         op: int,
         result: Attribute,
@@ -157,6 +185,7 @@ class ConcatOp(Instruction):
                 "dim": int_attr(dim),
                 "sizes": DenseArrayBase.from_list(i64, list(sizes)),
                 "indexing_maps": maps,
+                "over": int_list(over),
                 "cut": cut,
                 "op": int_attr(op),
             },
@@ -165,7 +194,7 @@ class ConcatOp(Instruction):
 
     def verify_instruction(self) -> None:
         """Checks the numbered rules."""
-        require_vector_cut(self.cut)
+        require_space(self.over.get_values(), self.cut, elements_of(self.result))
         target = buffer_type(self.result)
         dim, sizes = self.dim.value.data, tuple(self.sizes.get_values())
         counts = {len(self.inputs), len(sizes), len(self.indexing_maps)}
@@ -185,11 +214,10 @@ class ConcatOp(Instruction):
 class PadOp(Instruction):
     """A constant border: ``result[d] = operand[d - low]`` inside, ``value`` outside.
 
-    Each tile writes its part of the result. Without a schedule it takes no time: the reader
-    substitutes the value.
+    Each tile writes its part of the result.
 
     Verified, besides the shared rules:
-        3. the cut is along n alone.
+        3. over is the space of the result, and the cut fits it.
         4. the result's sizes are low + the operand's + high, none negative.
         5. operand, value and result have one element type.
     """
@@ -200,12 +228,13 @@ class PadOp(Instruction):
     low = prop_def(DenseArrayBase.constr(i64))
     high = prop_def(DenseArrayBase.constr(i64))
     value = prop_def(Attribute)
+    over = prop_def(Sizes)
     cut = prop_def(CutAttr)
     result = result_def(BufferType)
 
     traits = traits_def(HasParent(ProgramOp))
     assembly_format = (
-        "$operand `low` $low `high` $high `value` `=` $value `cut` $cut "
+        "$operand `low` $low `high` $high `value` `=` $value `over` $over `cut` $cut "
         + SCHEDULE
         + " `:` type($operand) `->` type($result)"
     )
@@ -216,6 +245,7 @@ class PadOp(Instruction):
         low: Sequence[int],
         high: Sequence[int],
         value: Attribute,
+        over: Sequence[int],
         cut: CutAttr,
         op: int,
         result: Attribute,
@@ -226,6 +256,7 @@ class PadOp(Instruction):
                 "low": DenseArrayBase.from_list(i64, list(low)),
                 "high": DenseArrayBase.from_list(i64, list(high)),
                 "value": value,
+                "over": int_list(over),
                 "cut": cut,
                 "op": int_attr(op),
             },
@@ -234,7 +265,7 @@ class PadOp(Instruction):
 
     def verify_instruction(self) -> None:
         """Checks the numbered rules."""
-        require_vector_cut(self.cut)
+        require_space(self.over.get_values(), self.cut, elements_of(self.result))
         source, target = buffer_type(self.operand), buffer_type(self.result)
         low, high = tuple(self.low.get_values()), tuple(self.high.get_values())
         if not len(low) == len(high) == len(source.sizes) or min((*low, *high), default=0) < 0:

@@ -257,7 +257,8 @@ class CacheOp(IRDLOperation):
 
     ``copies`` micro-batches are in flight, each with a cache of its own; an element is stored with
     ``bits`` bits. ``argument`` and ``result`` are its positions in the model's signature, for a
-    host that sets or reads it.
+    host that sets or reads it; the symbol is what the host calls the argument, ``host`` what it
+    calls the result.
 
     Verified:
         1. bits and copies are positive.
@@ -271,13 +272,14 @@ class CacheOp(IRDLOperation):
     copies = prop_def(IntegerAttr[i64])
     argument = opt_prop_def(IntegerAttr[i64])
     result = opt_prop_def(IntegerAttr[i64])
+    host = opt_prop_def(StringAttr)
     tensor = prop_def(TensorType)
 
     irdl_options: Any = (ParsePropInAttrDict(),)
     traits = traits_def(SymbolOpInterface(), HasParent(ModuleOp))
     assembly_format = (
         "$sym_name `bits` `=` $bits `copies` `=` $copies (`argument` `=` $argument^)?"
-        " (`result` `=` $result^)? `:` $tensor attr-dict"
+        " (`result` `=` $result^)? (`host` $host^)? `:` $tensor attr-dict"
     )
 
     def __init__(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from xdsl.dialects.builtin import ArrayAttr, IntegerAttr, StringAttr, SymbolRefAttr, i64
-from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.dialects.builtin import ArrayAttr, IntegerAttr, StringAttr, SymbolRefAttr, UnitAttr, i64
+from xdsl.ir import Attribute, Operation, OpResult, SSAValue
 from xdsl.irdl import (
     irdl_op_definition,
     operand_def,
+    opt_prop_def,
     prop_def,
     result_def,
     traits_def,
@@ -22,9 +23,12 @@ from asic_compiler.dialects.tcc.attrs import TOKEN, BufferType, CutAttr, TokenTy
 from asic_compiler.dialects.tcc.base import (
     SCHEDULE,
     Instruction,
+    Sizes,
     buffer_type,
     int_attr,
+    int_list,
     require_buffer_of,
+    require_piece,
     require_positive_bytes,
     resolve,
 )
@@ -35,28 +39,38 @@ from asic_compiler.dialects.tcc.symbols import CacheOp, ChannelOp, ProgramOp, We
 class ReceiveOp(Instruction):
     """Starts to receive from a channel what this tile needs of its tensor.
 
-    The tile receives those elements that the instructions of operator ``op`` read on it; at a
-    *home* (a channel whose target is cut along n) its part of the cut. The buffer may be read
-    once the token was waited for. ``bytes`` is the most that one tile receives.
+    The tile receives those elements that its instructions of operator ``op`` read through the
+    buffer; with ``piece = [c, p]`` those that piece c of their p reads. Starting to receive grants
+    the senders their credit: nothing arrives before. The buffer may be read once the token was
+    waited for. ``bytes`` is the most that one tile receives.
 
     Verified, besides the shared rules:
-        3. bytes is positive.
+        3. bytes is positive, and piece an index and a count.
     Checked by the program: the channel exists and carries the buffer's tensor.
     """
 
     name = "tcc.receive"
 
     channel = prop_def(SymbolRefAttr)
+    piece = opt_prop_def(Sizes)
     bytes = prop_def(IntegerAttr[i64])
     token = result_def(TokenType)
     buffer = result_def(BufferType)
 
     traits = traits_def(HasParent(ProgramOp))
-    assembly_format = f"$channel `bytes` `=` $bytes {SCHEDULE} `:` type($buffer)"
+    assembly_format = f"$channel (`piece` $piece^)? `bytes` `=` $bytes {SCHEDULE} `:` type($buffer)"
 
-    def __init__(self, channel: str, bytes_: int, op: int, buffer: Attribute) -> None:
+    def __init__(
+        self,
+        channel: str,
+        bytes_: int,
+        op: int,
+        buffer: Attribute,
+        piece: tuple[int, int] | None = None,
+    ) -> None:
         super().__init__(
             properties={
+                "piece": int_list(piece),
                 "channel": SymbolRefAttr(channel),
                 "bytes": int_attr(bytes_),
                 "op": int_attr(op),
@@ -67,6 +81,8 @@ class ReceiveOp(Instruction):
     def verify_instruction(self) -> None:
         """Checks the numbered rules."""
         require_positive_bytes(self.bytes.value.data)
+        if self.piece is not None:
+            require_piece(tuple(self.piece.get_values()))
 
     def verify_symbols(self, symbols: Mapping[str, Operation]) -> None:
         """Checks that the channel exists and carries the buffer's tensor."""
@@ -77,15 +93,24 @@ class ReceiveOp(Instruction):
 class _Emission(Instruction):
     """What send and multicast share."""
 
+    piece = opt_prop_def(Sizes)
     channel = prop_def(SymbolRefAttr)
     bytes = prop_def(IntegerAttr[i64])
     buffer = operand_def(BufferType)
     token = result_def(TokenType)
 
-    def __init__(self, channel: str, buffer: SSAValue, bytes_: int, op: int) -> None:
+    def __init__(
+        self,
+        channel: str,
+        buffer: SSAValue,
+        bytes_: int,
+        op: int,
+        piece: tuple[int, int] | None = None,
+    ) -> None:
         super().__init__(
             operands=[buffer],
             properties={
+                "piece": int_list(piece),
                 "channel": SymbolRefAttr(channel),
                 "bytes": int_attr(bytes_),
                 "op": int_attr(op),
@@ -96,6 +121,8 @@ class _Emission(Instruction):
     def verify_instruction(self) -> None:
         """Checks the numbered rules."""
         require_positive_bytes(self.bytes.value.data)
+        if self.piece is not None:
+            require_piece(tuple(self.piece.get_values()))
 
     def verify_symbols(self, symbols: Mapping[str, Operation]) -> None:
         """Checks that the channel exists and carries the buffer's tensor."""
@@ -103,19 +130,21 @@ class _Emission(Instruction):
         require_buffer_of(self.channel.root_reference.data, channel.tensor, self.buffer)
 
 
-_EMISSION_FORMAT = f"$channel `,` $buffer `bytes` `=` $bytes {SCHEDULE} `:` type($buffer)"
+_EMISSION_FORMAT = (
+    f"$channel `,` $buffer (`piece` $piece^)? `bytes` `=` $bytes {SCHEDULE} `:` type($buffer)"
+)
 
 
 @irdl_op_definition
 class SendOp(_Emission):
-    """Starts to send this tile's elements of the buffer's tensor, each to one tile.
+    """Starts to send what tiles of the target receive of this tile's part, each element to one.
 
-    Every element of the tensor enters the NoC exactly once, from one of the tiles that hold it;
-    ``bytes`` is the most that one tile sends. The buffer may be written again once the token was
-    waited for.
+    A tile that needs an element it holds itself copies it within its DMEM. ``bytes`` is the most
+    that one tile sends. The buffer may be written again once the token was waited for. On the
+    way, packets follow x first, then y.
 
     Verified, besides the shared rules:
-        3. bytes is positive.
+        3. bytes is positive, and piece an index and a count.
     """
 
     name = "tcc.send"
@@ -128,10 +157,11 @@ class SendOp(_Emission):
 class MulticastOp(_Emission):
     """Like ``tcc.send``, but an element goes to every tile of the target that needs it.
 
-    It enters the NoC once (``bytes`` counts it once); routers copy it.
+    It enters the NoC once (``bytes`` counts it once) and follows a tree: along the sender's row,
+    and from there up and down the columns that have a target; routers copy it.
 
     Verified, besides the shared rules:
-        3. bytes is positive.
+        3. bytes is positive, and piece an index and a count.
     """
 
     name = "tcc.multicast"
@@ -168,23 +198,27 @@ class WaitOp(Instruction):
 class ReduceOp(Instruction):
     """Starts to combine what the tiles of a group hold of the same elements.
 
-    For a contraction the group is a k group of ``cut``, and the sum is rounded to the result's
-    element type. For a reduction the group is every tile of the cut that holds a partial
-    accumulator of the same element. ``combine`` names one scalar operation a buffer; an empty
-    list says that no associative operation is known, so all accumulators together visit the tiles
-    in order of rank, each folding its points into them. Afterwards every tile of the group holds
-    the result. ``bytes`` is the most that one tile contributes.
+    Along k the group is a k group of ``cut`` and what it holds are partial sums of a contraction,
+    which are rounded to the result's element type. Along n it is the tiles of a reduction that
+    differ in n alone. ``combine`` names one scalar operation a buffer. The tile whose index along
+    the group is 0 gets the result, combined in pairs at distances 1, 2, 4, ...: at each, a tile at
+    a multiple of twice the distance takes in the one at the distance after it. With ``scatter``
+    (along k alone) tile i gets the i-th of equal column ranges of the group's part instead, added
+    up in order of k. ``bytes`` is the most that one tile contributes.
 
     Verified, besides the shared rules:
         3. bytes is positive.
         4. there are as many results as partials, of their shapes.
-        5. combine is empty or names one operation a partial.
+        5. combine names one operation a partial.
+        6. along is "k" or "n", and scatter is along k.
     """
 
     name = "tcc.reduce"
 
     partials = var_operand_def(BufferType)
     combine = prop_def(ArrayAttr[StringAttr])
+    along = prop_def(StringAttr)
+    scatter = opt_prop_def(UnitAttr)
     cut = prop_def(CutAttr)
     bytes = prop_def(IntegerAttr[i64])
     token = result_def(TokenType)
@@ -192,9 +226,8 @@ class ReduceOp(Instruction):
 
     traits = traits_def(HasParent(ProgramOp))
     assembly_format = (
-        "$partials `with` $combine `bytes` `=` $bytes `cut` $cut "
-        + SCHEDULE
-        + " `:` type($partials) `->` type($res)"
+        "$partials `with` $combine `along` $along (`scatter` $scatter^)?"
+        " `bytes` `=` $bytes `cut` $cut " + SCHEDULE + " `:` type($partials) `->` type($res)"
     )
 
     def __init__(
@@ -205,11 +238,16 @@ class ReduceOp(Instruction):
         bytes_: int,
         op: int,
         results: Sequence[Attribute],
+        *,
+        along: str,
+        scatter: bool = False,
     ) -> None:
         super().__init__(
             operands=[partials],
             properties={
                 "combine": ArrayAttr([StringAttr(name) for name in combine]),
+                "along": StringAttr(along),
+                "scatter": UnitAttr() if scatter else None,
                 "cut": cut,
                 "bytes": int_attr(bytes_),
                 "op": int_attr(op),
@@ -223,8 +261,10 @@ class ReduceOp(Instruction):
         given = [buffer_type(value).sizes for value in self.partials]
         if not given or given != [buffer_type(value).sizes for value in self.res]:
             raise VerifyException("partials and results differ in number or shape")
-        if len(self.combine) not in (0, len(given)):
+        if len(self.combine) != len(given):
             raise VerifyException(f"combine names {len(self.combine)} operations for {len(given)}")
+        if self.along.data not in ("k", "n") or (self.scatter and self.along.data == "n"):
+            raise VerifyException("a reduction goes along k or n, and scatters along k alone")
 
 
 @irdl_op_definition
@@ -249,6 +289,11 @@ class LoadOp(Instruction):
             properties={"source": SymbolRefAttr(source), "op": int_attr(op)},
             result_types=[buffer],
         )
+
+    @property
+    def buffers(self) -> tuple[OpResult, ...]:
+        """None: weights and caches have places of their own."""
+        return ()
 
     def verify_symbols(self, symbols: Mapping[str, Operation]) -> None:
         """Checks that the source exists and is what the buffer says."""

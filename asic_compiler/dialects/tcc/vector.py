@@ -10,7 +10,7 @@ from xdsl.dialects.builtin import (
     SymbolRefAttr,
     i64,
 )
-from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.ir import Attribute, Operation, OpResult, SSAValue
 from xdsl.irdl import (
     irdl_op_definition,
     operand_def,
@@ -29,12 +29,14 @@ from asic_compiler.dialects.tcc.attrs import BufferType, CutAttr
 from asic_compiler.dialects.tcc.base import (
     SCHEDULE,
     Instruction,
+    Sizes,
     buffer_type,
     elements_of,
     int_attr,
+    int_list,
     require_buffer_of,
     require_elements,
-    require_vector_cut,
+    require_space,
     resolve,
 )
 from asic_compiler.dialects.tcc.symbols import CacheOp, KernelOp, ProgramOp, WeightOp
@@ -44,24 +46,28 @@ from asic_compiler.dialects.tcc.symbols import CacheOp, KernelOp, ProgramOp, Wei
 class VectorOp(Instruction):
     """Runs a kernel over this tile's points of its iteration space.
 
+    ``over`` reads the space in row-major order as [B, M, N]; a reduction folds N and keeps B*M
+    rows. b, m and n of the cut divide them. Accumulators start at the kernel's init on every part.
     Results of a reduction whose points lie on several tiles are partial until ``tcc.reduce``.
 
     Verified, besides the shared rules:
-        3. the cut is along n alone.
-    Checked by the program: the kernel exists; operands and results have its number, element types
-    and, for results and starting values, shape; maps stay inside the operands.
+        3. over has three positive sizes and the cut fits it.
+    Checked by the program: the kernel exists; over has its points, and the last size those that
+    it folds; operands and results have its number, element types and, for results and starting
+    values, shape; maps stay inside the operands.
     """
 
     name = "tcc.vector"
 
     kernel = prop_def(SymbolRefAttr)
+    over = prop_def(Sizes)
     cut = prop_def(CutAttr)
     inputs = var_operand_def(BufferType)
     res = var_result_def(BufferType)
 
     traits = traits_def(HasParent(ProgramOp))
     assembly_format = (
-        "$kernel `(` $inputs `)` `cut` $cut "
+        "$kernel `(` $inputs `)` `over` $over `cut` $cut "
         + SCHEDULE
         + " `:` `(` type($inputs) `)` `->` `(` type($res) `)`"
     )
@@ -70,19 +76,26 @@ class VectorOp(Instruction):
         self,
         kernel: str,
         inputs: Sequence[SSAValue],
+        over: Sequence[int],
         cut: CutAttr,
         op: int,
         results: Sequence[Attribute],
     ) -> None:
         super().__init__(
             operands=[inputs],
-            properties={"kernel": SymbolRefAttr(kernel), "cut": cut, "op": int_attr(op)},
+            properties={
+                "kernel": SymbolRefAttr(kernel),
+                "over": int_list(over),
+                "cut": cut,
+                "op": int_attr(op),
+            },
             result_types=[results],
         )
 
     def verify_instruction(self) -> None:
         """Checks the numbered rules."""
-        require_vector_cut(self.cut)
+        over = tuple(self.over.get_values())
+        require_space(over, self.cut, prod(over))
 
     def verify_symbols(self, symbols: Mapping[str, Operation]) -> None:
         """Checks that the kernel exists and fits."""
@@ -90,6 +103,11 @@ class VectorOp(Instruction):
         operands = [buffer_type(value) for value in self.inputs]
         if tuple(type_.element_type for type_ in operands) != kernel.operand_elements:
             raise VerifyException("operands differ from the kernel's in number or element type")
+        over = tuple(self.over.get_values())
+        if prod(over) != prod(kernel.sizes):
+            raise VerifyException(f"over has not the points of {list(kernel.sizes)}")
+        if kernel.reduced.value.data and prod(over[:2]) != prod(kernel.kept):
+            raise VerifyException(f"over has not the {prod(kernel.kept)} rows that the kernel keeps")
         results = [buffer_type(value) for value in self.res]
         if tuple(type_.element_type for type_ in results) != kernel.yielded:
             raise VerifyException("results differ from the kernel's in number or element type")
@@ -109,7 +127,7 @@ class GatherOp(Instruction):
     The table is a weight, or a buffer. Each tile writes its part of the result, row-major.
 
     Verified, besides the shared rules:
-        3. the cut is along n alone.
+        3. over is the space of the result, and the cut fits it.
         4. either a weight or a table is given.
     Checked by the program: the weight exists and its rows fill the result.
     """
@@ -119,20 +137,21 @@ class GatherOp(Instruction):
     indices = operand_def(BufferType)
     table = opt_operand_def(BufferType)
     weight = opt_prop_def(SymbolRefAttr)
+    over = prop_def(Sizes)
     cut = prop_def(CutAttr)
     result = result_def(BufferType)
 
     traits = traits_def(HasParent(ProgramOp))
     assembly_format = (
-        "$indices (`of` $weight^)? (`in` $table^ `:` type($table))? `cut` $cut "
-        + SCHEDULE
-        + " `:` type($indices) `->` type($result)"
+        "$indices (`of` $weight^)? (`in` $table^ `:` type($table))?"
+        " `over` $over `cut` $cut " + SCHEDULE + " `:` type($indices) `->` type($result)"
     )
 
     def __init__(
         self,
         indices: SSAValue,
         table: SSAValue | str,
+        over: Sequence[int],
         cut: CutAttr,
         op: int,
         result: Attribute,
@@ -142,6 +161,7 @@ class GatherOp(Instruction):
             operands=[indices, [] if is_weight else [table]],
             properties={
                 "weight": SymbolRefAttr(table) if is_weight else None,
+                "over": int_list(over),
                 "cut": cut,
                 "op": int_attr(op),
             },
@@ -150,7 +170,7 @@ class GatherOp(Instruction):
 
     def verify_instruction(self) -> None:
         """Checks the numbered rules."""
-        require_vector_cut(self.cut)
+        require_space(self.over.get_values(), self.cut, elements_of(self.result))
         if (self.weight is None) == (self.table is None):
             raise VerifyException("tcc.gather needs a weight or a table, and not both")
 
@@ -166,12 +186,13 @@ class GatherOp(Instruction):
 class KvAppendOp(Instruction):
     """Writes new keys or values into a cache: ``cache[.., slot : slot+t, ..] = values``.
 
-    The result is the cache after the write; nothing else moves. Each tile writes those slots that
-    it holds: the points of the new values are cut along n.
+    The result is the cache after the write; nothing else moves. Each tile holds what its
+    instructions read of the cache, and writes those new slots that it holds. The cut is that of
+    the reader. With fewer bits than the model's, a row of the last dimension is stored as signed
+    integers with one f16 scale.
 
     Verified, besides the shared rules:
-        3. the cut is along n alone.
-        4. axis is a dimension of the values, and slot is not negative.
+        3. axis is a dimension of the values, and slot is not negative.
     Checked by the program: the cache exists, is what the result says, and the values fit.
     """
 
@@ -213,9 +234,13 @@ class KvAppendOp(Instruction):
             result_types=[result],
         )
 
+    @property
+    def buffers(self) -> tuple[OpResult, ...]:
+        """None: the cache has a place of its own."""
+        return ()
+
     def verify_instruction(self) -> None:
         """Checks the numbered rules."""
-        require_vector_cut(self.cut)
         rank = len(buffer_type(self.values).sizes)
         if not 0 <= self.axis.value.data < rank or self.slot.value.data < 0:
             raise VerifyException("axis must be a dimension of the values, slot not negative")

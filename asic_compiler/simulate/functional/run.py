@@ -45,8 +45,7 @@ def run_functional(
         observer: Is told of progress.
 
     Returns:
-        Results by the host's names; of each cache that the model returns, its state afterwards
-        under the name of the cache.
+        Results by the host's names, the state of returned caches among them.
 
     Raises:
         UserError: An input or a weight is missing or of another shape; a program cannot be
@@ -298,14 +297,15 @@ class _Machine:
                 assert isinstance(cache, tcc.CacheOp)
                 if cache.result is None:
                     continue
-                if name not in self.outputs:
+                result = name if cache.host is None else cache.host.data
+                if result not in self.outputs:
                     element = dtype_of(cache.tensor.element_type)
-                    self.outputs[name] = np.zeros(cache.tensor.get_shape(), element)
-                    self.filled[name] = np.zeros(self.outputs[name].size, dtype=np.bool_)
+                    self.outputs[result] = np.zeros(cache.tensor.get_shape(), element)
+                    self.filled[result] = np.zeros(self.outputs[result].size, dtype=np.bool_)
                 part = tile.part(root)
                 if len(part):
-                    self.outputs[name].reshape(-1)[part] = tile.read_cache(name)
-                    self.filled[name][part] = True
+                    self.outputs[result].reshape(-1)[part] = tile.read_cache(name)
+                    self.filled[result][part] = True
 
     def _check_outputs(self) -> None:
         for name, filled in self.filled.items():
