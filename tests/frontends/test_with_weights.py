@@ -108,7 +108,7 @@ def factories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "weighted_factories.py").write_text(FACTORIES)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", sys.path[:])
-    monkeypatch.setattr(sys, "modules", sys.modules.copy())
+    monkeypatch.delitem(sys.modules, "weighted_factories", raising=False)
     return tmp_path
 
 
@@ -235,8 +235,16 @@ def test_a_seed_gives_the_same_bytes_and_another_others(write_config, tmp_path: 
         first.tensor_files, again.tensor_files, other.tensor_files, strict=True
     ):
         assert one.read_bytes() == two.read_bytes()
-        assert one.read_bytes() != three.read_bytes()
+        # The data, not the seed in the header.
+        assert TensorFile(one).metadata["contents"] != TensorFile(three).metadata["contents"]
     assert first.text == again.text == other.text
+
+
+def test_weights_of_one_shape_differ(llama):
+    _, (weights, inputs, _) = llama
+    layers = [weights[f"model.layers.{i}.self_attn.q_proj.weight"] for i in range(2)]
+    assert abs(np.corrcoef(layers[0].reshape(-1), layers[1].reshape(-1))[0, 1]) < 0.1
+    assert np.any(inputs["past.0.key"] != inputs["past.0.value"])
 
 
 def test_text_is_the_same_with_and_without(write_config, tmp_path: Path):
@@ -338,6 +346,14 @@ class TestFactories:
         np.testing.assert_allclose(reference["output_0"], x[[2, 0]], rtol=0, atol=1e-5)
         np.testing.assert_array_equal(reference["output_1"], [3, 1])
         assert reference.entries["output_1"].element_type == "i64"
+
+    def test_a_seed_is_that_of_the_factory_too(self, factories: Path):
+        made = [
+            imported("weighted_factories:sequential", factories / name, seed=seed)[1][0]
+            for name, seed in (("a", 1), ("b", 1), ("c", 2))
+        ]
+        digests = [weights.metadata["contents"] for weights in made]
+        assert digests[0] == digests[1] != digests[2]
 
     def test_the_data_in_the_text_is_that_of_the_file(self, factories: Path):
         """A factory that draws its buffers must be asked once."""

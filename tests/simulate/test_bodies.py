@@ -396,7 +396,11 @@ def test_a_fused_product_is_rounded_once():
     # (1 + e)(1 - e) - 1 is -e^2 exactly; rounded twice it is 0.
     assert fma(1 + e, 1 - e, -1.0) == -(e**2)
     # The exact sum lies just above the middle between two f32; in f64 it falls on the middle.
-    assert fma(1.0, 1 + e, e / 2 + 2.0**-60) == np.float32(1 + 2 * e)
+    assert fma(1.0, 1.0, e / 2 + 2.0**-47) == 1 + e
+    assert fma(1.0, 1.0, e / 2 + 2.0**-46 - 2.0**-68) == 1 + e
+    assert fma(1 + e, 1.0, e / 2 - 2.0**-47) == 1 + e
+    # f64 rounds it to an odd neighbour of the middle, where it has to stay.
+    assert fma(1 + 1984 * e, (1 - 3967 * e / 2) * e / 2, 1.0) == 1 + e
     assert fma(2.0**-80, 2.0**-80, 1 + e) == np.float32(1 + e)
 
 
@@ -467,10 +471,12 @@ class TestBfloat16:
         np.testing.assert_array_equal(got, wanted)
 
     def test_f64_is_rounded_once(self):
-        # Just above the middle of two bf16; f32 would round it onto the middle, then to even.
-        x = np.array([1 + 2.0**-8 + 2.0**-40, -(1 + 2.0**-8 + 2.0**-40), 1 + 2.0**-8])
+        # Just beside the middle of two bf16; f32 would round it onto the middle, then to even.
+        above, below = 1 + 2.0**-8 + 2.0**-40, 1 + 3 * 2.0**-8 - 2.0**-40
+        x = np.array([above, -above, 1 + 2.0**-8, below, -below])
         (got,) = run("%x: f64", "%r = arith.truncf %x : f64 to bf16", "%r : bf16", x)
-        assert list(got) == [1 + 2.0**-7, -(1 + 2.0**-7), 1]
+        nearest = 1 + 2.0**-7
+        assert list(got) == [nearest, -nearest, 1, nearest, -nearest]
 
 
 class TestErrors:

@@ -109,6 +109,16 @@ def test_a_failure_leaves_the_old_file(tmp_path: Path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_an_open_file_keeps_its_data_when_a_new_one_takes_its_place(tmp_path: Path):
+    """Outputs may be written over the inputs that they are computed from."""
+    path = tmp_path / "x.safetensors"
+    write_arrays(path, {"x": np.zeros(1000, np.float32)}, {})
+    file = load(path)
+    write_arrays(path, {"x": np.ones(1000, np.float32)}, {})
+    assert np.all(file["x"] == 0)
+    assert np.all(load(path)["x"] == 1)
+
+
 def test_the_structure_knows_names_shapes_and_types_in_any_order():
     a, b = TensorFacts((2, 3), "f16"), TensorFacts((4,), "f16")
     one = structure({"a": a, "b": b})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext
 from typing import Any, cast
 
 import torch
@@ -39,13 +40,7 @@ def prepare(spec: ImportSpec, mode: FakeTensorMode, seed: int | None = None) -> 
         if getattr(spec, option) is not None:
             notes = ["the factory decides its own sizes"]
             raise UserError(f"--{option} has no meaning for a factory", notes=notes)
-    if seed is None:
-        module, inputs = _build(spec, mode)
-    else:
-        untyped: Any = torch
-        with untyped.random.fork_rng(devices=[]):
-            untyped.manual_seed(seed)
-            module, inputs = _build(spec, None)
+    module, inputs = _build(spec, mode, seed)
     dtype = TORCH_DTYPES[spec.dtype] if spec.dtype else None
     if dtype is not None:
         _cast_module(module, dtype)
@@ -67,17 +62,29 @@ def prepare(spec: ImportSpec, mode: FakeTensorMode, seed: int | None = None) -> 
     )
 
 
+@contextmanager
+def _seeded(seed: int | None) -> Generator[None]:
+    """PyTorch's own generator starts from a seed inside, and goes on as before outside."""
+    untyped: Any = torch
+    with untyped.random.fork_rng(devices=[], enabled=seed is not None):
+        if seed is not None:
+            untyped.manual_seed(seed)
+        yield
+
+
 def _build(
-    spec: ImportSpec, mode: FakeTensorMode | None
+    spec: ImportSpec, mode: FakeTensorMode, seed: int | None
 ) -> tuple[torch.nn.Module, tuple[object, ...]]:
-    python_module, name, inputs_name = factory.load(spec.model)
+    # What a Python module draws while it is imported must not shift what its factory draws.
+    with _seeded(seed):
+        python_module, name, inputs_name = factory.load(spec.model)
     dtype = default_dtype(TORCH_DTYPES[spec.dtype]) if spec.dtype else nullcontext()
     module: Any = None
     inputs: Any = None
-    with dtype:
-        needs_weights = mode is None
+    with dtype, _seeded(seed):
+        needs_weights = seed is not None
         try:
-            if mode is not None:
+            if not needs_weights:
                 with weightless(mode):
                     module, inputs = factory.call(python_module, name, inputs_name)
                 needs_weights = _has_fake_buffers(module)
