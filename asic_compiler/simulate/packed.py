@@ -119,3 +119,23 @@ def unpack(data: Bytes, rows: Rows, bits: int, element: Attribute) -> Array:
     else:
         codes = packed.view(np.int8)
     return dequantise(Quantised(codes, scales[rows.of], bits), element)
+
+
+def keep_rows(before: Bytes, after: Bytes, rows: Rows, bits: int, kept: NDArray[np.bool_]) -> Bytes:
+    """Quantised ``after``, but with codes and scales of ``before`` in the rows that are kept.
+
+    What was rounded once is not rounded again: a scale computed from rounded numbers may differ.
+    """
+    size = -(-rows.count * bits // 8)
+    found = after.copy()
+    elements = kept[rows.of]
+    if bits == 4:
+        mask = np.zeros(2 * size, dtype=np.uint8)
+        mask[: rows.count] = elements * np.uint8(0xF)
+        pairs = mask[0::2] | (mask[1::2] << 4)
+        found[:size] = (after[:size] & ~pairs) | (before[:size] & pairs)
+    else:
+        found[:size][elements] = before[:size][elements]
+    scales = np.repeat(kept, SCALE_BYTES)
+    found[size:][scales] = before[size:][scales]
+    return found

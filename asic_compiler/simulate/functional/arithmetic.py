@@ -11,7 +11,7 @@ from asic_compiler.dialects.tcc.base import buffer_type
 from asic_compiler.program.access import Elements, table_columns
 from asic_compiler.program.elaborate import Elaboration, appended
 from asic_compiler.simulate.bodies import Body, compile_body, fold, run_body, start_accumulators
-from asic_compiler.simulate.elements import Array, constant, dtype_of, rounded
+from asic_compiler.simulate.elements import Array, constant, dtype_of, is_float, rounded
 from asic_compiler.simulate.functional.errors import OutsideMemoryError
 from asic_compiler.simulate.functional.indices import Index, Indices, Points
 from asic_compiler.simulate.functional.tile import Tile
@@ -69,6 +69,8 @@ class Arithmetic:
             before = None
             if isinstance(op, tcc.MmaOp) and op.acc is not None:
                 before = tile.read(op.acc, block.result, op)
+            if not is_float(element):
+                lhs, rhs = lhs.astype(dtype_of(element)), rhs.astype(dtype_of(element))
             total = accumulate_block(before, lhs, rhs)
             elements.append(block.result.reshape(-1))
             values.append(rounded(total, element).reshape(-1))
@@ -175,9 +177,8 @@ class Arithmetic:
         slots, source = appended(op, part)
         if not len(slots):
             return
-        whole = tile.read_cache(name).copy()
-        whole[np.searchsorted(part, slots)] = tile.read(op.values, source, op)
-        tile.write_cache(name, part, whole)
+        values = tile.read(op.values, source, op)
+        tile.change_cache(name, np.searchsorted(part, slots), values, op)
 
 
 def reduced(op: tcc.ReduceOp, number: int, values: list[Array], rows: Elements) -> Array:

@@ -26,6 +26,8 @@ from asic_compiler.simulate.packed import (
     Bytes,
     Rows,
     from_bytes,
+    is_quantised,
+    keep_rows,
     pack,
     packed_bytes,
     stored_dtype,
@@ -47,6 +49,8 @@ class CacheArea:
     bits: int
     element: Attribute
     size_bytes: int
+    owner: int
+    """Its number among the tile's buffers and caches."""
 
 
 @dataclass(slots=True, eq=False)
@@ -64,10 +68,10 @@ class Tile:
     cache_of: Mapping[SSAValue, str]
     owners: Mapping[SSAValue, int]
     """A number for each buffer of the program."""
+    capacity: int
+    """Bytes of DMEM; ``dmem`` has those that the program uses."""
     at: int = 0
     """The next instruction."""
-    completed: set[object] = field(default_factory=set[object])
-    """Tokens that were waited for."""
     _decoded: dict[Slice, Array] = field(default_factory=dict[Slice, Array])
 
     @property
@@ -94,9 +98,9 @@ class Tile:
         start = maker.addresses[maker.buffers.index(root)]
         width = stored_dtype(buffer_type(root).element_type).itemsize
         size = len(self.part(root)) * width
-        if start + size > len(self.dmem.data):
+        if start + size > self.capacity:
             raise OutsideMemoryError(
-                f"bytes {start} to {start + size} of {len(self.dmem.data)} of DMEM",
+                f"bytes {start} to {start + size} of {self.capacity} of DMEM",
                 self.place,
                 op or maker,
             )
@@ -115,6 +119,16 @@ class Tile:
         data = to_bytes(values, buffer_type(root).element_type)
         assert len(data) == size
         self.dmem.write(start, data, self.owners[root])
+
+    def require(self, value: SSAValue, op: tcc.Instruction) -> None:
+        """Raises UndefinedReadError unless all that it holds of a buffer is there."""
+        root = self.program.root[value]
+        if root in self.owners:
+            start, size = self._extent(value, op)
+            if not self.dmem.is_whole(start, start + size, self.owners[root]):
+                raise UndefinedReadError(
+                    f"some of {value.type} is not there, or no longer", self.place, op
+                )
 
     def whole(self, value: SSAValue, op: tcc.Instruction) -> Array:
         """All that it holds of a buffer."""
@@ -148,7 +162,7 @@ class Tile:
     def _stored(self, value: SSAValue, op: tcc.Instruction) -> Array:
         root = self.program.root[value]
         if root in self.cache_of:
-            return self.read_cache(self.cache_of[root])
+            return self.read_cache(self.cache_of[root], op)
         assert isinstance(root, OpResult)
         if isinstance(root.op, tcc.LoadOp):
             return self.weights(root.op)
@@ -165,17 +179,37 @@ class Tile:
             self._decoded[slice_] = slice_.unpack(self.image[start : start + slice_.size_bytes])
         return self._decoded[slice_]
 
-    def read_cache(self, name: str) -> Array:
-        """Its part of a cache."""
-        area = self.caches[name]
-        data = self.dmem.read(area.start, area.start + area.size_bytes)
-        return unpack(np.ascontiguousarray(data), area.rows, area.bits, area.element)
+    def read_cache(self, name: str, op: tcc.Instruction | None) -> Array:
+        """Its part of a cache.
 
-    def write_cache(self, name: str, elements: Elements, values: Array) -> None:
-        """Writes its part of a cache; ``elements`` are that part."""
+        Raises:
+            UndefinedReadError: A buffer was written over it.
+        """
         area = self.caches[name]
-        assert len(elements) == area.rows.count
-        self.dmem.write(area.start, pack(values, area.rows, area.bits, area.element), 0)
+        stop = area.start + area.size_bytes
+        if not self.dmem.is_whole(area.start, stop, area.owner):
+            raise UndefinedReadError(f"a buffer was written over cache @{name}", self.place, op)
+        data = np.ascontiguousarray(self.dmem.read(area.start, stop))
+        return unpack(data, area.rows, area.bits, area.element)
+
+    def write_cache(self, name: str, values: Array) -> None:
+        """Writes all of its part of a cache."""
+        area = self.caches[name]
+        data = pack(values, area.rows, area.bits, area.element)
+        self.dmem.write(area.start, data, area.owner)
+
+    def change_cache(self, name: str, at: Elements, values: Array, op: tcc.Instruction) -> None:
+        """Writes some elements of its part, ``at`` these positions; other rows stay as they are."""
+        area = self.caches[name]
+        whole = self.read_cache(name, op).copy()
+        whole[at] = values
+        data = pack(whole, area.rows, area.bits, area.element)
+        if is_quantised(area.bits, area.element):
+            before = self.dmem.read(area.start, area.start + area.size_bytes)
+            kept = np.ones(area.rows.rows, dtype=np.bool_)
+            kept[area.rows.of[at]] = False
+            data = keep_rows(before, data, area.rows, area.bits, kept)
+        self.dmem.write(area.start, data, area.owner)
 
 
 def make_tiles(
@@ -202,23 +236,37 @@ def make_tiles(
                 rows = Rows(part // max(cache.tensor.get_shape()[-1], 1))
                 bits, element = cache.bits.value.data, cache.tensor.element_type
                 size = packed_bytes(rows.count, rows.rows, bits, element)
-                areas[name] = CacheArea(start, rows, bits, element, size)
+                owner = len(made) + len(areas) + 1
+                areas[name] = CacheArea(start, rows, bits, element, size, owner)
                 start += aligned(size) * cache.copies.value.data
             if start > capacity:
                 raise OutsideMemoryError(
                     f"caches of {start} bytes in {capacity} of DMEM", place, None
                 )
+            used = max([start, *(_end(program, buffer, place) for buffer in made)])
             tiles.append(
                 Tile(
                     place,
                     program,
-                    Dmem(capacity),
+                    Dmem(min(used, capacity)),
                     images[place],
                     slices.layout(program, place),
                     slices,
                     areas,
                     {root: name for name, root in program.caches.items()},
                     owners,
+                    capacity,
                 )
             )
     return tiles
+
+
+def _end(program: ElaboratedProgram, buffer: OpResult, place: Place) -> int:
+    """The byte of DMEM after a tile's part of a buffer."""
+    maker = buffer.op
+    assert isinstance(maker, tcc.Instruction)
+    if not maker.addresses:
+        return 0
+    width = stored_dtype(buffer_type(buffer).element_type).itemsize
+    size = len(program.part(buffer, place)) * width
+    return maker.addresses[maker.buffers.index(buffer)] + size
