@@ -15,15 +15,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from xdsl.dialects.builtin import ModuleOp
 
+    from asic_compiler.simulate.images import ImageFolder
+    from asic_compiler.simulate.observer import Observer
     from asic_compiler.simulate.tensor_files import TensorFile
 
 PROGRAM = "asic-run"
 DEFAULT_TOLERANCE = 1e-2
 
 _DESCRIPTION = """\
-Runs a program of tensor-core tiles on a simulated mesh. With --inputs it executes the program tile
-by tile on real numbers (f16 storage, f32 accumulation) and prints its outputs, or with --check how
-far they are from a reference. With --timing it simulates cycles: pipelines, ports, routers, links.
+Executes a program of tensor-core tiles on a simulated mesh, tile by tile, on real numbers (f16
+storage, f32 accumulation); prints its outputs, or with --check how far they are from a reference.
 """
 
 _EPILOG = """\
@@ -32,7 +33,7 @@ examples:
   asic-opt run/tiny.mlir --rl-explore="emit=run/out" > run/mapped.mlir
   asic-run run/out/program.mlir --inputs run/inputs.safetensors \\
            --weights run/weights.safetensors --check run/reference.safetensors
-  asic-run run/out/program.mlir --timing --trace run/trace.json
+  asic-run run/out/program.mlir --inputs run/inputs.safetensors --images run/rom
 
 The error of an output is the largest difference from the reference over the reference's largest
 magnitude. The exit code is 1 if it exceeds --tolerance for any output, or if the largest logit is
@@ -56,7 +57,10 @@ def build_parser() -> argparse.ArgumentParser:
         help="a module of programs, as emit= of rl-explore writes",
     )
     parser.add_argument(
-        "--inputs", metavar="FILE", help="arguments by name (safetensors); execute the program"
+        "--inputs",
+        metavar="FILE",
+        required=True,
+        help="arguments and contents of caches by name (safetensors)",
     )
     parser.add_argument("--weights", metavar="FILE", help="weights by name (safetensors)")
     parser.add_argument(
@@ -75,12 +79,6 @@ def build_parser() -> argparse.ArgumentParser:
         help=f"largest error that --check accepts (default: {DEFAULT_TOLERANCE:g})",
     )
     parser.add_argument("--outputs", metavar="FILE", help="write outputs by name (safetensors)")
-    parser.add_argument(
-        "--timing", action="store_true", help="simulate cycles: print busy times and stalls"
-    )
-    parser.add_argument(
-        "--trace", metavar="FILE", help="write a trace of --timing for Perfetto (JSON)"
-    )
     parser.add_argument("--debug", action="store_true", help="show the Python trace of an error")
     return parser
 
@@ -98,30 +96,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str]) -> int:
     options = build_parser().parse_args(argv)
     _check_options(options)
-    for path in (options.outputs, options.trace):
-        check_output(path)
-    module = _read_program(options.program)
-    if options.inputs is not None:
-        _execute(module, options)
-    if options.timing or options.trace is not None:
-        _time(module, options)
+    check_output(options.outputs)
+    _execute(_read_program(options.program), options)
     return 0
 
 
 def _check_options(options: argparse.Namespace) -> None:
-    executes = options.inputs is not None
-    for name in ("weights", "images", "check", "outputs"):
-        if getattr(options, name) is not None and not executes:
-            _usage_error(f"--{name} needs --inputs: without them nothing is executed")
-    if executes and options.weights is None and options.images is None:
-        _usage_error("--inputs needs --weights or --images")
+    if options.weights is None and options.images is None:
+        _usage_error("one of --weights and --images is required")
     if options.tolerance is not None:
         if options.check is None:
             _usage_error("--tolerance has no meaning without --check")
         if not 0 <= options.tolerance < float("inf"):
             _usage_error(f"--tolerance {options.tolerance:g}: must be a number from 0 on")
-    if not executes and not options.timing and options.trace is None:
-        _usage_error("nothing to do: give --inputs and --weights, or --timing")
 
 
 def _read_program(path: str) -> ModuleOp:
@@ -163,7 +150,7 @@ def _execute(module: ModuleOp, options: argparse.Namespace) -> None:
     if reference is not None:
         check_related(weights, inputs, reference)
     arguments = select(inputs, inputs_of(module), "inputs")
-    outputs = run_program(module, arguments, _weights(module, weights, options.images), _Progress())
+    outputs = run_program(module, arguments, _weights(module, weights, options.images), _progress())
     if options.outputs is not None:
         write_arrays(Path(options.outputs), outputs, {})
     if reference is None:
@@ -180,43 +167,39 @@ def _execute(module: ModuleOp, options: argparse.Namespace) -> None:
 
 def _weights(
     module: ModuleOp, weights: TensorFile | None, folder: str | None
-) -> Mapping[str, NDArray[Any]] | Any:
+) -> Mapping[str, NDArray[Any]] | ImageFolder:
     """By name, or as images of each tile's weight memory."""
+    from asic_compiler.simulate.images import ImageFolder, write_images
     from asic_compiler.simulate.tensors import select, weights_of
 
-    named = None if weights is None else select(weights, weights_of(module), "weights")
+    if weights is None:
+        assert folder is not None
+        return ImageFolder(Path(folder))
+    named = select(weights, weights_of(module), "weights")
     if folder is None:
         return named
-    from asic_compiler.simulate.images import ImageFolder, write_images
-
-    if named is not None:
-        write_images(module, named, Path(folder))
+    write_images(module, named, Path(folder), weights.metadata.get("model", ""))
     return ImageFolder(Path(folder))
 
 
-def _time(module: ModuleOp, options: argparse.Namespace) -> None:
-    from asic_compiler.simulate import time_program
+def _progress() -> Observer:
+    """Shows instructions done on a terminal, nothing elsewhere."""
+    from asic_compiler.simulate.observer import Observer
 
-    result = time_program(module)
-    write_output(None, result.table())
-    if options.trace is not None:
-        write_output(options.trace, result.trace())
-
-
-class _Progress:
-    """Instructions done, on a terminal; nothing elsewhere."""
-
-    def __init__(self) -> None:
-        self._shown = -1
-        self._is_terminal = sys.stderr.isatty()
-
-    def executed(self, done: int, total: int) -> None:
+    class Progress(Observer):
         """Rewrites one line as the percentage grows."""
-        percent = 100 * done // max(1, total)
-        if self._is_terminal and percent != self._shown:
-            self._shown = percent
-            end = "\n" if done >= total else ""
-            print(f"\r{done:,} of {total:,} instructions ({percent}%)", end=end, file=sys.stderr)
+
+        shown = -1
+
+        def executed(self, done: int, total: int) -> None:
+            percent = 100 * done // max(1, total)
+            if percent != self.shown:
+                self.shown = percent
+                end = "\n" if done >= total else ""
+                text = f"\r{done:,} of {total:,} instructions ({percent}%)"
+                print(text, end=end, file=sys.stderr, flush=True)
+
+    return Progress() if sys.stderr.isatty() else Observer()
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import asic_compiler.simulate as simulate
+from asic_compiler.simulate.images import ImageFolder
 from asic_compiler.simulate.tensor_files import TensorFile, write_arrays
 from asic_compiler.tools import asic_run
 
@@ -130,6 +131,23 @@ def test_outputs_are_written_also_when_the_check_fails(files, monkeypatch, tmp_p
     np.testing.assert_array_equal(TensorFile(path)["logits"], [[9, 4, 2]])
 
 
+def test_progress_is_for_terminals(files, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert run(files) == 0
+    assert capsys.readouterr().err == ("\r1 of 2 instructions (50%)\r2 of 2 instructions (100%)\n")
+
+
+def test_images_are_written_from_weights_and_serve_alone_afterwards(
+    files, monkeypatch, tmp_path: Path
+):
+    calls = simulator(monkeypatch, LOGITS)
+    folder = tmp_path / "images"
+    assert run(files, "--images", str(folder)) == 0
+    assert (folder / "index.json").is_file()
+    assert run(files, "--images", str(folder), given=("inputs",)) == 0
+    assert [weights for _, _, weights in calls] == [ImageFolder(folder)] * 2
+
+
 class TestWrongFiles:
     def test_weights_that_are_missing(self, files, capsys):
         files["weights"] += ".gone"
@@ -200,17 +218,16 @@ class TestWrongFiles:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "nothing to do: give --inputs and --weights, or --timing"),
-        (["--inputs", "i"], "--inputs needs --weights or --images"),
-        (["--weights", "w"], "--weights needs --inputs"),
-        (["--timing", "--check", "c"], "--check needs --inputs"),
+        ([], "the following arguments are required: --inputs"),
+        (["--inputs", "i"], "one of --weights and --images is required"),
+        (["--weights", "w"], "the following arguments are required: --inputs"),
         (["--inputs", "i", "--weights", "w", "--tolerance", "1"], "no meaning without --check"),
         (
             ["--inputs", "i", "--weights", "w", "--check", "c", "--tolerance", "nan"],
             "--tolerance nan: must be a number from 0 on",
         ),
         (["--inputs", "i", "--weights", "w", "--tolerance", "x"], "invalid float value: 'x'"),
-        (["--inptus", "i"], "unrecognized arguments"),
+        (["--inputs", "i", "--wieghts", "w"], "unrecognized arguments"),
     ],
 )
 def test_wrong_usage(options: list[str], message: str, capsys):
