@@ -229,7 +229,7 @@ def compare(
     reference: Mapping[str, Array],
     logits: Collection[str] = ("logits",),
 ) -> Comparison:
-    """Compares every output with the reference of its name, in f64.
+    """Compares every output with the reference of its name, in f64, in the reference's order.
 
     Args:
         outputs: What a run gave.
@@ -251,7 +251,7 @@ def compare(
         notes = [*_cut(problems), "a reference must be of the same model, phase, batch and context"]
         raise UserError("the reference is not one of these outputs", notes=notes)
     return Comparison(
-        tuple(_compare(n, array, reference[n], n in logits) for n, array in outputs.items())
+        tuple(_compare(n, outputs[n], array, n in logits) for n, array in reference.items())
     )
 
 
