@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from xdsl.context import Context
 
 from asic_compiler.explore.problem import ChipProblem
 from asic_compiler.explore.run import Request, explore
@@ -35,10 +36,12 @@ from asic_compiler.simulate.tensors import compare, inputs_of, load, select, wei
 from asic_compiler.technology.library import load_node
 from asic_compiler.tools.asic_import import main as import_main
 from asic_compiler.workload.extract import extract
-from xdsl.context import Context
 
 MODELS = Path(__file__).parent.parent / "tests" / "simulate" / "models"
-LLAMA, VLM = str(MODELS / "llama_tiny" / "config.json"), str(MODELS / "smolvlm_tiny" / "config.json")
+LLAMA, VLM = (
+    str(MODELS / "llama_tiny" / "config.json"),
+    str(MODELS / "smolvlm_tiny" / "config.json"),
+)
 CASES: dict[str, list[str]] = {
     "Llama decode, batch 1": [LLAMA, "--phase", "decode", "--batch", "1", "--context", "64"],
     "Llama decode, batch 3": [LLAMA, "--phase", "decode", "--batch", "3", "--context", "64"],
@@ -123,7 +126,10 @@ def main() -> None:
                 worst_of_all = max(worst_of_all, worst)
                 stages = ",".join(str(s) for _, s, _ in found)
                 token = "same" if all(s for *_, s in found) else "OTHER"
-                print(f"{name:24}{label:18}{len(found):8}{stages:>16}{worst:15.2e}{token:>8}", flush=True)
+                print(
+                    f"{name:24}{label:18}{len(found):8}{stages:>16}{worst:15.2e}{token:>8}",
+                    flush=True,
+                )
     print(f"\n{runs} programs executed; largest error {worst_of_all:.2e}")
 
 

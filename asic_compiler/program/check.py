@@ -17,7 +17,7 @@ from asic_compiler.dialects import asic, tcc
 from asic_compiler.program.access import Parts, Place
 from asic_compiler.program.allocate import Lifetime, cache_bytes, lifetimes
 from asic_compiler.program.deadlock import CannotDecide, Deadlocks, Safe, check_deadlock
-from asic_compiler.program.elaborate import ElaboratedProgram, Elaboration, elaborate
+from asic_compiler.program.elaborate import ElaboratedProgram, Elaboration, elaborate, uses_of
 from asic_compiler.program.names import OPERATORS
 from asic_compiler.program.wmem_need import wmem_bytes
 from asic_compiler.workload.body_cost import element_bits
@@ -90,8 +90,26 @@ class OverlappingBuffers:
     high: int
 
 
+@dataclass(frozen=True, slots=True)
+class NeverWaited:
+    """A transfer that is started and whose token no instruction waits for."""
+
+    program: str
+    instruction: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTooEarly:
+    """An instruction reads what a transfer brings before the transfer was waited for."""
+
+    program: str
+    instruction: int
+
+
 Finding: TypeAlias = (
-    UnmatchedChannel
+    NeverWaited
+    | ReadTooEarly
+    | UnmatchedChannel
     | ShortTransfer
     | WrongTiles
     | Overlap
@@ -115,6 +133,7 @@ def check(module: ModuleOp) -> tuple[Finding, ...]:
         *_check_channels(module, programs),
         *_check_coverage(module, programs),
         *_check_schedule(programs),
+        *_check_waits(programs),
         *_check_memory(elaboration),
         *_check_deadlock(elaboration),
     )
@@ -203,6 +222,23 @@ def _check_schedule(programs: list[tcc.ProgramOp]) -> Iterator[Finding]:
             if before is not None and start < before[1]:
                 yield Overlap(_name(program), before[0], op.position)
             before = op.position, end
+
+
+def _check_waits(programs: list[tcc.ProgramOp]) -> Iterator[Finding]:
+    for program in programs:
+        for number, op in enumerate(program.instructions):
+            tokens = [value for value in op.results if isinstance(value.type, tcc.TokenType)]
+            if any(not any(True for _ in token.uses) for token in tokens):
+                yield NeverWaited(_name(program), number)
+        at = {op: number for number, op in enumerate(program.instructions)}
+        for op in program.instructions:
+            if not isinstance(op, tcc.ReceiveOp | tcc.ReduceOp):
+                continue
+            there = min((at[use.operation] for use in op.token.uses), default=len(at))
+            for buffer in op.buffers:
+                for use in uses_of(buffer):
+                    if at[use.op] < there:
+                        yield ReadTooEarly(_name(program), at[use.op])
 
 
 def _check_memory(elaboration: Elaboration) -> Iterator[Finding]:
