@@ -3,9 +3,10 @@
     python benchmarks/nodes_table.py [--evaluations 4613] [--seeds 3] [--nodes 3nm,...]
         [--llama llama.mlir] [--smolvlm vlm.mlir]
 
-Llama is asked for the most tokens/s within the power at 85 C, in FP16, and in W8A8 with its cache in
-8 bits. SmolVLM's language model runs in low-power mode: 10 MHz, 25 C, weights in mask ROM. Of several seeds
-the best design is shown. Models that are not given are imported first. Tables are Markdown.
+Llama is asked for the most tokens/s within the power at 85 C, in FP16 and in W8A8 with an 8-bit
+cache. SmolVLM's language model runs in low-power mode: 10 MHz, 25 C, weights in mask ROM. Of
+several seeds the best design is shown. Models that are not given are imported first. Tables are
+Markdown.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import numpy as np
 
 from asic_compiler.hardware.derive import make_bands
 from asic_compiler.hardware.design import DesignBatch
+from asic_compiler.hardware.precision import FORMATS, Arithmetic
 from asic_compiler.hardware.space import CONTINUOUS, FloatArray, IntArray
 from asic_compiler.ppa.model import Metrics
 from asic_compiler.ppa.profile import Profile
@@ -49,6 +50,8 @@ _HIDDEN = (
     "hop_latency",
 )  # fmt: skip
 """Features that the actor does not see: they follow from the others, or never change in a run."""
+
+_ARITHMETIC = np.array([str(f.arithmetic) for f in FORMATS])
 
 OBSERVED: IntArray = np.array(
     [i for i, name in enumerate(FEATURE_NAMES) if name not in _HIDDEN], dtype=np.int64
@@ -104,7 +107,11 @@ def features(
         kind: float((work.macs * profile.counts[work.index])[work.bits == bits].sum()) / total_macs
         for bits, kind in kinds.items()
     }
-    narrowed = np.where(design.weight_bits < 16.0, 1.0, 0.0)
+    sixteen = precision["fp16"]
+    formats = {
+        kind: sixteen * (_ARITHMETIC[design.precision] == kind) for kind in tuple(Arithmetic)
+    }
+    narrowed = np.where(design.weight_bits < design.activation_bits, 1.0, 0.0)
     parts = metrics.energy_parts_j
     hops = (bands.width / design.sc_x + bands.height / design.sc_y) / 2.0
     values: dict[str, FloatArray] = {
@@ -156,10 +163,10 @@ def features(
         "macs_per_tile": _log(macs / tiles + 1.0, 3, 9),
         "activations_per_tile": _log(profile.activation_bytes / stage_tiles + 1.0, 1, 6),
         "fp32": ones * precision["fp32"],
-        "fp16": ones * precision["fp16"],
-        "bf16": 0.0 * ones,
-        "fp8": 0.0 * ones,
-        "int8": ones * precision["int8"],
+        "fp16": formats[Arithmetic.FP16],
+        "bf16": formats[Arithmetic.BF16],
+        "fp8": formats[Arithmetic.FP8],
+        "int8": precision["int8"] + formats[Arithmetic.INT8],
         "mixed": narrowed * float(precision["fp16"] > 0.0),
         "scalar_share": parts[:, 3] / parts.sum(axis=1),
         "vector_share": ones * (vector_cycles / max(macs + vector_cycles, 1.0)),

@@ -17,6 +17,7 @@ from asic_compiler.explore.goal_text import parse_goal
 from asic_compiler.explore.observer import RichObserver
 from asic_compiler.explore.run import Exploration, Request, explore
 from asic_compiler.explore.search import DEFAULT_EVALUATIONS
+from asic_compiler.hardware.weight_store import OFF_CHIP
 from asic_compiler.passes.convert_linalg_to_asic import ConvertLinalgToAsic
 from asic_compiler.passes.emit import emit_exploration, open_run
 from asic_compiler.placement.plan import Plan
@@ -106,7 +107,7 @@ class RLExplorePass(ModulePass):
 
     def _check_emit(self) -> None:
         """Programs are written for what the IR says: all of its cache, its weights on the die."""
-        off_chip = [store for store in self.weight_store if store not in ("rom", "sram")]
+        off_chip = [store for store in self.weight_store if store in OFF_CHIP]
         if self.emit is not None and off_chip:
             raise UserError(
                 f"no program is written for weights in {', '.join(off_chip)}",

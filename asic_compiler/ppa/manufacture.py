@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log, pi, sqrt
 
 import numpy as np
 
@@ -25,9 +26,9 @@ class Manufacture:
 def defect_density(technology: Technology) -> float:
     """Defects a square millimetre, between the nodes that have a value by log feature size."""
     m = technology.system.manufacturing
-    sizes = np.log([3.0, 5.0, 7.0, 14.0, 28.0])
+    sizes = [log(nm) for nm in (3.0, 5.0, 7.0, 14.0, 28.0)]
     values = [m.defects_3nm, m.defects_5nm, m.defects_7nm, m.defects_14nm, m.defects_28nm]
-    return float(np.interp(np.log(technology.feature_nm), sizes, values))
+    return float(np.interp(log(technology.feature_nm), sizes, values))
 
 
 def die_yield(area_mm2: float, technology: Technology) -> float:
@@ -43,8 +44,8 @@ def dies_per_wafer(area_mm2: float, technology: Technology) -> int:
     """Whole square dies on a wafer: pi r^2 / A - 2 pi r / sqrt(2 A) (de Vries, IEEE TSM 2005)."""
     m = technology.system.manufacturing
     radius = m.wafer_diameter / 2.0 - m.edge_exclusion
-    site = (np.sqrt(area_mm2) + m.scribe_line) ** 2
-    return max(int(np.pi * radius**2 / site - 2.0 * np.pi * radius / np.sqrt(2.0 * site)), 0)
+    site = (sqrt(area_mm2) + m.scribe_line) ** 2
+    return max(int(pi * radius**2 / site - 2.0 * pi * radius / sqrt(2.0 * site)), 0)
 
 
 def manufacture(area_mm2: float, dies: int, technology: Technology) -> Manufacture:

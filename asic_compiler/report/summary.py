@@ -116,6 +116,8 @@ def _asked(request: Request) -> str:
         f"cache in {', '.join(map(str, request.kv_bits))} bit",
         f"weights in {', '.join(request.weight_store)}",
     ]
+    if request.kv_window is not None:
+        stored.append(f"a window of {request.kv_window} tokens")
     if request.kv_page is not None:
         stored.append(f"pages of {request.kv_page} tokens")
     parts = [f"mode {request.mode}"]

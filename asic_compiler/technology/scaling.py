@@ -83,12 +83,13 @@ def power_factor(older: str, newer: str) -> float:
     Raises:
         ValueError: No chain of steps leads from one to the other.
     """
-    if older == newer:
-        return 1.0
-    for step in POWER_STEPS:
-        if step.newer == newer:
-            return step.power * power_factor(older, step.older)
-    raise ValueError(f"no step leads from {older} to {newer}")
+    factor, node = 1.0, newer
+    while node != older:
+        step = next((step for step in POWER_STEPS if step.newer == node), None)
+        if step is None:
+            raise ValueError(f"no step leads from {older} to {newer}")
+        factor, node = factor * step.power, step.older
+    return factor
 
 
 def progress(node: str) -> float:

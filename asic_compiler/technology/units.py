@@ -45,7 +45,7 @@ def to_model(value: float, unit: str, expected: str) -> float:
         ValueError: The unit is unknown or measures something else.
     """
     if unit not in UNITS:
-        raise ValueError(f"unknown unit '{unit}' (known: {', '.join(UNITS)})")
+        raise ValueError(f"unknown unit '{unit}' where one of {_like(expected)} is expected")
     model_unit, factor = UNITS[unit]
     if model_unit != expected:
         raise ValueError(f"unit '{unit}' where one of {_like(expected)} is expected")

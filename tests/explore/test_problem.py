@@ -9,6 +9,7 @@ from asic_compiler.explore.problem import ChipProblem
 from asic_compiler.explore.reward import score
 from asic_compiler.hardware.design import Freedom
 from asic_compiler.hardware.legality import Constraints
+from asic_compiler.hardware.precision import FORMAT_INDEX
 from asic_compiler.ppa.model import Conditions
 from asic_compiler.ppa.profile import Profile
 from asic_compiler.technology.library import NODE_NAMES, load_node
@@ -163,3 +164,26 @@ def test_the_score_is_the_logarithm_of_one_product_whatever_the_ranges():
     values = score(designs, chips)
     slope = np.diff(values) / np.diff(np.log10(product))
     np.testing.assert_allclose(slope, 0.5, rtol=1e-6)  # two decades from 0 to 1
+
+
+def test_the_state_tells_the_format_that_a_design_computes_in():
+    free = problem(precision=("fp16", "bf16", "fp8", "w8a8", "w4a16"), kv_bits=(8,))
+    discrete, continuous = random_actions(300, 5)
+    design = free.decode(discrete, continuous)
+    at = {name: i for i, name in enumerate(FEATURE_NAMES)}
+    seen = free.evaluate(discrete, continuous).features
+    for name in ("fp16", "bf16", "w4a16", "fp8", "w8a8"):
+        mine = design.precision == FORMAT_INDEX[name]
+        assert mine.any()
+        column = {"w8a8": "int8", "w4a16": "fp16"}.get(name, name)
+        for other in ("fp16", "bf16", "fp8", "int8"):
+            assert (seen[mine, at[other]] == (1.0 if other == column else 0.0)).all()
+        assert (seen[mine, at["mixed"]] == (1.0 if name == "w4a16" else 0.0)).all()
+
+
+def test_starts_for_narrow_formats_are_smaller():
+    rng = np.random.default_rng
+    wide = problem().start(500, rng(3))[0]
+    narrow = problem(precision=("w8a8",), kv_bits=(8,)).start(500, rng(3))[0]
+    tiles = [np.median(d[:, 0] * d[:, 1]) for d in (wide, narrow)]
+    assert tiles[1] == pytest.approx(tiles[0] / 2, rel=0.1)

@@ -198,15 +198,15 @@ def test_waiting_stages_pay_for_their_ungated_clock(draw, small):
     tiles = (bands.tiles * used).sum(axis=1)
     pins = area.router_flip_flops(d) * routers
     waiting = each * 0.15 * 1000.0 * d.stages
-    assert np.allclose(joule(0.0, 0.0), (6.0 * tiles + pins) * waiting)
+    assert np.allclose(joule(0.0, 0.0), (6.0 * tiles + pins) * waiting, atol=0.0)
     # A sleeping tile has no clock; its router goes on.
-    assert np.allclose(joule(0.0, 0.0, asleep=1.0), pins * waiting)
+    assert np.allclose(joule(0.0, 0.0, asleep=1.0), pins * waiting, atol=0.0)
     # Only what computes is clocked whole: front end and tensor unit, or front end and vectors.
     everywhere = bands.tiles.sum(axis=1)
     more = joule(100.0, 0.0) - joule(0.0, 0.0)
-    assert np.allclose(more, (4.0 * everywhere + pins) * each * 0.85 * 100.0)
+    assert np.allclose(more, (4.0 * everywhere + pins) * each * 0.85 * 100.0, atol=0.0)
     more = joule(0.0, 100.0) - joule(0.0, 0.0)
-    assert np.allclose(more, (3.0 * everywhere + pins) * each * 0.85 * 100.0)
+    assert np.allclose(more, (3.0 * everywhere + pins) * each * 0.85 * 100.0, atol=0.0)
     # The trunk swings whole: four times the energy of a wire with random data.
     trunk = joule(0.0, 0.0, trunk=5.0) - joule(0.0, 0.0)
-    assert np.allclose(trunk, 4.0 * NODE.energy.wire * 5.0 * 1000.0, rtol=1e-6)
+    assert np.allclose(trunk, 4.0 * NODE.energy.wire * 5.0 * 1000.0, rtol=1e-6, atol=0.0)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from asic_compiler.diagnostics import UserError
 from asic_compiler.technology.constant import ConstantSet
 from asic_compiler.technology.liberty.cells import Cell, read_library
 from asic_compiler.technology.liberty.reference import Block, Reference, find_reference
@@ -104,6 +105,14 @@ def _lines(reference: Reference, base: ConstantSet, multiplier: str | None) -> l
     else:
         product = _of_multiplier(reference, library.cell(multiplier))
         glitches, what = (1.0, 1.0, 1.0), f"multiplier cell {multiplier}"
+    for block, figure in (
+        (product.energy_j, f"energy of the {what}"),
+        (adder.energy_j, f"energy of the {_ADDER}"),
+        (product.leakage_w, f"leakage of the {what}"),
+        (reference.clock_energy_j(), f"clock energy of {cells['flip_flop'].name}"),
+    ):
+        if block <= 0.0:
+            raise UserError(f"the {figure} comes to {block:g}, not above 0", library.where)
     lines = [
         _exact("density.gates", 1.0 / nand, "MGE/mm2", f"{file}: NAND2 {cells['nand2'].name}"),
         _exact(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -70,8 +71,6 @@ class FlipFlop:
     next_state: str
     clocks: tuple[str, ...]
     """Names in the clock's function."""
-    asynchronous: bool
-    """It can be cleared or set."""
 
 
 @dataclass(frozen=True)
@@ -138,9 +137,12 @@ def read_library(text: str, file: str) -> Library:
     cells = tuple(reader.cell(group) for group in root.of_kind("cell"))
     if not cells:
         raise UserError(f"the library '{root.name}' has no cells", root.where)
+    supply_v = _needed(root, "nom_voltage") * units.voltage_v
+    if supply_v <= 0.0:
+        raise UserError("nom_voltage must be above 0", root.where)
     return Library(
         name=root.name,
-        supply_v=_needed(root, "nom_voltage") * units.voltage_v,
+        supply_v=supply_v,
         temperature_c=_needed(root, "nom_temperature"),
         cells=cells,
         file=file,
@@ -192,7 +194,6 @@ class _Reader:
             flip_flop = FlipFlop(
                 next_state=_text(states[0], "next_state", ""),
                 clocks=tuple(_NAME.findall(_text(states[0], "clocked_on", ""))),
-                asynchronous=any(states[0].attribute(n) is not None for n in ("clear", "preset")),
             )
         clocks = () if flip_flop is None else flip_flop.clocks
         pins = [self.pin(pin, clocks) for pin in group.of_kind("pin", "bus")]
@@ -215,11 +216,14 @@ class _Reader:
     def pin(self, group: Group, clocks: Sequence[str]) -> Pin:
         function = group.attribute("function")
         bus_type = _text(group, "bus_type", "")
+        capacitance = _number(group, "capacitance", 0.0)
+        if capacitance < 0.0:
+            raise UserError(f"the capacitance of pin {group.name} is below 0", group.where)
         return Pin(
             name=group.name,
             direction=_text(group, "direction", "").lower(),
             width=self.widths.get(bus_type, 1),
-            capacitance_f=_number(group, "capacitance", 0.0) * self.units.capacitance_f,
+            capacitance_f=capacitance * self.units.capacitance_f,
             function=function.values[0] if function is not None and function.values else None,
             clock=_text(group, "clock", "").lower() == "true" or group.name in clocks,
             energy=self.arcs(
@@ -317,9 +321,12 @@ def _needed(group: Group, name: str) -> float:
 
 def _float(value: Value) -> float:
     try:
-        return float(value.text)
+        number = float(value.text)
     except ValueError:
-        raise UserError(f"'{value.text}' is no number", value.where) from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise UserError(f"'{value.text}' is no number", value.where)
+    return number
 
 
 def _floats(attribute: Attribute) -> list[float]:

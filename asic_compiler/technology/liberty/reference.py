@@ -187,8 +187,7 @@ def kind_of(cell: Cell) -> str | None:
     if cell.flip_flop is not None:
         data = [pin.name for pin in cell.inputs if not pin.clock]
         state = cell.flip_flop.next_state.strip()
-        plain = not cell.flip_flop.asynchronous and data == [state]
-        return "flip_flop" if plain else None
+        return "flip_flop" if data == [state] else None  # no pin to clear, set, enable or scan
     if any(pin.width != 1 for pin in cell.pins) or not 1 <= len(cell.inputs) <= 3:
         return None
     inputs = [pin.name for pin in cell.inputs]

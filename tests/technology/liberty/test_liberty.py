@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asic_compiler.diagnostics import SourceLocation, UserError
@@ -16,6 +16,12 @@ from asic_compiler.technology.liberty.function import truth_table
 from asic_compiler.technology.liberty.reference import find_reference
 from asic_compiler.technology.liberty.syntax import Value, parse_liberty
 from asic_compiler.technology.library import layered, load_constants
+
+
+def close(expected, rel=1e-6, abs=0.0):
+    """Femtojoules differ: pytest's own absolute tolerance is 1e-12, more than they are."""
+    return pytest.approx(expected, rel=rel, abs=abs)
+
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "cells.lib"
 TEXT = EXAMPLE.read_text()
@@ -97,12 +103,23 @@ class TestCells:
         assert (library.supply_v, library.temperature_c) == (0.75, 25.0)
         nand = library.cell("NAND2_X1")
         assert nand.area_um2 == 0.03
-        assert nand.leakage_w == pytest.approx(0.14e-9)  # mean of its two states
-        assert nand.inputs[0].capacitance_f == pytest.approx(0.4e-15)
+        assert nand.leakage_w == close(0.14e-9)  # mean of its two states
+        assert nand.inputs[0].capacitance_f == close(0.4e-15)
         # The table's corner: 1.1 x 0.1 fJ and 0.004 fJ/ps of slew.
         rise = nand.outputs[0].energy[0].tables[0]
-        assert rise.at(5e-12, 0.5e-15) == pytest.approx(0.13e-15)
-        assert nand.outputs[0].delay[0].tables[0].at(5e-12, 1e-15) == pytest.approx(8e-12)
+        assert rise.at(5e-12, 0.5e-15) == close(0.13e-15)
+        assert nand.outputs[0].delay[0].tables[0].at(5e-12, 1e-15) == close(8e-12)
+
+    def test_energy_is_in_the_unit_of_load_times_the_square_of_that_of_voltage(self):
+        text = TEXT.replace('voltage_unit : "1V"', 'voltage_unit : "1mV"')
+        library = read_library(text, "f")
+        assert library.supply_v == close(0.75e-3)
+        rise = library.cell("NAND2_X1").outputs[0].energy[0].tables[0]
+        assert rise.at(5e-12, 0.5e-15) == close(0.13e-21)
+        text = TEXT.replace("(1, ff)", "(10, ff)").replace('"1ps"', '"0.01ns"')
+        nand = read_library(text, "f").cell("NAND2_X1")
+        assert nand.inputs[0].capacitance_f == close(4e-15)
+        assert nand.outputs[0].delay[0].tables[0].at(50e-12, 10e-15) == close(80e-12)
 
     def test_reference_cells_are_found_by_function_and_the_smallest_is_taken(self, reference):
         assert {kind: cell.name for kind, cell in reference.cells.items()} == {
@@ -112,11 +129,11 @@ class TestCells:
 
     def test_blocks_are_counted(self, reference):
         block = reference.block
-        assert block("half_adder").area_um2 == pytest.approx(0.07 + 0.04)
-        assert reference.adder(32).area_um2 == pytest.approx(32 * 0.17)
-        assert reference.multiplier(8).area_um2 == pytest.approx(64 * 0.04 + 48 * 0.17 + 8 * 0.11)
+        assert block("half_adder").area_um2 == close(0.07 + 0.04)
+        assert reference.adder(32).area_um2 == close(32 * 0.17)
+        assert reference.multiplier(8).area_um2 == close(64 * 0.04 + 48 * 0.17 + 8 * 0.11)
         cell = reference.library.cell("FA_X1")
-        assert block("full_adder").energy_j == pytest.approx(reference.operation_energy_j(cell))
+        assert block("full_adder").energy_j == close(reference.operation_energy_j(cell))
 
     def test_what_a_library_lacks_is_put_together(self):
         text = TEXT
@@ -124,18 +141,18 @@ class TestCells:
             text = text.replace(f"cell ({name})", f"hidden ({name})")
         reference = find_reference(read_library(text, "f"))
         assert set(reference.cells) == {"inverter", "nand2", "flip_flop"}
-        assert reference.block("full_adder").area_um2 == pytest.approx((8 + 3) * 0.03)
-        assert reference.block("and2").area_um2 == pytest.approx(0.03 + 0.02)
+        assert reference.block("full_adder").area_um2 == close((8 + 3) * 0.03)
+        assert reference.block("and2").area_um2 == close(0.03 + 0.02)
 
     def test_energy_of_a_cell_by_hand(self, reference):
         """Half of: mean internal energy at 10 ps, and half the charge of the load at 0.75 V."""
         load = 2 * (0.7 + 0.7 + 0.6) / 3  # fF
-        assert reference.load_f == pytest.approx(load * 1e-15)
-        assert reference.slew_s == pytest.approx(10e-12)
+        assert reference.load_f == close(load * 1e-15)
+        assert reference.slew_s == close(10e-12)
         nand = 0.5 * (0.1 + 0.04 + 0.5 * load * 0.75**2)
-        assert reference.block("nand2").energy_j == pytest.approx(nand * 1e-15)
+        assert reference.block("nand2").energy_j == close(nand * 1e-15)
         clock = 2 * 0.45 + 0.35 * 0.75**2
-        assert reference.clock_energy_j() == pytest.approx(clock * 1e-15)
+        assert reference.clock_energy_j() == close(clock * 1e-15)
 
     @given(st.floats(0.0, 4.0), st.floats(0.0, 4.0))
     def test_tables_interpolate_between_their_points_and_stay_inside_them(self, slew, load):
@@ -143,7 +160,7 @@ class TestCells:
             np.array([1.0, 2.0]), np.array([1.0, 3.0]), np.array([[1.0, 3.0], [2.0, 4.0]])
         )
         expected = np.clip(slew, 1, 2) - 1 + np.clip(load, 1, 3)
-        assert table.at(slew, load) == pytest.approx(expected)
+        assert table.at(slew, load) == close(expected)
 
     def test_axes_in_the_other_order_mean_the_same(self):
         first = (
@@ -160,8 +177,8 @@ class TestCells:
         )
         table = read_library(text, "f").cell("NAND2_X1").outputs[0].energy[0].tables[0]
         # Rows are loads now; energies of the file depend on the row alone.
-        assert table.at(5e-12, 0.5e-15) == table.at(20e-12, 0.5e-15) == pytest.approx(0.13e-15)
-        assert table.at(5e-12, 2e-15) == pytest.approx(0.19e-15)
+        assert table.at(5e-12, 0.5e-15) == table.at(20e-12, 0.5e-15) == close(0.13e-15)
+        assert table.at(5e-12, 2e-15) == close(0.19e-15)
 
     @pytest.mark.parametrize(
         ("old", "new", "message"),
@@ -178,6 +195,14 @@ class TestCells:
             ('values ("0.', 'values ("0.1, 0.', "10 values where 3 x 3 are expected"),
             ('index_2 ("0.5, 1, 2")', 'index_2 ("0.5, 1, 1")', "index_2 does not grow"),
             ("variable_2 : total_output_net_capacitance", "variable_2 : time", "tables over time"),
+            ("nom_voltage : 0.75", "nom_voltage : 0", "nom_voltage must be above 0"),
+            ("capacitance : 0.35", "capacitance : -1", "the capacitance of pin CK is below 0"),
+            ("nom_voltage : 0.75", "nom_voltage : nan", "'nan' is no number"),
+            (
+                "cell_leakage_power : 0.7;",
+                "cell_leakage_power : -9;",
+                "leakage of the 8 x 8 array multiplier counted in cells comes to",
+            ),
             ("cell (NAND2_", "hidden (NAND2_", "has no nand2"),
             ("cell (DFF_X1", "hidden (DFF_X1", "has no flip-flop"),
         ],
@@ -194,21 +219,21 @@ class TestCalibration:
         mine = layered("5nm", parse_document(calibrate(TEXT, "cells.lib", "5nm"), "my.toml"))
         shipped = load_constants("5nm")
         node = mine.technology()
-        assert node.density.gates == pytest.approx(1e6 / 0.03, rel=1e-5)
-        assert node.area_constants.flip_flop == pytest.approx(0.16 / 0.03, rel=1e-5)
+        assert node.density.gates == close(1e6 / 0.03, rel=1e-5)
+        assert node.area_constants.flip_flop == close(0.16 / 0.03, rel=1e-5)
         assert mine.constants["energy.fp16_multiply"].uncertain
         untouched = ("density.sram_cell", "energy.sram_32kb", "timing.fastest", "energy.wire")
         assert all(mine.constants[key] == shipped.constants[key] for key in untouched)
         # What is stated at 28 nm comes out as what the library says of a cycle here.
         cycle = 2 * 0.45 + 2 * 0.35 * 0.75**2
         energy = node.energy_constants.flip_flop_clock * node.scale_from_28nm
-        assert energy == pytest.approx(cycle * 1e-15, rel=1e-4)
+        assert energy == close(cycle * 1e-15, rel=1e-4)
 
     def test_int32_add_is_thirty_two_full_adders(self, reference):
         mine = layered("5nm", parse_document(calibrate(TEXT, "cells.lib", "5nm"), "my.toml"))
         adder = reference.adder(32).energy_j
         add = mine.constants["energy.int32_add"]
-        assert (add.low, add.value, add.high) == pytest.approx((adder, 1.2 * adder, 1.5 * adder))
+        assert (add.low, add.value, add.high) == close((adder, 1.2 * adder, 1.5 * adder))
 
     def test_energy_goes_with_the_square_of_the_supply_and_leakage_to_both_temperatures(self):
         def energies(node, text=TEXT):
@@ -218,17 +243,24 @@ class TestCalibration:
         there = energies("12nm")  # 0.8 V
         key = "energy.int32_add"
         ratio = there.constants[key].value / here.constants[key].value
-        assert ratio == pytest.approx((0.8 / 0.75) ** 2, rel=1e-5)
+        assert ratio == close((0.8 / 0.75) ** 2, rel=1e-5)
         hot = energies("5nm", TEXT.replace("nom_temperature : 25", "nom_temperature : 85"))
         shipped = load_constants("5nm").constants
         swing = shipped["leakage.logic_85c"].value / shipped["leakage.logic_25c"].value
         for key in ("leakage.logic_25c", "leakage.logic_85c"):
-            assert hot.constants[key].value == pytest.approx(
-                here.constants[key].value / swing, rel=1e-5
-            )
-        assert here.constants["leakage.logic_85c"].value == pytest.approx(
+            assert hot.constants[key].value == close(here.constants[key].value / swing, rel=1e-5)
+        assert here.constants["leakage.logic_85c"].value == close(
             swing * here.constants["leakage.logic_25c"].value, rel=1e-4
         )
+
+    def test_leakage_by_hand(self):
+        """nW over um2 of 8 x 8 multiplier and 48 flip-flops, times what of a die is cells."""
+        mine = layered("5nm", parse_document(calibrate(TEXT, "f", "5nm"), "my.toml"))
+        leak = 64 * 0.18 + 48 * 0.70 + 8 * (0.30 + 0.18) + 48 * 0.60
+        area = 64 * 0.04 + 48 * 0.17 + 8 * (0.07 + 0.04) + 48 * 0.16
+        found = mine.constants["leakage.logic_25c"]
+        assert found.value == close(leak / area * 1e-3 * 0.7 * 0.92, rel=1e-5)
+        assert (found.low, found.high) == close((found.value / 2, found.value * 2), rel=1e-5)
 
     def test_a_multiplier_cell_takes_the_place_of_the_counted_one(self):
         cell = """
@@ -245,7 +277,7 @@ class TestCalibration:
         text = TEXT.rstrip().removesuffix("}") + cell
         mine = layered("5nm", parse_document(calibrate(text, "f", "5nm", "MUL16"), "my.toml"))
         area = mine.constants["formats.int8_multiply_area"].value
-        assert area == pytest.approx(40 / 4 / 0.03, rel=1e-4)  # 16 bit to 8 bit: a quarter
+        assert area == close(40 / 4 / 0.03, rel=1e-4)  # 16 bit to 8 bit: a quarter
         assert not mine.constants["energy.fp16_multiply"].uncertain
         with pytest.raises(UserError, match="has no cell 'MUL'"):
             calibrate(text, "f", "5nm", "MUL")
@@ -253,3 +285,17 @@ class TestCalibration:
     def test_an_unknown_node(self):
         with pytest.raises(UserError, match="unknown process node '9nm'"):
             calibrate(TEXT, "f", "9nm")
+
+
+@given(
+    st.integers(0, len(TEXT)), st.integers(0, 40), st.sampled_from(["", "{", "}", '"', "x", "0"])
+)
+@settings(max_examples=40, deadline=None)
+def test_whatever_is_broken_is_the_users_error(start, length, instead):
+    """A hole or a stray character anywhere: an answer with a place, or a library all the same."""
+    places: list[SourceLocation | None] = []
+    try:
+        calibrate(TEXT[:start] + instead + TEXT[start + length :], "f.lib", "5nm")
+    except UserError as error:
+        places.append(error.location)
+    assert all(str(place).startswith("f.lib:") for place in places)
