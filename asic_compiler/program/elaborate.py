@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from asic_compiler.program.access import CUTTING, NOTHING, Access, Cutting, Elem
 Piece: TypeAlias = tuple[int, int]
 Emission: TypeAlias = tcc.SendOp | tcc.MulticastOp
 WHOLE: Piece = (0, 1)
+_Transfer = TypeVar("_Transfer", tcc.SendOp | tcc.MulticastOp, tcc.ReceiveOp)
 
 
 @dataclass(frozen=True, eq=False)
@@ -386,7 +387,9 @@ def _exchanges(
     return tuple(found)
 
 
-def _note(table: dict, index: int, op: Emission | tcc.ReceiveOp) -> None:
+def _note(
+    table: dict[tuple[str, Piece | None], dict[int, _Transfer]], index: int, op: _Transfer
+) -> None:
     name = op.channel.root_reference.data
     programs = table.setdefault((name, piece_of_transfer(op)), {})
     if index in programs:

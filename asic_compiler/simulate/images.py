@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from xdsl.dialects.builtin import ModuleOp
@@ -114,13 +114,14 @@ def _index(folder: Path) -> dict[str, Any]:
     path = folder / INDEX
     again = ["write the images again: give --weights beside --images"]
     try:
-        index = json.loads(path.read_text(encoding="utf-8"))
+        index: Any = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read '{path}': {error.strerror}", notes=again) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"'{path}' is not JSON: {error}", notes=again) from error
-    if not isinstance(index, dict) or not isinstance(index.get("tiles"), dict):
+    if not isinstance(index, dict) or not isinstance(cast(Any, index).get("tiles"), dict):
         raise UserError(f"'{path}' is not an index of images", notes=again)
+    index = cast("dict[str, Any]", index)
     if index.get("schema_version") != SCHEMA_VERSION:
         raise UserError(
             f"'{path}' has schema version {index.get('schema_version')}, not {SCHEMA_VERSION}",
@@ -130,10 +131,11 @@ def _index(folder: Path) -> dict[str, Any]:
 
 
 def _image(folder: Path, tiles: Mapping[str, Any], place: Place, size: int) -> Bytes:
-    entry = tiles.get(f"{place[0]},{place[1]}")
+    entry: Any = tiles.get(f"{place[0]},{place[1]}")
     where = f"the weight memory of tile ({place[0]}, {place[1]})"
-    if not isinstance(entry, dict) or not isinstance(entry.get("file"), str):
+    if not isinstance(entry, dict) or not isinstance(cast(Any, entry).get("file"), str):
         raise UserError(f"no image for {where} in '{folder}'")
+    entry = cast("dict[str, Any]", entry)
     path = folder / Path(entry["file"]).name
     try:
         data = path.read_bytes()

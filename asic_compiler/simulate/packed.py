@@ -101,10 +101,11 @@ def pack(values: Array, rows: Rows, bits: int, element: Attribute) -> Bytes:
     if bits == 4:
         nibbles = np.zeros(-(-rows.count // 2) * 2, dtype=np.uint8)
         nibbles[: rows.count] = codes.view(np.uint8) & 0xF
-        packed = nibbles[0::2] | (nibbles[1::2] << 4)
+        packed: Bytes = nibbles[0::2] | (nibbles[1::2] << np.uint8(4))
     else:
         packed = codes.view(np.uint8)
-    return np.concatenate((packed, quantised.scale.reshape(-1).view(np.uint8)))
+    found: Bytes = np.concatenate((packed, quantised.scale.reshape(-1).view(np.uint8)))
+    return found
 
 
 def unpack(data: Bytes, rows: Rows, bits: int, element: Attribute) -> Array:

@@ -133,21 +133,20 @@ class Arithmetic:
             return
         which, column = points.operands
         row = tile.read(op.indices, which, op).astype(np.int64)
-        if op.weight is not None:
-            table = tile.weights(op)
-            count, columns = len(table), table_columns(op, index)
-        else:
-            assert op.table is not None
-            count = buffer_type(op.table).sizes[0]
-        if ((row < 0) | (row >= count)).any():
-            raise OutsideMemoryError(f"an index outside 0..{count - 1}", tile.place, op)
-        if op.weight is not None:
-            values = table[row, np.searchsorted(columns, column)]
+        rows = self._table_rows(tile, op)
+        if ((row < 0) | (row >= rows)).any():
+            raise OutsideMemoryError(f"an index outside 0..{rows - 1}", tile.place, op)
+        if op.table is None:
+            table: Array = tile.weights(op)
+            values: Array = table[row, np.searchsorted(table_columns(op, index), column)]
         else:
             width = buffer_type(op.result).elements // max(buffer_type(op.indices).elements, 1)
-            assert op.table is not None
             values = tile.read(op.table, row * width + column, op)
         tile.write(op.result, points.points, values, op)
+
+    @staticmethod
+    def _table_rows(tile: Tile, op: tcc.GatherOp) -> int:
+        return len(tile.weights(op)) if op.table is None else buffer_type(op.table).sizes[0]
 
     def _rearrange(
         self, tile: Tile, op: tcc.CopyOp | tcc.ConcatOp | tcc.PadOp, index: Index

@@ -105,11 +105,9 @@ def test_columns_of_all_batch_items_are_cut_as_one(n: int, shared: bool):
 
 
 def test_a_weight_is_read_through_a_map():
-    x, w = random(1, 3, 12), random(2, 4, 5, 6)
+    x, w = random(1, 3, 30), random(2, 4, 5, 6)
     # [n, k] of the product is [d0, (d1, d2)] of the constant with d1 and d2 exchanged.
     map_ = "affine_map<(d0, d1) -> (d0, d1 mod 5, d1 floordiv 5)>"
-    w = w[:, :, :]
-    x = random(1, 3, 30)
     body = f"""{receive("x", "3x30xf16")}
     %v = tcc.mma %x, @w sizes [1, 3, 4, 30] through {map_} cut {cut(n=2)} op = 0
       : !tcc.buffer<3x30xf16> -> !tcc.buffer<3x4xf16>
