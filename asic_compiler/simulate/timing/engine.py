@@ -47,9 +47,9 @@ def simulate(
     state, spare = prepare(program, periods, recording)
     loop.start(state)
     while True:
-        status = loop.advance(state, SLICE, spare.events, spare.sends)
-        if status == layout.GROW_EVENTS:
-            state = _grow_events(state)
+        status = loop.advance(state, SLICE, spare.chunks, spare.sends)
+        if status == layout.GROW_CHUNKS:
+            state = _grow_chunks(state)
         elif status == layout.GROW_SENDS:
             state = _grow_sends(state)
         elif status != layout.MORE:
@@ -60,27 +60,29 @@ def simulate(
     return _result(program, state, failure, recording)
 
 
-def _grow_events(state: State) -> State:
+def _grow_chunks(state: State) -> State:
     """Doubles the pool of events."""
     q = state.queue
-    far = np.concatenate([q.far, np.zeros_like(q.far)])
-    events = _doubled(q.events, q.control, "free_event")
-    return state._replace(queue=q._replace(events=events, far=far))
+    chunks = np.concatenate([q.chunks, q.chunks])
+    _link(chunks, q.control, "free_chunk")
+    events = np.concatenate([q.events, np.zeros_like(q.events)])
+    times = np.concatenate([q.times, np.zeros_like(q.times)])
+    return state._replace(queue=q._replace(chunks=chunks, events=events, times=times))
 
 
 def _grow_sends(state: State) -> State:
     """Doubles the pool of SENDs that are under way."""
-    return state._replace(sends=_doubled(state.sends, state.queue.control, "free_send"))
+    sends = np.concatenate([state.sends, state.sends])
+    _link(sends["next"], state.queue.control, "free_send")
+    return state._replace(sends=sends)
 
 
-def _doubled(pool: NDArray[Any], control: NDArray[Any], free: str) -> NDArray[Any]:
-    """A pool of twice the size; the new nodes come first in the list of free ones."""
-    old = len(pool)
-    grown = np.concatenate([pool, np.zeros_like(pool)])
-    grown["next"][old:] = np.arange(old + 1, 2 * old + 1)
-    grown["next"][-1] = control[free][0]
+def _link(following: NDArray[Any], control: NDArray[Any], free: str) -> None:
+    """Puts the second half of a pool before the list of what is free."""
+    old = len(following) // 2
+    following[old:] = np.arange(old + 1, 2 * old + 1)
+    following[-1] = control[free][0]
     control[free], control[f"{free}s"] = old, control[f"{free}s"] + old
-    return grown
 
 
 def _result(

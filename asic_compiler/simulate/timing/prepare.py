@@ -125,9 +125,10 @@ def _waits(program: TimingProgram) -> Iterator[tuple[Int32s, Int32s, NDArray[np.
 
 
 class Spare(NamedTuple):
-    """Nodes of the pools that one event may need."""
+    """What one event may need of the pools."""
 
-    events: int
+    chunks: int
+    """Of the calendar queue, were each event that it schedules to begin one."""
     sends: int
 
 
@@ -151,11 +152,11 @@ def prepare(
     # An event schedules at most three heads, the tiles of a router, or for a gate that opens a
     # packet and a port of every tile. Each instance of a gate is opened once.
     spare = Spare(
-        events=2 * tiles + len(gates) * periods + MIN_EVENTS,
+        chunks=2 * tiles + len(gates) * periods + MIN_EVENTS,
         sends=periods * _most_sends(program) + 1,
     )
-    events = np.zeros(2 * spare.events + tiles, at.EVENT)
-    events["next"] = np.arange(1, len(events) + 1)
+    ends = np.full(3 << at.BITS, at.END)
+    chunks = np.arange(1, 2 * spare.chunks + 1, dtype=np.uint32)
     sends = np.zeros(2 * spare.sends + tiles, at.HANDED)
     sends["next"] = np.arange(1, len(sends) + 1)
     spans = np.empty((periods, program.operators, 2), np.int64)
@@ -167,8 +168,8 @@ def prepare(
         ("periods", periods),
         ("remembered", depth),
         ("port_cycles", mesh.port_cycles),
-        ("free_event", 1),  # node 0 is none
-        ("free_events", len(events) - 1),
+        ("free_chunk", 1),  # chunk 0 is none
+        ("free_chunks", len(chunks) - 1),
         ("free_sends", len(sends)),
         ("bin_cycles", 1),
     ):
@@ -176,9 +177,10 @@ def prepare(
     state = at.State(
         queue=at.Queue(
             control=control,
-            wheel=np.zeros(3 << at.BITS, at.BUCKET),
-            events=events,
-            far=np.zeros(len(events), np.int64),
+            wheel=_records(at.BUCKET, head=ends, tail=ends),
+            chunks=chunks,
+            events=np.zeros(len(chunks) * at.CHUNK, at.EVENT),
+            times=np.zeros(len(chunks) * at.CHUNK, np.int64),
         ),
         digest=at.digest(),
         site=site,

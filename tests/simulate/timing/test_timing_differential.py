@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from timing_builder import Packet, Step, build, mesh
+from timing_builder import Packet, Step, build, compute, mesh, send, wait
 from timing_reference import Reference
 
 from asic_compiler.simulate.timing.engine import simulate
@@ -67,10 +67,11 @@ def programs(draw: st.DrawFn) -> TimingProgram:
 @st.composite
 def stream(draw: st.DrawFn, last: int, gates: int) -> list[Step]:
     cycles = st.integers(0, 12)
+    far = st.sampled_from([4095, 5000, 17_000_000, 20_000_000])  # other windows of the queue
     operator = st.integers(0, 2)
     first = st.integers(0, last)
     kinds = [
-        st.builds(Step, st.just(Kind.COMPUTE), st.one_of(cycles, st.just(5000)), st.integers(0, 20),
+        st.builds(Step, st.just(Kind.COMPUTE), st.one_of(cycles, far), st.integers(0, 20),
                   unit=st.sampled_from(Unit), operator=operator),
         st.builds(lambda c, o, a, b: Step(Kind.SEND, c, a, min(b, last + 1 - a), operator=o),
                   cycles, operator, first, st.integers(0, 3)),
@@ -158,6 +159,34 @@ def stuck(result: TimingResult) -> list[tuple[int, str, int]]:
 @given(programs(), st.integers(1, 3))
 def test_the_compiled_engine_agrees_with_the_plain_one(program: TimingProgram, periods: int):
     check(program, periods)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.integers(3, 6), st.sampled_from([(1, 1), (2, 2)]), st.integers(1, 4), st.integers(1, 4),
+    st.integers(1, 3), st.integers(1, 2),
+)  # fmt: skip
+def test_they_agree_when_much_happens_in_a_cycle(
+    side: int, sc: tuple[int, int], count: int, flits: int, eject: int, periods: int
+):
+    """Buckets of many chunks. The ends of an empty bucket once looked like those of a full one."""
+    tiles = side * side
+    everyone = tuple(range(tiles))
+    packets = [Packet(everyone, flits, eject) for _ in range(count)]
+    packets += [Packet(tiles - 1 - t, flits, eject, channel=1) for t in range(tiles)]
+    streams = {
+        t: [
+            send(0, count),
+            send(count + t, 1 if tiles - 1 - t != t else 0),
+            wait(0, count * (tiles - 1)),
+            compute(20, 10),
+            wait(1, 1 if tiles - 1 - t != t else 0),
+        ]
+        for t in everyone
+    }
+    result = check(build(mesh(side, side, sc, hop=2), packets, streams), periods)
+    assert result.failure is None
+    assert result.deliveries == periods * (count * tiles * (tiles - 1) + tiles - tiles % 2)
 
 
 @settings(max_examples=10, deadline=None)

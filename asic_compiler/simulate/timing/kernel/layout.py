@@ -56,9 +56,12 @@ def _record(kind: str, names: str) -> list[tuple[str, str]]:
 BITS = 12
 """Of the number of buckets of a wheel."""
 MASK = (1 << BITS) - 1
+CHUNK = 16
+"""Places for events that lie together; the last one stays empty."""
+END = CHUNK - 1
 
 # What `advance` returns.
-DONE, MORE, GROW_EVENTS, GROW_SENDS, OVERRUN, TOO_LONG = range(6)
+DONE, MORE, GROW_CHUNKS, GROW_SENDS, OVERRUN, TOO_LONG = range(6)
 # Events: five ways a head comes to a router, and three of tiles, injection ports and gates.
 INJECTED, EAST, WEST, SOUTH, NORTH, TILE, PORT, GATE = range(8)
 # Phases of a tile.
@@ -67,14 +70,15 @@ FETCH, EXECUTE, RESUME, AWAIT_DATA, AWAIT_SENT, FINISHED = range(6)
 COMPUTE, POST, SEND, WAIT, WAIT_SENT = range(5)
 
 CONTROL = np.dtype(
-    _record("i8", "periods remembered port_cycles now free_event free_events free_send free_sends")
+    _record("i8", "periods remembered port_cycles now free_chunk free_chunks free_send free_sends")
     + _record("i8", "pending_0 pending_1 pending_2 status fault_tile fault_channel bin_cycles")
     + _record("i8", "heads sent sent_bytes ejected ejected_bytes instructions")
 )
 BUCKET = np.dtype(_record("u4", "head tail"))
-EVENT = np.dtype(_record("u4", "next what where source"))
-"""``what`` is a packet, a tile or an instance of a gate; ``where`` is a router << 3 | the event.
-Node 0 is none. Unsigned, because Numba looks at the sign of every index that may have one."""
+"""Places of the first event and behind the last one. Unsigned, as Numba looks at the sign of every
+index that may have one."""
+EVENT = np.dtype(_record("u4", "what where source"))
+"""``what`` is a packet, a tile or an instance of a gate; ``where`` is a router << 3 | the event."""
 SITE = np.dtype(_record("i8", "router kind eject_bits dmem_bits first last rank log"))
 """Facts of a tile: its class is ``kind``, its text ``first`` to ``last``."""
 PLACE = np.dtype(_record("i4", "x y"))
@@ -108,8 +112,11 @@ class Queue(NamedTuple):
 
     control: Array
     wheel: Array
+    chunks: Array
+    """The next chunk of each. Chunk 0 is none."""
     events: Array
-    far: Array
+    times: Array
+    """Of events that are not in the current window."""
 
 
 class State(NamedTuple):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from asic_compiler.simulate.timing.kernel.calendar import next_cycle, push
+from asic_compiler.simulate.timing.kernel.calendar import next_cycle, push, take
 from asic_compiler.simulate.timing.kernel.layout import (
     DONE,
     FETCH,
-    GROW_EVENTS,
+    GROW_CHUNKS,
     GROW_SENDS,
     MASK,
     MORE,
@@ -30,8 +30,8 @@ def start(s: State) -> None:
 
 
 @entry
-def advance(s: State, limit: int, spare_events: int, spare_sends: int) -> int:
-    """Handles at most `limit` events; an event needs no more than the spare nodes.
+def advance(s: State, limit: int, spare_chunks: int, spare_sends: int) -> int:
+    """Handles at most `limit` events; one needs no more than the spare chunks and SENDs.
 
     Returns:
         ``DONE`` when there is no event left, ``MORE`` after the limit, or why it cannot go on.
@@ -39,22 +39,17 @@ def advance(s: State, limit: int, spare_events: int, spare_sends: int) -> int:
     q = s.queue
     for _ in range(limit):
         now = q.control[0].now
-        node = q.wheel[now & MASK].head
-        if node == 0:
+        if q.wheel[now & MASK].head == q.wheel[now & MASK].tail:
             if not next_cycle(q):
                 return DONE
             now = q.control[0].now
-            node = q.wheel[now & MASK].head
-        if q.control[0].free_events < spare_events:
-            return GROW_EVENTS
+        if q.control[0].free_chunks < spare_chunks:
+            return GROW_CHUNKS
         if q.control[0].free_sends < spare_sends:
             return GROW_SENDS
-        what, where, source = q.events[node].what, q.events[node].where, q.events[node].source
-        q.wheel[now & MASK].head = q.events[node].next
+        at = take(q, now & MASK)
         q.control[0].pending_0 -= 1
-        q.events[node].next = q.control[0].free_event
-        q.control[0].free_event = node
-        q.control[0].free_events += 1
+        what, where, source = q.events[at].what, q.events[at].where, q.events[at].source
         event = where & 7
         if event <= NORTH:
             q.control[0].heads += 1

@@ -12,11 +12,12 @@ from asic_compiler.simulate.timing.kernel.layout import (
     TILE,
     State,
     compiled,
+    inlined,
 )
 from asic_compiler.simulate.timing.kernel.network import count_bin
 
 
-@compiled
+@inlined
 def _instance(s: State, packet: int, period: int) -> int:
     """Instance of a gate that a packet needs, or -1."""
     gate = s.packets[packet].gate
@@ -73,7 +74,7 @@ def unsent(s: State, tile: int) -> bool:
     return False
 
 
-@compiled
+@inlined
 def _forget(s: State, tile: int, node: int) -> None:
     """Takes a SEND whose packets have all left out of its tile's list."""
     before, at = -1, s.core[tile].send_head
@@ -91,7 +92,7 @@ def _forget(s: State, tile: int, node: int) -> None:
     s.queue.control[0].free_sends += 1
 
 
-@compiled
+@inlined
 def port_free(s: State, now: int, tile: int) -> None:
     """The last flit of a packet has left its tile."""
     node = s.core[tile].sending
@@ -106,7 +107,7 @@ def port_free(s: State, now: int, tile: int) -> None:
     inject(s, now, tile)
 
 
-@compiled
+@inlined
 def send(s: State, now: int, tile: int) -> None:
     """A tile hands the packets of its instruction to its injection port."""
     node = s.queue.control[0].free_send
@@ -127,7 +128,7 @@ def send(s: State, now: int, tile: int) -> None:
         inject(s, now, tile)
 
 
-@compiled
+@inlined
 def post(s: State, now: int, gate: int, period: int) -> None:
     """Counts a credit; the last one that a gate needs opens it a little later."""
     key = gate * s.queue.control[0].periods + period
@@ -136,7 +137,7 @@ def post(s: State, now: int, gate: int, period: int) -> None:
         push(s.queue, now + s.gates[gate].cycles, GATE, 0, key, 0)
 
 
-@compiled
+@inlined
 def open_gate(s: State, now: int, key: int) -> None:
     """Lets the SENDs that wait for an instance of a gate go on, in the order they came."""
     s.instances[key].open = 1

@@ -16,25 +16,25 @@ from asic_compiler.simulate.timing.kernel.layout import (
     TILE,
     WAIT,
     State,
-    compiled,
+    inlined,
 )
 from asic_compiler.simulate.timing.kernel.ports import post, send, unsent
 
 
-@compiled
+@inlined
 def _arrived(s: State, now: int, tile: int) -> int:
     """Cycles of the DMEM port that arrivals have taken until `now`."""
     busy = s.eject[tile].busy - max(0, s.eject[tile].free - now)
     return busy * s.site[tile].eject_bits // s.site[tile].dmem_bits
 
 
-@compiled
+@inlined
 def _operand(s: State, at: int, column: int, rank: int) -> int:
     row = s.row[at, column]
     return s.operands[at, column] if row < 0 else s.table[row + rank]
 
 
-@compiled
+@inlined
 def _fetch(s: State, now: int, tile: int) -> int:
     """Begins an instruction. Returns its cycles, or -1 when the tile has finished."""
     last = s.site[tile].last
@@ -62,7 +62,7 @@ def _fetch(s: State, now: int, tile: int) -> int:
     return cycles
 
 
-@compiled
+@inlined
 def _compute(s: State, now: int, tile: int) -> bool:
     """Has a computation had its cycles of the DMEM port?"""
     arrivals = _arrived(s, now, tile) - s.core[tile].arrived
@@ -75,7 +75,7 @@ def _compute(s: State, now: int, tile: int) -> bool:
     return True
 
 
-@compiled
+@inlined
 def _wait(s: State, now: int, tile: int) -> bool:
     """Are the arrivals there that the tile's instruction waits for?"""
     if s.core[tile].b == 0:
@@ -98,7 +98,7 @@ def _wait(s: State, now: int, tile: int) -> bool:
     return False
 
 
-@compiled
+@inlined
 def _execute(s: State, now: int, tile: int) -> bool:
     """What an instruction does after its cycles. False when the tile has to wait."""
     kind = s.code[s.core[tile].pc].kind
@@ -118,7 +118,7 @@ def _execute(s: State, now: int, tile: int) -> bool:
     return True
 
 
-@compiled
+@inlined
 def _retire(s: State, now: int, tile: int) -> None:
     at, period = s.core[tile].pc, s.core[tile].period
     operator = s.code[at].operator
@@ -133,7 +133,7 @@ def _retire(s: State, now: int, tile: int) -> None:
     s.core[tile].phase = FETCH
 
 
-@compiled
+@inlined
 def run_tile(s: State, now: int, tile: int) -> None:
     """A tile goes on until something takes time."""
     while True:
