@@ -169,7 +169,7 @@ def contraction_energy(
     reached = routers[:, work.region] / np.where(work.attention, work.batch, 1.0)
     spread = np.maximum(reached / np.where(work.attention, 1.0, time.split.k), 1.0)
     multicast = unique * np.maximum(spread, 0.5 * diameter[:, None])
-    moved = np.where(time.input_bytes > 0.0, multicast, 0.0)
+    moved = time.brought * multicast
     uncached = work.attention & ~work.cached  # keys and values travel too
     fetched = np.where(uncached, work.batch * work.n * work.k * work.bits, 0.0)
     fetched_hops = fetched * np.maximum(0.5 * diameter[:, None], 1.0)
@@ -197,7 +197,7 @@ def vector_energy(
     each = work.adds * add + work.multiplies * multiply + registers
     compute = np.broadcast_to(work.elements * each, time.cycles.shape)
 
-    tiles = bands.region_tiles[:, GENERAL][:, None]
+    tiles = time.split.parts
     wmem = work.weight_read_bytes * 8.0 * memory.wmem[:, None]
     dmem = (time.dmem_bits + time.input_bytes * 8.0) * tiles * memory.dmem[:, None]
     cost = instruction_energy(sizes, technology)[:, GENERAL][:, None]

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asic_compiler.hardware.derive import Bands
 from asic_compiler.hardware.space import FloatArray
-from asic_compiler.ppa.profile import GENERAL, Contractions, Vectors
+from asic_compiler.ppa.profile import Contractions, Vectors
 from asic_compiler.ppa.timing import ContractionTime, VectorTime
 from asic_compiler.technology.node import Technology
 
@@ -38,17 +37,14 @@ def crossing_bits(
     tensor_time: ContractionTime,
     vectors: Vectors,
     vector_time: VectorTime,
-    bands: Bands,
 ) -> Crossing:
     """Bits that cross a boundary of a stage; scores that stay where they are made do not."""
     inputs = np.where(work.attention, work.batch, 1.0) * work.m * work.k * work.bits
     sums = work.batch * work.m * work.n * 32.0
-    tiles = bands.region_tiles[:, GENERAL][:, None]
     combined = np.where(vectors.reduction, 16.0 * vectors.output_bytes, 0.0)
     return Crossing(
-        np.where(tensor_time.input_bytes > 0.0, inputs, 0.0)
-        + np.where(tensor_time.split.k > 1.0, sums, 0.0),
-        vector_time.input_bytes * tiles * 4.0 + combined,
+        tensor_time.brought * inputs + np.where(tensor_time.split.k > 1.0, sums, 0.0),
+        vector_time.input_bytes * vector_time.split.parts * 4.0 + combined,
     )
 
 

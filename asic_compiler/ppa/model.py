@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from asic_compiler.hardware.derive import (
     BANDS,
@@ -41,6 +40,7 @@ from asic_compiler.ppa import (
 from asic_compiler.ppa.capacity import Need, memory_need
 from asic_compiler.ppa.footprint import Space, footprint, interface_mm2, with_phys
 from asic_compiler.ppa.mapping import split_vectors
+from asic_compiler.ppa.metrics import Metrics, join
 from asic_compiler.ppa.profile import Profile, StageCut
 from asic_compiler.ppa.stages import cut_of, dot_rows, stage_rows
 from asic_compiler.technology.node import Technology
@@ -63,62 +63,6 @@ class Conditions:
     """PCIe-class host interface; False is a microcontroller-class one."""
     power_gating: bool = True
     """Sleep transistors: what does not work is switched off. False leaves everything awake."""
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """Outcome of N designs. Arrays are [N] unless said."""
-
-    tokens_per_s: FloatArray
-    """All users together."""
-    tokens_per_s_per_user: FloatArray
-    latency_s: FloatArray
-    """Of one step through all stages."""
-    sequences: FloatArray
-    """Sequences in flight: micro-batch times stages."""
-    power_w: FloatArray
-    leakage_w: FloatArray
-    static_w: FloatArray
-    """Interface, clock sources, and off-chip devices at rest."""
-    energy_per_token_j: FloatArray
-    """Leakage included."""
-    area_mm2: FloatArray
-    """All dies."""
-    dies: FloatArray
-    dram_devices: FloatArray
-    """Off-chip packages or stacks that hold the weights."""
-    steps_per_s: FloatArray
-    """Clock over period, unless the bandwidth of off-chip weights binds at a fixed clock."""
-    clock_hz: FloatArray
-    clock_fraction: FloatArray
-    """Of the fastest that structure, node and supply allow; after projection."""
-    period_cycles: FloatArray
-    """Of the slowest stage."""
-    dmem_average: FloatArray
-    """Byte, after raising to what the mapping needs."""
-    imem_average: FloatArray
-    violations: FloatArray
-    """[N, reasons] relative excess over each limit, 0 where kept."""
-    hazards: FloatArray
-    """Share of compute cycles lost to issue, ports and dependences."""
-    compute_share: FloatArray
-    """Share of the slowest stage's cycles in which compute is busy."""
-    energy_parts_j: FloatArray
-    """[N, 8] joule a step, see ``ENERGY_PARTS``."""
-    leakage_parts_w: FloatArray
-    """[N, 3] logic, SRAM, ROM."""
-    area_parts_mm2: FloatArray
-    """[N, 5] mm2: logic, DMEM and IMEM, WMEM, NoC, interface."""
-
-    @property
-    def legal(self) -> NDArray[np.bool_]:
-        """[N] every limit is kept."""
-        return np.all(self.violations <= 0.0, axis=1)
-
-    @property
-    def violation(self) -> FloatArray:
-        """[N] summed relative excess."""
-        return self.violations.sum(axis=1)
 
 
 @dataclass(frozen=True)
@@ -166,7 +110,7 @@ class PPAModel:
         if len(design) <= _CHUNK:
             return self._evaluate(design)[0]
         starts = range(0, len(design), _CHUNK)
-        return _join([self._evaluate(design.take(slice(a, a + _CHUNK)))[0] for a in starts])
+        return join([self._evaluate(design.take(slice(a, a + _CHUNK)))[0] for a in starts])
 
     def evaluate_equal_stages(self, design: DesignBatch) -> tuple[Metrics, Internals]:
         """Evaluates designs that all share one stage grid and balance, and shows the working."""
@@ -266,7 +210,7 @@ class PPAModel:
             arriving.take(profile.vectors.index),
             constants,
         )
-        crossing = links.crossing_bits(work, tensor_time, profile.vectors, vector_time, bands)
+        crossing = links.crossing_bits(work, tensor_time, profile.vectors, vector_time)
         boundaries = links.boundaries(space.dies, design.stages)
         link = links.cycles_per_bit(built_for, node)
         inside = (link * (boundaries > 0.0))[:, None]
@@ -507,9 +451,3 @@ def _memory_range(name: str) -> tuple[float, float]:
     """Step and smallest size of a memory, byte."""
     variable = CONTINUOUS[INDEX[name]]
     return variable.step, variable.low
-
-
-def _join(parts: list[Metrics]) -> Metrics:
-    """One batch after another."""
-    names = [f.name for f in fields(Metrics)]
-    return Metrics(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in names})

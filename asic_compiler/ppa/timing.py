@@ -132,6 +132,8 @@ class ContractionTime:
     """Ranges of a tile's part of k that its input arrives in."""
     buffers: FloatArray
     """Of these, how many are held at once."""
+    brought: FloatArray
+    """Of the operators of a class, the share whose inputs are brought."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +323,7 @@ def time_contractions(
         lost_issue=np.maximum(np.maximum(dmem, issued) - tensor, 0.0),
         pieces=pieces,
         buffers=np.minimum(kept, pieces),
+        brought=arriving.share,
     )
 
 

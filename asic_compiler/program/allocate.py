@@ -10,7 +10,7 @@ from xdsl.ir import Operation, OpResult, SSAValue
 
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.tcc.base import buffer_type
-from asic_compiler.program.access import Parts, Place, within
+from asic_compiler.program.parts import Parts, Place, within
 from asic_compiler.workload.body_cost import element_bits
 
 ALIGNMENT = 32

@@ -58,22 +58,29 @@ def test_boundaries_inside_a_stage():
 
 @pytest.mark.parametrize("k_split", [0.0, 1.0])
 def test_a_boundary_is_crossed_by_inputs_sums_and_half_of_what_moves(draw, make_model, k_split):
-    layout = OperatorClass(OperatorKind.LAYOUT, elements=4096, input_bytes=8192, output_bytes=8192)
+    feed = OperatorClass(
+        OperatorKind.ELEMENTWISE, elements=3072, output_bytes=6144, space=(1, 3, 1024)
+    )
+    layout = OperatorClass(
+        OperatorKind.LAYOUT, elements=1536, input_bytes=3072, output_bytes=3072, space=(1, 3, 512)
+    )
     reduce = OperatorClass(
-        OperatorKind.REDUCTION, elements=4096, body=BodyCost(simple=1), element_bits=32,
-        input_bytes=8192, output_bytes=64,
+        OperatorKind.REDUCTION, elements=1536, body=BodyCost(simple=1), element_bits=32,
+        input_bytes=3072, output_bytes=12, space=(1, 3, 512),
     )  # fmt: skip
-    profile = Profile(table([matmul(3, 512, 1024), layout, reduce]))
+    profile = Profile(table([feed, matmul(3, 512, 1024), layout, reduce]))
     _, inner = make_model(profile).evaluate_equal_stages(fixed(draw, k_split=k_split))
     bits = links.crossing_bits(
-        profile.contractions, inner.contractions, profile.vectors, inner.vectors, inner.bands
+        profile.contractions, inner.contractions, profile.vectors, inner.vectors
     )
     sums = 3 * 512 * 32 if inner.contractions.split.k[0, 0] > 1 else 0
     assert (sums > 0) == (k_split > 0)
     assert bits.contractions[0, 0] == 3 * 1024 * 16 + sums
     by_kind = dict(zip(profile.vectors.index.tolist(), bits.vectors[0].tolist(), strict=True))
-    assert by_kind[1] == pytest.approx(8192 * 8 / 2)  # a copy: half of it crosses
-    assert by_kind[2] == pytest.approx(64 * 16)  # the regions coincide: only results travel
+    parts = inner.vectors.split.parts[0, profile.vectors.index == 2][0]
+    columns = np.ceil(512 / (parts / 3))
+    assert by_kind[2] == pytest.approx(parts * columns * 16 / 2)  # a copy: half of it crosses
+    assert by_kind[3] == pytest.approx(12 * 16)  # it reads where the copy is: only results travel
 
 
 def test_links_take_their_time_and_their_energy(draw, llama, make_model):
@@ -81,9 +88,7 @@ def test_links_take_their_time_and_their_energy(draw, llama, make_model):
     metrics, inner = make_model(llama).evaluate_equal_stages(d)
     dies = metrics.dies[0]
     assert dies > 1
-    bits = links.crossing_bits(
-        llama.contractions, inner.contractions, llama.vectors, inner.vectors, inner.bands
-    )
+    bits = links.crossing_bits(llama.contractions, inner.contractions, llama.vectors, inner.vectors)
     work, vectors = llama.contractions, llama.vectors
     fastest = metrics.clock_hz[0] / metrics.clock_fraction[0]
     waited = inner.class_cycles[0, work.index] - inner.contractions.cycles[0]
