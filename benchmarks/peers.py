@@ -4,10 +4,10 @@
 
 Each peer is installed from the package index into an environment of its own below ``--cache``,
 never into the project's; one that cannot be installed, or fails, is named with the reason and the
-rest goes on. Figures are medians of wall time in a running process (imports not counted), one
-thread. Peers search a mapping in that time and our model is told one, so the ratio is of what it
-takes to price a design point, not of the same work; cycles are of different machines.
-docs/peers.md says more.
+rest goes on. Figures are medians in a running process (imports not counted), one thread; ratios are
+of CPU time, which a busy machine disturbs less. Peers search a mapping in that time and our model
+is told one, so the ratio is of what it takes to price a design point, not of the same work; cycles
+are of different machines. docs/peers.md says more.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from workloads import table as program
 from workloads import transformer
 
 from asic_compiler.explore.problem import ChipProblem
-from asic_compiler.hardware.design import Freedom
+from asic_compiler.hardware.design import DesignBatch, Freedom
 from asic_compiler.ppa.model import Conditions
 from asic_compiler.ppa.profile import Profile
 from asic_compiler.technology.library import load_node
@@ -209,8 +209,16 @@ def our_tables() -> dict[str, OperatorTable]:
     }
 
 
-def time_ours(work: OperatorTable, runs: int) -> tuple[float, float]:
-    """Seconds of one design alone, and of one in a batch; medians. All in 8 bits."""
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Seconds of one design."""
+
+    wall: float
+    cpu: float
+
+
+def time_ours(work: OperatorTable, runs: int) -> tuple[Price, Price]:
+    """One design alone, and one in a batch; medians. All in 8 bits."""
     problem = ChipProblem(
         Profile(work), load_node("7nm"), Conditions(), Freedom(precision=("w8a8",)),
         (0.4, 0.4, 0.2),
@@ -219,18 +227,19 @@ def time_ours(work: OperatorTable, runs: int) -> tuple[float, float]:
     many = problem.decode(*problem.start(BATCH, rng))
     one = many.take(slice(0, 1))
 
-    def median(evaluate: Any, repeat: int) -> float:
-        evaluate()
-        seconds: list[float] = []
+    def price(designs: DesignBatch, repeat: int) -> Price:
+        problem.model.evaluate(designs)
+        wall: list[float] = []
+        cpu: list[float] = []
         for _ in range(max(runs, 5)):
-            began = time.perf_counter()
+            began, busy = time.perf_counter(), time.process_time()
             for _ in range(repeat):
-                evaluate()
-            seconds.append((time.perf_counter() - began) / repeat)
-        return statistics.median(seconds)
+                problem.model.evaluate(designs)
+            wall.append((time.perf_counter() - began) / repeat / len(designs))
+            cpu.append((time.process_time() - busy) / repeat / len(designs))
+        return Price(statistics.median(wall), statistics.median(cpu))
 
-    alone = median(lambda: problem.model.evaluate(one), 20)
-    return alone, median(lambda: problem.model.evaluate(many), 1) / BATCH
+    return price(one, 20), price(many, 1)
 
 
 def show(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -263,9 +272,13 @@ def main() -> None:
     )
     print("### Our model, 7 nm, W8A8: all of power, area, time and capacity\n")
     show(
-        ("case", "one design alone, ms", f"in a batch of {BATCH:,}, us"),
-        [(name, f"{a * 1e3:.2f}", f"{b * 1e6:.1f}") for name, (a, b) in ours.items()],
-    )
+        ("case", "one design alone, ms", "CPU ms", f"in a batch of {BATCH:,}, us", "CPU us"),
+        [
+            (name, f"{a.wall * 1e3:.2f}", f"{a.cpu * 1e3:.2f}", f"{b.wall * 1e6:.1f}",
+             f"{b.cpu * 1e6:.1f}")
+            for name, (a, b) in ours.items()
+        ],
+    )  # fmt: skip
     rows: list[tuple[str, ...]] = []
     for peer in (p for p in PEERS if p.name in wanted):
         try:
@@ -289,15 +302,15 @@ def main() -> None:
                     f"{seconds:.3g}",
                     f"{result['cpu']:.3g}",
                     f"{result['peak_mb']:.0f}",
-                    f"{seconds / alone:,.0f}x",
-                    f"{seconds / batched:,.0f}x",
+                    f"{result['cpu'] / alone.cpu:,.0f}x",
+                    f"{result['cpu'] / batched.cpu:,.0f}x",
                     f"{result['cycles']:,.0f}",
                 )
             )
     print(f"### Peers, median of {args.runs}: seconds, and how many times ours\n")
     show(
-        ("peer", "case", "wall, s", "CPU, s", "peak MB", "over ours alone", "over ours in a batch",
-         "its cycles (other machine)"),
+        ("peer", "case", "wall, s", "CPU, s", "peak MB", "CPU over ours alone",
+         "CPU over ours in a batch", "its cycles (other machine)"),
         rows,
     )  # fmt: skip
     print("Not the same work:\n")
