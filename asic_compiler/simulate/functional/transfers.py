@@ -162,7 +162,7 @@ class Transfers:
     def _lacking_senders(self, tile: Tile, op: tcc.ReceiveOp) -> Iterator[str]:
         exchange = self._elaboration.exchange_of[op]
         links = self._links[exchange]
-        if not exchange.sends:
+        if exchange.channel.source is None:
             return
         for sender in links.sources[links.receiver[tile.place]]:
             place = exchange.routes.senders[sender]
@@ -187,7 +187,7 @@ class Transfers:
                     yield f"tile {place} has not started to reduce"
             return
         exchange = self._elaboration.exchange_of[op]
-        if exchange.receives:
+        if exchange.channel.target is not None:
             links = self._links[exchange]
             for receiver in links.targets[links.sender[tile.place]]:
                 place = exchange.routes.receivers[receiver]
@@ -214,7 +214,7 @@ class Transfers:
         assert isinstance(op, tcc.SendOp | tcc.MulticastOp)
         exchange = self._elaboration.exchange_of[op]
         values = tile.whole(op.buffer, op).copy()
-        if exchange.receives:
+        if exchange.channel.target is not None:
             self._sent[tile.place, exchange] = values
         elif len(values):
             self._host.receive(exchange, tile.part(op.buffer), values)
@@ -226,7 +226,7 @@ class Transfers:
         wanted = tile.part(op.buffer)
         if not len(wanted):
             return
-        if not exchange.sends:
+        if exchange.channel.source is None:
             tile.write(op.buffer, wanted, self._host.send(exchange, wanted), op)
             return
         routes = exchange.routes
@@ -257,18 +257,30 @@ class Transfers:
             part = tile.part(buffer)
             if len(part):
                 held = tile.part(op.partials[number])
-                given = [
-                    self._given[place, other][number]
-                    for place, other in members
-                    if other is not None
-                ]
-                # A part without points along the reduced length has nothing to give.
-                values = (
-                    [v for v in given if len(v) == len(held)] if op.along.data == "n" else given
-                )
+                values = self._values(tile, op, number)
                 found = reduced(op, number, values, np.searchsorted(held, part))
                 tile.write(buffer, part, found, op)
         return True
+
+    def _values(self, tile: Tile, op: tcc.ReduceOp, number: int) -> list[Array]:
+        """What the members of a tile's group gave of one buffer, in order.
+
+        Raises:
+            ExecutionError: They do not give the same elements, or combine them in another way.
+        """
+        held = tile.part(op.partials[number])
+        values: list[Array] = []
+        for place, other in self._groups[tile.place, op]:
+            assert other is not None, "all gave their part"
+            mine = self._tiles[place].part(other.partials[number])
+            if op.along.data == "n" and not len(mine):
+                continue  # a part without points has nothing to give
+            if other.combine != op.combine or other.scatter != op.scatter:
+                raise ExecutionError(f"tile {place} combines in another way", tile.place, op)
+            if mine is not held and not np.array_equal(mine, held):
+                raise ExecutionError(f"tile {place} holds other elements", tile.place, op)
+            values.append(self._given[place, other][number])
+        return values
 
 
 def _index(members: list[tuple[Place, tcc.ReduceOp | None]], place: Place) -> int:
