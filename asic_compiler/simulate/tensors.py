@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from xdsl.dialects.builtin import DenseResourceAttr, ModuleOp, StringAttr, TensorType
@@ -46,9 +46,9 @@ def inputs_of(module: ModuleOp) -> dict[str, TensorType[Attribute]]:
     for op in module.body.block.ops:
         match op:
             case tcc.ChannelOp(source=None, host=StringAttr(data=name)):
-                wanted[name] = cast("TensorType[Attribute]", op.tensor)
+                wanted[name] = op.tensor
             case tcc.CacheOp() if op.argument is not None:
-                wanted[op.sym_name.data] = cast("TensorType[Attribute]", op.tensor)
+                wanted[op.sym_name.data] = op.tensor
             case _:
                 pass
     return wanted
@@ -207,10 +207,8 @@ def summary(outputs: Mapping[str, Array], logits: Collection[str] = ("logits",))
         tokens = ""
         if name in logits and array.ndim and array.size:
             tokens = " ".join(_cut([str(t) for t in np.argmax(array, axis=-1).reshape(-1)]))
-        ends = (
-            [f"{float(end):.4g}" for end in (array.min(), array.max())] if array.size else ["", ""]
-        )
-        rows.append((name, _shape(array.shape), *ends, tokens))
+        least, most = (f"{float(f(array)):.4g}" if array.size else "" for f in (np.min, np.max))
+        rows.append((name, _shape(array.shape), least, most, tokens))
     return _table(rows)
 
 

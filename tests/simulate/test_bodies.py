@@ -395,10 +395,8 @@ def test_a_fused_product_is_rounded_once():
     e = 2.0**-23
     # (1 + e)(1 - e) - 1 is -e^2 exactly; rounded twice it is 0.
     assert fma(1 + e, 1 - e, -1.0) == -(e**2)
-    # The exact sum lies just above the middle between two f32; in f64 it falls on the middle.
-    assert fma(1.0, 1.0, e / 2 + 2.0**-47) == 1 + e
-    assert fma(1.0, 1.0, e / 2 + 2.0**-46 - 2.0**-68) == 1 + e
-    assert fma(1 + e, 1.0, e / 2 - 2.0**-47) == 1 + e
+    # The exact sum lies just above the middle of 1 and 1 + e; in f64 it falls on the middle.
+    assert fma(1 + 2048 * e, (1 - 4095 * e / 2) * e / 2, 1.0) == 1 + e
     # f64 rounds it to an odd neighbour of the middle, where it has to stay.
     assert fma(1 + 1984 * e, (1 - 3967 * e / 2) * e / 2, 1.0) == 1 + e
     assert fma(2.0**-80, 2.0**-80, 1 + e) == np.float32(1 + e)
