@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from io import StringIO
+from itertools import product
+from math import prod
 from pathlib import Path
 
 import pytest
@@ -21,6 +24,7 @@ from xdsl.utils.exceptions import ParseError, VerifyException
 
 from asic_compiler.dialects.asic import ASIC, RegionAttr
 from asic_compiler.dialects.tcc import BufferType, CutAttr, Tcc
+from asic_compiler.dialects.tcc.attrs import part_range, part_size
 
 CHIP = (
     '#asic.chip<node = "7nm", mesh = [2, 2], super_cluster = [1, 1], clock_hz = 1.0e9, '
@@ -29,10 +33,12 @@ CHIP = (
     "imem_bytes = 1024, xr_wp = 1, vr_wp = 1, xdpnum = 1, vdpnum = 1>], map = [[0, 0, 0, 2, 2]]>"
 )
 CUT = "<b = 1, m = 1, n = 4, k = 1, at = [0, 0, 2, 2], first = 0>"
+CUT3 = CUT.replace("n = 4", "n = 3")
 K_CUT = "<b = 1, m = 1, n = 1, k = 4, at = [0, 0, 2, 2], first = 0>"
 REGION = "<offset = [0, 0], size = [2, 2]>"
 ID2 = "affine_map<(d0, d1) -> (d0, d1)>"
 X, Y, P = "!tcc.buffer<3x8xf16>", "!tcc.buffer<3x16xf16>", "!tcc.buffer<3x16xf32>"
+SPARSE = "<b = 1, m = 2, n = 1, k = 1, at = [0, 0, 2, 2], first = 1, stride = 2, rows_first = 1>"
 
 SYMBOLS = f"""
   tcc.kernel @square over [3, 8] reduced = 0 maps [{ID2}] {{
@@ -49,37 +55,52 @@ SYMBOLS = f"""
   tcc.weight @filters bits = 8 value = dense_resource<filters> : tensor<4x3x3x3xf16>
   tcc.weight @table bits = 16 value = dense_resource<table> : tensor<32x8xf16>
   tcc.weight @constant bits = 16 value = dense<1.0> : tensor<8xf16>
-  tcc.cache @keys bits = 16 copies = 2 argument = 1 result = 1 : tensor<3x4x8xf16>
+  tcc.cache @keys bits = 16 copies = 2 argument = 1 result = 1 host "key" : tensor<3x4x8xf16>
   tcc.channel @c from {REGION} to {REGION} : tensor<3x8xf16>
   tcc.channel @in to {REGION} host "x" : tensor<3x8xf16>
   tcc.channel @out from {REGION} host "y" : tensor<3x8xf16>
 """
 
 EVERYTHING = f"""
-    %t, %x = tcc.receive @in bytes = 12 op = 0 at = -5 cycles = 3 : {X}
+    %t, %x = tcc.receive @in bytes = 12 op = 0 at = -5 cycles = 3 addr [64] : {X}
     tcc.wait %t op = 0
     %y = tcc.mma %x, @"a.w" sizes [1, 3, 16, 8] cut {CUT} op = 0 at = 0 cycles = 4 : {X} -> {Y}
+    %ta, %x0 = tcc.receive @in piece [0, 2] bytes = 6 op = 0 : {X}
+    tcc.wait %ta op = 0
+    %y0 = tcc.mma %x0, @"a.w" sizes [1, 3, 16, 8] piece [0, 2] cut {CUT} op = 0 addr [128]
+      : {X} -> {P}
+    %y1 = tcc.mma %x0, @"a.w" acc %y0 : {P} sizes [1, 3, 16, 8] piece [1, 2] cut {CUT} op = 0
+      at = 4 cycles = 4 addr [128] : {X} -> {Y}
     %p = tcc.mma %x, @"a.w" sizes [1, 3, 16, 8] transposed shared through {ID2} cut {K_CUT} op = 1
       : {X} -> {P}
-    %t1, %r = tcc.reduce %p with ["arith.addf"] bytes = 192 cut {K_CUT} op = 1 : {P} -> {Y}
-    tcc.wait %t1 op = 1
-    %s = tcc.mma_dmem %x, %x sizes [1, 3, 3, 8] cut {K_CUT.replace("k = 4", "k = 1")} op = 2
+    %t1, %r = tcc.reduce %p with ["arith.addf"] along "k" bytes = 192 cut {K_CUT} op = 1
+      : {P} -> {Y}
+    %t5, %q = tcc.reduce %p with ["arith.addf"] along "k" scatter bytes = 192 cut {K_CUT} op = 1
+      addr [0] : {P} -> {Y}
+    tcc.wait %t1, %t5 op = 1
+    %s = tcc.mma_dmem %x, %x sizes [1, 3, 3, 8] transposed shared cut {CUT3} op = 2
       : {X}, {X} -> !tcc.buffer<3x3xf16>
-    %v = tcc.vector @square(%x) cut {CUT} op = 3 at = 9 cycles = 2 : ({X}) -> ({X})
-    %w = tcc.vector @sum(%v) cut {CUT} op = 4 : ({X}) -> (!tcc.buffer<3xf16>)
+    %v = tcc.vector @square(%x) over [1, 3, 8] cut {SPARSE} op = 3 at = 9 cycles = 2 addr [32]
+      : ({X}) -> ({X})
+    %w = tcc.vector @sum(%v) over [1, 3, 8] cut {CUT} op = 4 : ({X}) -> (!tcc.buffer<3xf16>)
+    %t6, %u, %o = tcc.reduce %w, %w with ["arith.addf", "arith.maximumf"] along "n" bytes = 12
+      cut {CUT} op = 4 addr [8, 16] : !tcc.buffer<3xf16>, !tcc.buffer<3xf16>
+      -> !tcc.buffer<3xf16>, !tcc.buffer<3xf16>
+    tcc.wait %t6 op = 4
     %l = tcc.load @constant op = 5 : !tcc.buffer<8xf16>
     %i = tcc.load @keys op = 5 : !tcc.buffer<3x4x8xf16>
     %n = tcc.view %x affine_map<(d0, d1, d2) -> (d0, d2)> op = 5 : {X} -> !tcc.buffer<3x1x8xf16>
     %k = tcc.kv_append %n into @keys axis = 1 slot = 3 cut {CUT} op = 5
       : !tcc.buffer<3x1x8xf16> -> !tcc.buffer<3x4x8xf16>
-    %z = tcc.copy %x affine_map<(d0, d1) -> (d1, d0)> cut {CUT} op = 6
+    %z = tcc.copy %x affine_map<(d0, d1) -> (d1, d0)> over [1, 3, 8] cut {CUT} op = 6 addr [0]
       : {X} -> !tcc.buffer<8x3xf16>
-    %cc = tcc.concat(%x, %v) dim = 1 sizes [8, 8] maps [{ID2}, {ID2}] cut {CUT} op = 7
-      : ({X}, {X}) -> {Y}
-    %pd = tcc.pad %x low [0, 1] high [0, 7] value = 0.0 : f16 cut {CUT} op = 8 : {X} -> {Y}
+    %cc = tcc.concat(%x, %v) dim = 1 sizes [8, 8] maps [{ID2}, {ID2}] over [1, 3, 16] cut {CUT}
+      op = 7 : ({X}, {X}) -> {Y}
+    %pd = tcc.pad %x low [0, 1] high [0, 7] value = 0.0 : f16 over [1, 3, 16] cut {CUT} op = 8
+      : {X} -> {Y}
     %t2, %ids = tcc.receive @c bytes = 8 op = 9 : {X}
-    %t3 = tcc.send @out, %v bytes = 12 op = 9 : {X}
-    %t4 = tcc.multicast @c, %v bytes = 12 op = 9 : {X}
+    %t3 = tcc.send @out, %v piece [1, 2] bytes = 12 op = 9 : {X}
+    %t4 = tcc.multicast @c, %v piece [0, 3] bytes = 12 op = 9 : {X}
     tcc.wait %t2, %t3, %t4 op = 9
 """
 
@@ -120,10 +141,13 @@ def test_round_trip_of_every_operation(generic: bool):
 
 
 CONV = (
-    "%w = tcc.conv %img, @filters sizes [1, 16, 4, 27] strides [1, 1] dilations [1, 1] padding "
-    f"[0, 0] [0, 0] cut {CUT} op = 0 : !tcc.buffer<1x3x6x6xf16> -> !tcc.buffer<1x4x4x4xf16>"
+    "%w = tcc.conv %img, @filters sizes [1, 16, 4, 27] window [3, 3] strides [1, 1] dilations "
+    f"[1, 1] padding [0, 0] [0, 0] cut {CUT} op = 0 "
+    ": !tcc.buffer<1x3x6x6xf16> -> !tcc.buffer<1x4x4x4xf16>"
 )
-GATHER = f"%g = tcc.gather %ids of @table cut {CUT} op = 1 : !tcc.buffer<3xi64> -> {X}"
+GATHER = (
+    f"%g = tcc.gather %ids of @table over [1, 3, 8] cut {CUT} op = 1 : !tcc.buffer<3xi64> -> {X}"
+)
 IMAGE = (
     f'tcc.channel @image to {REGION} host "i" : tensor<1x3x6x6xf16>\n'
     f'tcc.channel @ids to {REGION} host "n" : tensor<3xi64>\n'
@@ -141,10 +165,12 @@ IMAGES = (
 
 @pytest.mark.parametrize("generic", [False, True], ids=["pretty", "generic"])
 def test_round_trip_of_conv_gather_and_index(generic: bool):
-    vector = f"%j = tcc.vector @iota() cut {CUT} op = 2 : () -> (!tcc.buffer<3xi64>)"
+    vector = (
+        f"%j = tcc.vector @iota() over [1, 1, 3] cut {CUT3} op = 2 : () -> (!tcc.buffer<3xi64>)"
+    )
     table = (
         f"%tb = tcc.load @table op = 3 : !tcc.buffer<32x8xf16>\n%h = tcc.gather %j in %tb : "
-        f"!tcc.buffer<32x8xf16> cut {CUT} op = 3 : !tcc.buffer<3xi64> -> {X}"
+        f"!tcc.buffer<32x8xf16> over [3, 1, 8] cut {CUT} op = 3 : !tcc.buffer<3xi64> -> {X}"
     )
     body = "\n".join([IMAGES, CONV, GATHER, vector, table])
     module = parse(module_text(body, SYMBOLS + IMAGE))
@@ -169,45 +195,93 @@ def test_upstream_mlir_reads_the_generic_form():
 
 
 MMA = f'%y = tcc.mma %x, @"a.w" sizes [1, 3, 16, 8] cut {CUT} op = 0 : {X} -> {Y}'
-DMEM = (
-    "%s = tcc.mma_dmem %x, %x sizes [1, 3, 3, 8] cut <b = 1, m = 1, n = 3, k = 1, "
-    f"at = [0, 0, 2, 2], first = 0> op = 0 : {X}, {X} -> !tcc.buffer<3x3xf16>"
+FIRST_PIECE = (
+    f'%y0 = tcc.mma %x, @"a.w" sizes [1, 3, 16, 8] piece [0, 2] cut {CUT} op = 0 : {X} -> {P}'
 )
-VECTOR = f"%v = tcc.vector @square(%x) cut {CUT} op = 3 : ({X}) -> ({X})"
+LAST_PIECE = (
+    f'{FIRST_PIECE}\n%y1 = tcc.mma %x, @"a.w" acc %y0 : {P} sizes [1, 3, 16, 8] piece [1, 2] '
+    f"cut {CUT} op = 0 : {X} -> {Y}"
+)
+# acc has the elements of the result, or comes from a vector instruction of 24.
+OTHER_ACC = (
+    f"%v = tcc.vector @square(%x) over [1, 3, 8] cut {CUT} op = 0 : ({X}) -> ({X})\n"
+    f'%p = tcc.mma %x, @"a.w" sizes [1, 3, 16, 8] cut {CUT} op = 0 : {X} -> {P}\n'
+    f'%y1 = tcc.mma %x, @"a.w" acc %p : {P} sizes [1, 3, 16, 8] piece [1, 2] cut {CUT} op = 0 '
+    f": {X} -> {Y}"
+)
+DMEM = (
+    f"%s = tcc.mma_dmem %x, %x sizes [1, 3, 3, 8] cut {CUT3} op = 0 "
+    f": {X}, {X} -> !tcc.buffer<3x3xf16>"
+)
+VECTOR = f"%v = tcc.vector @square(%x) over [1, 3, 8] cut {CUT} op = 3 : ({X}) -> ({X})"
+FOLD = f"%v = tcc.vector @sum(%x) over [1, 3, 8] cut {CUT} op = 3 : ({X}) -> (!tcc.buffer<3xf16>)"
 SEND = f"%s = tcc.send @c, %x bytes = 12 op = 3 : {X}"
-REDUCE = f'%u, %r = tcc.reduce %x with ["arith.addf"] bytes = 9 cut {K_CUT} op = 1 : {X} -> {X}'
+MULTICAST = SEND.replace("send", "multicast")
+REDUCE = (
+    f'%u, %r = tcc.reduce %x with ["arith.addf"] along "k" bytes = 9 cut {K_CUT} op = 1 '
+    f": {X} -> {X}"
+)
+SCATTER = REDUCE.replace('"k"', '"k" scatter')
 APPEND = (
     "%n = tcc.view %x affine_map<(d0, d1, d2) -> (d0, d2)> op = 5 : "
     f"{X} -> !tcc.buffer<3x1x8xf16>\n%k = tcc.kv_append %n into @keys axis = 1 slot = 3 cut {CUT}"
     " op = 5 : !tcc.buffer<3x1x8xf16> -> !tcc.buffer<3x4x8xf16>"
 )
-VIEW = f"%n = tcc.view %x affine_map<(d0) -> (0, d0)> op = 5 : {X} -> !tcc.buffer<8xf16>"
-COPY = f"%n = tcc.copy %x affine_map<(d0) -> (0, d0)> cut {CUT} op = 5 : {X} -> !tcc.buffer<8xf16>"
-CONCAT = (
-    f"%n = tcc.concat(%x, %x) dim = 1 sizes [8, 8] maps [{ID2}, {ID2}] cut {CUT} op = 7 : "
-    f"({X}, {X}) -> {Y}"
+FLAT = "affine_map<(d0) -> (d0 floordiv 8, d0 mod 8)>"
+VIEW = f"%n = tcc.view %x {FLAT} op = 5 : {X} -> !tcc.buffer<24xf16>"
+COPY = (
+    f"%n = tcc.copy %x affine_map<(d0) -> (0, d0)> over [1, 1, 8] cut {CUT} op = 5 "
+    f": {X} -> !tcc.buffer<8xf16>"
 )
-PAD = f"%n = tcc.pad %x low [0, 1] high [0, 7] value = 0.0 : f16 cut {CUT} op = 8 : {X} -> {Y}"
+CONCAT = (
+    f"%n = tcc.concat(%x, %x) dim = 1 sizes [8, 8] maps [{ID2}, {ID2}] over [1, 3, 16] cut {CUT} "
+    f"op = 7 : ({X}, {X}) -> {Y}"
+)
+PAD = (
+    "%n = tcc.pad %x low [0, 1] high [0, 7] value = 0.0 : f16 over [1, 3, 16] "
+    f"cut {CUT} op = 8 : {X} -> {Y}"
+)
 LOAD = "%n = tcc.load @constant op = 5 : !tcc.buffer<8xf16>"
 RECEIVE = f"%n, %b = tcc.receive @c bytes = 8 op = 9 : {X}"
+WAIT = "tcc.wait %t op = 1"
 
 BAD_INSTRUCTIONS = {
     # rules 1 and 2, of every instruction
     "op_1": (MMA, "op = 0", "op = -1", "op must not be negative"),
     "op_2": (MMA, "op = 0", "op = 0 at = 4 cycles = 0", "cycles must be positive"),
+    "op_2_addr": (MMA, "op = 0", "op = 0 addr [0, 8]", "1 buffers need an address each"),
+    "op_2_addr_none": (MMA, "op = 0", "op = 0 addr []", "1 buffers need an address each"),
+    "op_2_addr_sign": (MMA, "op = 0", "op = 0 addr [-2]", "need an address each, got [-2]"),
+    "op_2_addr_wait": (WAIT, "op = 1", "op = 1 addr [0]", "0 buffers need an address"),
+    "op_2_addr_send": (SEND, "op = 3", "op = 3 addr [0]", "0 buffers need an address"),
+    "op_2_addr_load": (LOAD, "op = 5", "op = 5 addr [0]", "0 buffers need an address"),
+    "op_2_addr_view": (VIEW, "op = 5", "op = 5 addr [0]", "0 buffers need an address"),
+    "op_2_addr_append": (
+        APPEND, f"{CUT} op = 5", f"{CUT} op = 5 addr [0]", "0 buffers need an address",
+    ),
     "receive_3": (RECEIVE, "bytes = 8", "bytes = 0", "bytes must be positive"),
+    "receive_3_piece": (RECEIVE, "bytes", "piece [2, 2] bytes", "index and a count, got [2, 2]"),
     "receive_symbol": (RECEIVE, "@c", "@none", "@none is not a tcc.channel"),
     "receive_tensor": (RECEIVE, X, Y, "@c holds tensor<3x8xf16>"),
     "send_3": (SEND, "bytes = 12", "bytes = 0", "bytes must be positive"),
+    "send_3_piece": (SEND, "bytes", "piece [-1, 2] bytes", "index and a count, got [-1, 2]"),
     "send_symbol": (SEND, "@c", "@sum", "@sum is not a tcc.channel"),
-    "send_tensor": (SEND + "\n" + VIEW, "@c, %x", "@none, %x", "@none is not"),
-    "multicast_3": (
-        SEND.replace("send", "multicast"), "bytes = 12", "bytes = 0", "bytes must be positive",
-    ),
-    "wait_3": ("tcc.wait %t op = 1", "%t ", "", "needs a token"),
+    "send_tensor": (SEND, "@c", "@image", "@image holds tensor<1x3x6x6xf16>"),
+    "multicast_3": (MULTICAST, "bytes = 12", "bytes = 0", "bytes must be positive"),
+    "multicast_3_piece": (MULTICAST, "bytes", "piece [1] bytes", "an index and a count, got [1]"),
+    "multicast_symbol": (MULTICAST, "@c", "@none", "@none is not a tcc.channel"),
+    "multicast_tensor": (MULTICAST, "@c", "@image", "@image holds tensor<1x3x6x6xf16>"),
+    "wait_3": (WAIT, "%t ", "", "needs a token"),
     "reduce_3": (REDUCE, "bytes = 9", "bytes = 0", "bytes must be positive"),
     "reduce_4": (REDUCE, f"-> {X}", f"-> {Y}", "differ in number or shape"),
+    "reduce_4_number": (
+        REDUCE, REDUCE, REDUCE.replace("%x", "%x, %x").replace(f": {X}", f": {X}, {X}"),
+        "differ in number or shape",
+    ),
     "reduce_5": (REDUCE, '"arith.addf"', '"a", "b"', "combine names 2"),
+    "reduce_5_none": (REDUCE, '"arith.addf"', "", "combine names 0"),
+    "reduce_6": (REDUCE, '"k"', '"m"', "goes along k or n"),
+    "reduce_6_scatter": (SCATTER, '"k"', '"n"', "scatters along k alone"),
     "load_symbol": (LOAD, "@constant", "@c", "@c is not a tcc.weight or tcc.cache"),
     "load_tensor": (LOAD, "buffer<8xf16>", "buffer<9xf16>", "@constant holds tensor<8xf16>"),
     "mma_3": (MMA, "[1, 3, 16, 8]", "[1, 3, 16]", "sizes must be 4 positive integers"),
@@ -216,31 +290,45 @@ BAD_INSTRUCTIONS = {
     "mma_5": (MMA, "n = 4, k = 1", "n = 1, k = 4", "partial sums are f32 or f64, not f16"),
     "mma_6": (MMA, "[1, 3, 16, 8]", "[1, 2, 16, 8]", "input has 24 elements, expected 16"),
     "mma_6_result": (MMA, "[1, 3, 16, 8]", "[1, 3, 8, 8]", "result has 48 elements"),
+    "mma_6_acc": (OTHER_ACC, f"acc %p : {P}", f"acc %v : {X}", "acc has 24 elements, expected 48"),
+    "mma_7_piece": (FIRST_PIECE, "[0, 2]", "[0, 2, 2]", "index and a count, got [0, 2, 2]"),
+    "mma_7_index": (LAST_PIECE, "[1, 2]", "[2, 2]", "index and a count, got [2, 2]"),
+    "mma_7_no_acc": (LAST_PIECE, f"acc %y0 : {P} ", "", "acc is what the piece before left"),
+    "mma_7_first_acc": (LAST_PIECE, "[1, 2]", "[0, 2]", "the first has none"),
+    "mma_7_result": (FIRST_PIECE, f"-> {P}", f"-> {Y}", "partial sums are f32 or f64, not f16"),
+    "mma_7_acc": (
+        OTHER_ACC.replace(f"-> {P}", f"-> {P}\n{MMA}"), f"acc %p : {P}", f"acc %y : {Y}",
+        "partial sums are f32 or f64, not f16",
+    ),
     "mma_symbol": (MMA, '@"a.w"', "@keys", "@keys is not a tcc.weight"),
     "mma_weight": (MMA, '@"a.w"', "@table", "has not the 128 elements"),
     "dmem_3": (DMEM, "[1, 3, 3, 8]", "[1, 3, 3, 0]", "sizes must be 4 positive integers"),
     "dmem_4": (DMEM, "n = 3", "n = 4", "n of size 3 cannot be cut in 4"),
+    "dmem_4_b": (DMEM, "b = 1, m = 1, n = 3", "b = 2, m = 1, n = 1", "b of size 1"),
     "dmem_5": (DMEM, "n = 3, k = 1", "n = 1, k = 2", "partial sums are f32"),
+    "dmem_6_lhs": (DMEM, "[1, 3, 3, 8]", "[1, 4, 3, 8]", "lhs has 24 elements, expected 32"),
     "dmem_6": (DMEM, "[1, 3, 3, 8]", "[1, 3, 4, 8]", "rhs has 24 elements, expected 32"),
-    "vector_3": (VECTOR, "m = 1, n = 4", "m = 2, n = 2", "cut along n alone"),
+    "dmem_6_result": (DMEM, "-> !tcc.buffer<3x3", "-> !tcc.buffer<3x4", "result has 12 elements"),
     "vector_symbol": (VECTOR, "@square", "@none", "@none is not a tcc.kernel"),
+    "vector_over": (VECTOR, "over [1, 3, 8]", "over [1, 2, 8]", "has not the points of [3, 8]"),
+    "vector_fold": (FOLD, "over [1, 3, 8]", "over [1, 6, 4]", "not the 3 rows that the kernel"),
     "vector_results": (VECTOR, f"-> ({X})", f"-> ({X.replace('f16', 'f32')})", "results differ"),
     "vector_shape": (VECTOR, f"-> ({X})", f"-> ({Y})", "must have the kernel's shape"),
-    "append_3": (APPEND, "m = 1, n = 4", "m = 4, n = 1", "cut along n alone"),
-    "append_4": (APPEND, "axis = 1", "axis = 3", "axis must be a dimension"),
+    "append_3": (APPEND, "axis = 1", "axis = 3", "axis must be a dimension"),
+    "append_3_slot": (APPEND, "slot = 3", "slot = -1", "slot not negative"),
     "append_symbol": (APPEND, "@keys", "@table", "@table is not a tcc.cache"),
     "append_result": (APPEND, "-> !tcc.buffer<3x4x", "-> !tcc.buffer<3x5x", "@keys holds"),
     "append_fit": (APPEND, "slot = 3", "slot = 4", "do not fit into cache"),
     "view_3": (VIEW, "op = 5", "op = 5 at = 1 cycles = 1", "takes no time"),
-    "view_4": (VIEW, "(0, d0)", "(3, d0)", "map reaches 3..3 in dimension 0"),
-    "view_5": (VIEW, "buffer<8xf16>", "buffer<8xf32>", "differ in element type"),
-    "copy_3": (COPY, "m = 1, n = 4", "m = 4, n = 1", "cut along n alone"),
+    "view_4": (VIEW, "d0 mod 8", "d0 mod 9", "map reaches 0..8 in dimension 1"),
+    "view_5": (VIEW, "buffer<24xf16>", "buffer<24xf32>", "differ in element type"),
+    "view_6": (VIEW, "(d0 floordiv 8, d0 mod 8)", "(d0 mod 3, d0 floordiv 3)", "row-major order"),
+    "view_6_count": (VIEW, "buffer<24xf16>", "buffer<16xf16>", "row-major order"),
     "copy_4": (COPY, "(0, d0)", "(3, d0)", "map reaches 3..3"),
     "copy_5": (COPY, "buffer<8xf16>", "buffer<8xf32>", "differ in element type"),
-    "concat_3": (CONCAT, "m = 1, n = 4", "m = 4, n = 1", "cut along n alone"),
     "concat_4": (CONCAT, "[8, 8]", "[8, 7]", "do not make up the result"),
     "concat_5": (CONCAT, "sizes [8, 8]", "sizes [4, 12]", "map reaches 0..11 in dimension 1"),
-    "pad_3": (PAD, "m = 1, n = 4", "m = 4, n = 1", "cut along n alone"),
+    "concat_5_type": (CONCAT, f"-> {Y}", f"-> {P}", "inputs and result differ in element type"),
     "pad_4": (PAD, "[0, 7]", "[0, 6]", "must be of shape"),
     "pad_4_negative": (PAD, "[0, 1]", "[0, -1]", "none negative"),
     "pad_5": (PAD, "0.0 : f16", "0.0 : f32", "differ in element type"),
@@ -249,25 +337,67 @@ BAD_INSTRUCTIONS = {
     "conv_5": (CONV, "n = 4, k = 1", "n = 1, k = 4", "partial sums are f32"),
     "conv_6": (CONV, "[1, 16, 4, 27]", "[1, 9, 4, 27]", "result has 64 elements"),
     "conv_7": (CONV, "strides [1, 1]", "strides [1]", "one entry a dimension"),
+    "conv_7_window": (CONV, "window [3, 3]", "window [9]", "one entry a dimension"),
+    "conv_8": (CONV, "window [3, 3]", "window [3, 2]", "a field of 27 is not 3 channels"),
     "conv_symbol": (CONV, "@filters", "@none", "@none is not a tcc.weight"),
     "conv_weight": (CONV, "@filters", "@table", "has not the 108 elements"),
-    "gather_3": (GATHER, "m = 1, n = 4", "m = 4, n = 1", "cut along n alone"),
     "gather_4": (GATHER, "of @table ", "", "a weight or a table"),
+    "gather_4_both": (GATHER, "of @table", f"of @table in %x : {X}", "and not both"),
     "gather_symbol": (GATHER, "@table", "@keys", "@keys is not a tcc.weight"),
     "gather_size": (GATHER, "@table", "@filters", "result has 24 elements, expected 81"),
 }  # fmt: skip
+
+BEFORE = f"%t, %x = tcc.receive @in bytes = 12 op = 0 : {X}\n" + IMAGES
+SPACED = {"vector": VECTOR, "copy": COPY, "concat": CONCAT, "pad": PAD, "gather": GATHER}
 
 
 @pytest.mark.parametrize("case", BAD_INSTRUCTIONS.values(), ids=BAD_INSTRUCTIONS)
 def test_rules_of_instructions(case: tuple[str, str, str, str]):
     text, good, bad, message = case
-    before = f"%t, %x = tcc.receive @in bytes = 12 op = 0 : {X}\n" + IMAGES
-    parse(module_text(before + text, SYMBOLS + IMAGE)).verify()
+    parse(module_text(BEFORE + text, SYMBOLS + IMAGE)).verify()
     assert good in text
-    module = parse(module_text(before + text.replace(good, bad, 1), SYMBOLS + IMAGE))
+    module = parse(module_text(BEFORE + text.replace(good, bad, 1), SYMBOLS + IMAGE))
     with pytest.raises(VerifyException) as error:
         module.verify()
     assert message in str(error.value)
+
+
+# rule 3 of instructions that have a space; `points` of it
+SPACES = {
+    "sizes": ("[{points}]", CUT, "over must be three sizes"),
+    "sign": ("[-1, -1, {points}]", CUT, "over must be three sizes"),
+    "b": ("[1, 1, {points}]", CUT.replace("b = 1, m = 1, n = 4", "b = 4, m = 1, n = 1"),
+          "b of size 1 cannot be cut in 4"),
+    "m": ("[1, 1, {points}]", CUT.replace("m = 1, n = 4", "m = 2, n = 2"),
+          "m of size 1 cannot be cut in 2"),
+    "n": ("[1, {points}, 1]", CUT, "n of size 1 cannot be cut in 4"),
+    "k": ("[1, 1, {points}]", CUT.replace("n = 4, k = 1", "n = 2, k = 2"), "not cut along k"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SPACED)
+@pytest.mark.parametrize("case", SPACES.values(), ids=SPACES)
+def test_rule_3_of_spaces(name: str, case: tuple[str, str, str]):
+    over, cut, message = case
+    text = SPACED[name]
+    found = re.search(r"over (\[(\d+), (\d+), (\d+)\]) cut <.*?>", text)
+    assert found is not None
+    points = prod(int(size) for size in found.groups()[1:])
+    for new, error in ((found[0], None), (f"over {over.format(points=points)} cut {cut}", message)):
+        module = parse(module_text(BEFORE + text.replace(found[0], new), SYMBOLS + IMAGE))
+        if error is None:
+            module.verify()
+            continue
+        with pytest.raises(VerifyException) as raised:
+            module.verify()
+        assert error in str(raised.value)
+
+
+@pytest.mark.parametrize("name", [name for name in SPACED if name != "vector"])
+def test_a_space_is_the_results(name: str):
+    body = BEFORE + re.sub(r"over \[1, (\d+), (\d+)\]", r"over [2, \1, \2]", SPACED[name])
+    with pytest.raises(VerifyException, match="over must be three sizes of"):
+        parse(module_text(body, SYMBOLS + IMAGE)).verify()
 
 
 def test_at_without_cycles():
@@ -355,7 +485,22 @@ def test_a_program_holds_instructions_alone():
     [
         ("<b = 1, m = 1, n = 0, k = 1, at = [0, 0, 2, 2], first = 0>", "n must be at least 1"),
         ("<b = 1, m = 1, n = 5, k = 1, at = [0, 0, 2, 2], first = 0>", "5 parts for 4 tiles"),
+        (
+            "<b = 1, m = 1, n = 3, k = 1, at = [0, 0, 2, 2], first = 0, stride = 2>",
+            "3 parts at a stride of 2 for 4 tiles",
+        ),
+        (
+            "<b = 1, m = 1, n = 4, k = 1, at = [0, 0, 2, 2], first = 0, stride = 0>",
+            "stride must be at least 1",
+        ),
+        (
+            "<b = 1, m = 1, n = 4, k = 1, at = [0, 0, 2, 2], first = 0, rows_first = 2>",
+            "rows_first is 0 or 1, not 2",
+        ),
         ("<b = 1, m = 1, n = 4, k = 1, at = [0, 0, 2, 2], first = 4>", "first = 4 is not one of"),
+        ("<b = 1, m = 1, n = 4, k = 1, at = [0, 0, 2, 2], first = -1>", "first = -1 is not one of"),
+        ("<b = 1, m = 1, n = 4, k = 1, at = [0, 0, 2], first = 0>", "at needs [x, y, w, h]"),
+        ("<b = 1, m = 1, n = 4, at = [0, 0, 2, 2], first = 0>", "lacks k"),
     ],
 )
 def test_rules_of_cuts(cut: str, message: str):
@@ -373,29 +518,58 @@ def test_a_buffer_has_no_negative_dimension():
 
 
 @given(
-    b=st.integers(1, 3),
-    m=st.integers(1, 3),
-    n=st.integers(1, 4),
-    k=st.integers(1, 3),
+    factors=st.tuples(*(st.integers(1, most) for most in (3, 3, 4, 3))),
     width=st.integers(1, 9),
-    first=st.integers(0, 5),
+    first=st.integers(0, 400),
     offset=st.tuples(st.integers(0, 3), st.integers(0, 3)),
+    stride=st.integers(1, 4),
+    rows_first=st.booleans(),
 )
 def test_every_part_falls_to_exactly_one_tile(
-    b: int, m: int, n: int, k: int, width: int, first: int, offset: tuple[int, int]
+    factors: tuple[int, int, int, int],
+    width: int,
+    first: int,
+    offset: tuple[int, int],
+    stride: int,
+    rows_first: bool,
 ):
-    parts = b * m * n * k
-    height = -(-parts // width)
-    cut = CutAttr.of(b, m, n, k, RegionAttr.of(*offset, width, height), first % (width * height))
+    parts = prod(factors)
+    height = -(-((parts - 1) * stride + 1) // width)
+    region = RegionAttr.of(*offset, width, height)
+    cut = CutAttr.of(*factors, region, first % (width * height), stride, rows_first)
     cut.verify()
-    found = [
-        cut.part_of(x, y)
+    found = {
+        (x, y): part
         for y in range(offset[1] + height + 1)
         for x in range(offset[0] + width + 1)
-    ]
-    expected = [(i, j, c, d) for i in range(b) for j in range(m) for c in range(n)
-                for d in range(k)]  # fmt: skip
-    assert sorted(part for part in found if part is not None) == expected
+        if (part := cut.part_of(x, y)) is not None
+    }
+    assert sorted(found.values()) == list(product(*map(range, factors)))
+    assert all(found[cut.tile_of(part)] == cut.index_of(part) for part in range(parts))
+
+
+def test_order_and_places_of_parts():
+    region = RegionAttr.of(1, 2, 4, 6)
+    columns_first = CutAttr.of(1, 2, 3, 2, region, 5)
+    rows_first = CutAttr.of(1, 2, 3, 2, region, 5, 2, rows_first=True)
+    assert [columns_first.index_of(part)[1:3] for part in range(6)] == [
+        (0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)
+    ]  # fmt: skip
+    assert [rows_first.index_of(part)[1:3] for part in range(6)] == [
+        (0, 0), (1, 0), (0, 1), (1, 1), (0, 2), (1, 2)
+    ]  # fmt: skip
+    assert rows_first.index_of(7) == columns_first.index_of(9) == (0, 1, 0, 1)
+    # Tile 5 of rows of four is the second of the second row; parts go on from there and round.
+    assert [columns_first.tile_of(part) for part in (0, 2, 3)] == [(2, 3), (4, 3), (1, 4)]
+    assert [rows_first.tile_of(part) for part in (0, 1, 2, 10)] == [(2, 3), (4, 3), (2, 4), (2, 2)]
+    assert rows_first.part_of(3, 3) is None
+
+
+@given(size=st.integers(0, 99), parts=st.integers(1, 12))
+def test_parts_of_a_dimension_follow_one_another(size: int, parts: int):
+    ranges = [part_range(size, parts, index) for index in range(parts)]
+    assert [ranges[0][0], *(end for _, end in ranges)] == [*(low for low, _ in ranges), size]
+    assert max(end - low for low, end in ranges) == part_size(size, parts)
 
 
 def test_a_program_is_one_block():
@@ -408,3 +582,11 @@ def test_a_class_that_idles_has_an_empty_program():
     module = parse(module_text())
     module.verify()
     assert show(parse(show(module))) == show(module)
+
+
+def test_fields_of_a_cut_that_are_usual_are_not_printed():
+    usual = CutAttr.of(1, 1, 2, 1, RegionAttr.of(0, 0, 2, 2), 1)
+    other = CutAttr.of(1, 1, 2, 1, RegionAttr.of(0, 0, 2, 2), 1, 2, rows_first=True)
+    start = "#tcc.cut<b = 1, m = 1, n = 2, k = 1, at = [0, 0, 2, 2], first = 1"
+    assert str(usual) == f"{start}>"
+    assert str(other) == f"{start}, stride = 2, rows_first = 1>"

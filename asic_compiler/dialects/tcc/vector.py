@@ -107,7 +107,9 @@ class VectorOp(Instruction):
         if prod(over) != prod(kernel.sizes):
             raise VerifyException(f"over has not the points of {list(kernel.sizes)}")
         if kernel.reduced.value.data and prod(over[:2]) != prod(kernel.kept):
-            raise VerifyException(f"over has not the {prod(kernel.kept)} rows that the kernel keeps")
+            raise VerifyException(
+                f"over has not the {prod(kernel.kept)} rows that the kernel keeps"
+            )
         results = [buffer_type(value) for value in self.res]
         if tuple(type_.element_type for type_ in results) != kernel.yielded:
             raise VerifyException("results differ from the kernel's in number or element type")
