@@ -141,7 +141,7 @@ class Arithmetic:
             values: Array = table[row, np.searchsorted(table_columns(op, index), column)]
         else:
             width = buffer_type(op.result).elements // max(buffer_type(op.indices).elements, 1)
-            values = tile.read(op.table, row * width + column, op)
+            values = tile.read(op.table, row * width + column, op, passing=True)
         tile.write(op.result, points.points, values, op)
 
     @staticmethod
@@ -176,7 +176,7 @@ class Arithmetic:
         slots, source = appended(op, part)
         if not len(slots):
             return
-        values = tile.read(op.values, source, op)
+        values = tile.read(op.values, source, op, passing=True)
         tile.change_cache(name, np.searchsorted(part, slots), values, op)
 
 

@@ -53,6 +53,39 @@ class CacheArea:
     """Its number among the tile's buffers and caches."""
 
 
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Where a buffer of a program lies: on all its tiles the same, as far as their part goes."""
+
+    start: int
+    width: int
+    """Bytes of an element."""
+    element: Attribute
+
+
+class Positions:
+    """Where elements lie in a part; answers for arrays that outlive the run are kept."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], tuple[Elements | None, Elements, Elements]] = {}
+
+    def of(self, held: Elements, wanted: Elements) -> Elements | None:
+        """[wanted] positions in ``held``; None if some are not there. Both must not change."""
+        key = id(held), id(wanted)
+        if key not in self._known:
+            # Both arrays are kept, so that their ids stay theirs.
+            self._known[key] = find(held, wanted), held, wanted
+        return self._known[key][0]
+
+
+def find(held: Elements, wanted: Elements) -> Elements | None:
+    """[wanted] positions in ``held``, ascending numbers; None if some are not there."""
+    if not len(held):
+        return None if wanted.size else np.zeros(wanted.shape, dtype=np.int64)
+    at = np.minimum(np.searchsorted(held, wanted), len(held) - 1)
+    return at if np.array_equal(held[at], wanted) else None
+
+
 @dataclass(slots=True, eq=False)
 class Tile:
     """A tile, and how far it has come."""
@@ -68,11 +101,14 @@ class Tile:
     cache_of: Mapping[SSAValue, str]
     owners: Mapping[SSAValue, int]
     """A number for each buffer of the program."""
+    storage: Mapping[SSAValue, Storage]
+    positions: Positions
     capacity: int
     """Bytes of DMEM; ``dmem`` has those that the program uses."""
     at: int = 0
     """The next instruction."""
     _decoded: dict[Slice, Array] = field(default_factory=dict[Slice, Array])
+    _parts: dict[SSAValue, Elements] = field(default_factory=dict[SSAValue, Elements])
 
     @property
     def ended(self) -> bool:
@@ -81,7 +117,9 @@ class Tile:
 
     def part(self, value: SSAValue) -> Elements:
         """What it holds of a buffer."""
-        return self.program.part(value, self.place)
+        if value not in self._parts:
+            self._parts[value] = self.program.part(value, self.place)
+        return self._parts[value]
 
     def poison(self, buffer: SSAValue) -> None:
         """Makes the bytes of a buffer nobody's."""
@@ -91,20 +129,17 @@ class Tile:
     def _extent(self, buffer: SSAValue, op: tcc.Instruction | None) -> tuple[int, int]:
         root = self.program.root[buffer]
         assert isinstance(root, OpResult)
-        maker = root.op
-        assert isinstance(maker, tcc.Instruction)
-        if not maker.addresses:
-            raise ExecutionError("the buffer has no address", self.place, maker)
-        start = maker.addresses[maker.buffers.index(root)]
-        width = stored_dtype(buffer_type(root).element_type).itemsize
-        size = len(self.part(root)) * width
-        if start + size > self.capacity:
+        where = self.storage.get(root)
+        if where is None:
+            raise ExecutionError("the buffer has no address", self.place, root.op)
+        size = len(self.part(root)) * where.width
+        if where.start + size > self.capacity:
             raise OutsideMemoryError(
-                f"bytes {start} to {start + size} of {self.capacity} of DMEM",
+                f"bytes {where.start} to {where.start + size} of {self.capacity} of DMEM",
                 self.place,
-                op or maker,
+                op or root.op,
             )
-        return start, size
+        return where.start, size
 
     def write(
         self, buffer: SSAValue, elements: Elements, values: Array, op: tcc.Instruction
@@ -131,33 +166,54 @@ class Tile:
                 )
 
     def whole(self, value: SSAValue, op: tcc.Instruction) -> Array:
-        """All that it holds of a buffer."""
-        return self.read(value, self.part(value), op)
+        """All that it holds of a buffer; may share memory.
 
-    def read(self, value: SSAValue, elements: Elements, op: tcc.Instruction) -> Array:
-        """Some elements of a buffer, in the shape of ``elements``."""
+        Raises:
+            UndefinedReadError: Some of it is not there, or no longer.
+        """
+        if not len(self.part(value)):
+            return np.zeros(0, dtype_of(buffer_type(value).element_type))
+        self.require(value, op)
+        return self._stored(value, op)
+
+    def read(
+        self, value: SSAValue, elements: Elements, op: tcc.Instruction, *, passing: bool = False
+    ) -> Array:
+        """Some elements of a buffer, in the shape of ``elements``.
+
+        Args:
+            value: The buffer.
+            elements: Their numbers; an array that outlives the run, unless it is ``passing``.
+            op: The instruction that reads.
+            passing: Whether the array was made for this call.
+
+        Raises:
+            MissingElementsError: The tile does not hold some.
+            UndefinedReadError: Some are not there, or no longer.
+        """
         held = self.part(value)
-        flat = elements.reshape(-1)
-        if not len(flat):
+        if not elements.size:
             return np.zeros(elements.shape, dtype_of(buffer_type(value).element_type))
-        if not len(held):
-            raise MissingElementsError(f"it has no part of {value.type}", self.place, op)
-        at = np.minimum(np.searchsorted(held, flat), len(held) - 1)
-        if not np.array_equal(held[at], flat):
-            missing = int((held[at] != flat).sum())
-            raise MissingElementsError(f"{missing} elements of {value.type}", self.place, op)
+        at = find(held, elements) if passing else self.positions.of(held, elements)
+        if at is None:
+            missing = int(np.count_nonzero(~np.isin(elements, held)))
+            raise MissingElementsError(
+                f"{missing} elements of {value.type} that it does not hold", self.place, op
+            )
         root = self.program.root[value]
         if root in self.owners:
-            start, _ = self._extent(value, op)
-            width = stored_dtype(buffer_type(root).element_type).itemsize
-            whole = self.dmem.are_whole(start, at, width, self.owners[root])
-            if not whole.all():
-                raise UndefinedReadError(
-                    f"{int((~whole).sum())} elements of {value.type} that are not there",
-                    self.place,
-                    op,
-                )
-        return self._stored(value, op)[at].reshape(elements.shape)
+            start, size = self._extent(value, op)
+            owner = self.owners[root]
+            if not self.dmem.is_whole(start, start + size, owner):
+                whole = self.dmem.are_whole(start, at, self.storage[root].width, owner)
+                if not whole.all():
+                    raise UndefinedReadError(
+                        f"{int(np.count_nonzero(~whole))} elements of {value.type} that are not "
+                        "there, or no longer",
+                        self.place,
+                        op,
+                    )
+        return self._stored(value, op)[at]
 
     def _stored(self, value: SSAValue, op: tcc.Instruction) -> Array:
         root = self.program.root[value]
@@ -167,7 +223,7 @@ class Tile:
         if isinstance(root.op, tcc.LoadOp):
             return self.weights(root.op)
         start, size = self._extent(value, op)
-        return from_bytes(self.dmem.read(start, start + size), buffer_type(root).element_type)
+        return from_bytes(self.dmem.read(start, start + size), self.storage[root].element)
 
     def weights(self, op: Any) -> Array:
         """What an instruction reads of WMEM: [rows, depth], or elements of a load."""
@@ -218,12 +274,14 @@ def make_tiles(
     """Every tile of every program, in the order of the programs."""
     chip = asic.chip_of(elaboration.module)
     tiles: list[Tile] = []
+    positions = Positions()
     for program in elaboration.programs:
         capacity = _UNLIMITED
         if chip is not None:
             capacity = chip.tiles.data[program.op.tile_class.value.data].dmem_bytes.data
         made = [buffer for op in program.instructions for buffer in op.buffers]
         owners: dict[SSAValue, int] = {buffer: i + 1 for i, buffer in enumerate(made)}
+        storage = _storage(program)
         for place in program.tiles:
             areas: dict[str, CacheArea] = {}
             start = 0
@@ -243,7 +301,11 @@ def make_tiles(
                 raise OutsideMemoryError(
                     f"caches of {start} bytes in {capacity} of DMEM", place, None
                 )
-            used = max([start, *(_end(program, buffer, place) for buffer in made)])
+            ends = (
+                where.start + len(program.part(buffer, place)) * where.width
+                for buffer, where in storage.items()
+            )
+            used = max(start, *ends, 0)
             tiles.append(
                 Tile(
                     place,
@@ -255,18 +317,19 @@ def make_tiles(
                     areas,
                     {root: name for name, root in program.caches.items()},
                     owners,
+                    storage,
+                    positions,
                     capacity,
                 )
             )
     return tiles
 
 
-def _end(program: ElaboratedProgram, buffer: OpResult, place: Place) -> int:
-    """The byte of DMEM after a tile's part of a buffer."""
-    maker = buffer.op
-    assert isinstance(maker, tcc.Instruction)
-    if not maker.addresses:
-        return 0
-    width = stored_dtype(buffer_type(buffer).element_type).itemsize
-    size = len(program.part(buffer, place)) * width
-    return maker.addresses[maker.buffers.index(buffer)] + size
+def _storage(program: ElaboratedProgram) -> dict[SSAValue, Storage]:
+    found: dict[SSAValue, Storage] = {}
+    for op in program.instructions:
+        if op.addresses:
+            for buffer, start in zip(op.buffers, op.addresses, strict=True):
+                element = buffer_type(buffer).element_type
+                found[buffer] = Storage(start, stored_dtype(element).itemsize, element)
+    return found

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 
 from asic_compiler.dialects import tcc
-from asic_compiler.program.access import Place
+from asic_compiler.program.access import Elements, Place
 from asic_compiler.program.elaborate import Elaboration, Exchange, reduction_groups
 from asic_compiler.simulate.elements import Array, dtype_of
 from asic_compiler.simulate.functional.arithmetic import reduced
@@ -55,6 +55,7 @@ class Transfers:
         self._given: dict[tuple[Place, Transfer], list[Array]] = {}
         """What left a tile for a reduction."""
         self._posted: set[tuple[Place, Exchange]] = set()
+        self._mixes: dict[tuple[int, int], list[tuple[int, Elements, Elements]]] = {}
         self._groups: dict[tuple[Place, tcc.ReduceOp], list[tuple[Place, tcc.ReduceOp | None]]] = {}
         self._find_groups()
 
@@ -65,11 +66,10 @@ class Transfers:
             for op in program.instructions:
                 if isinstance(op, tcc.ReduceOp):
                     found |= {(place, op.position): op for place in program.tiles}
-        groups = {
-            (op.cut, op.along.data): reduction_groups(op.cut, op.along.data)
-            for op in found.values()
-        }
-        for op in dict.fromkeys(found.values()):
+        distinct = dict.fromkeys(found.values())
+        kinds = dict.fromkeys((op.cut, op.along.data) for op in distinct)
+        groups = {kind: reduction_groups(*kind) for kind in kinds}
+        for op in distinct:
             for group in groups[op.cut, op.along.data]:
                 members = [(place, found.get((place, op.position))) for place in group]
                 for place, own in members:
@@ -209,7 +209,7 @@ class Transfers:
             return
         del self._leaving[key]
         if isinstance(op, tcc.ReduceOp):
-            self._given[key] = [tile.whole(value, op) for value in op.partials]
+            self._given[key] = [tile.whole(value, op).copy() for value in op.partials]
             return
         assert isinstance(op, tcc.SendOp | tcc.MulticastOp)
         exchange = self._elaboration.exchange_of[op]
@@ -229,19 +229,35 @@ class Transfers:
         if exchange.channel.source is None:
             tile.write(op.buffer, wanted, self._host.send(exchange, wanted), op)
             return
+        values = np.zeros(len(wanted), dtype=dtype_of(exchange.channel.tensor.element_type))
+        senders = exchange.routes.senders
+        for sender, chosen, at in self._mix(tile, op, exchange, wanted):
+            values[chosen] = self._sent[senders[sender], exchange][at]
+        tile.write(op.buffer, wanted, values, op)
+
+    def _mix(
+        self, tile: Tile, op: tcc.ReceiveOp, exchange: Exchange, wanted: Elements
+    ) -> list[tuple[int, Elements, Elements]]:
+        """Of each sender, which of the wanted elements come from it, and where it has them.
+
+        Tiles that want the same, and layers, share the answer; elaboration keeps the arrays.
+        """
         routes = exchange.routes
+        key = id(routes), id(wanted)
+        if key in self._mixes:
+            return self._mixes[key]
         owner = routes.owner[wanted]
         if (owner < 0).any():
             missing = int(np.count_nonzero(owner < 0))
             raise ExecutionError(f"nobody sends {missing} of its elements", tile.place, op)
-        values = np.zeros(len(wanted), dtype=dtype_of(exchange.channel.tensor.element_type))
         order = np.argsort(owner, kind="stable")
-        bounds = np.flatnonzero(np.diff(owner[order])) + 1
-        for chosen in np.split(order, bounds):
+        found: list[tuple[int, Elements, Elements]] = []
+        for chosen in np.split(order, np.flatnonzero(np.diff(owner[order])) + 1):
             sender = int(owner[chosen[0]])
-            given = self._sent[routes.senders[sender], exchange]
-            values[chosen] = given[np.searchsorted(routes.held[sender], wanted[chosen])]
-        tile.write(op.buffer, wanted, values, op)
+            at = np.searchsorted(routes.held[sender], wanted[chosen])
+            found.append((sender, chosen, at))
+        self._mixes[key] = found
+        return found
 
     def _combine(self, tile: Tile, op: tcc.ReduceOp) -> bool:
         """Writes what a tile gets of a reduction; whether all that passes through it is there."""
