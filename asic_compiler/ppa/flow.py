@@ -67,6 +67,8 @@ def result_key(cost: OperatorClass) -> Key:
         return ("vector", cost.space, cost.anchored, True)
     if cost.kind is OperatorKind.ATTENTION and cost.n >= cost.k:
         return ("vector", (cost.batch, cost.m, cost.n), True, False)
+    if cost.kind is OperatorKind.GATHER and cost.weight_read_bytes > 0:
+        return ("table", cost.space)
     if cost.kind in _CONTRACTIONS:
         return ("contraction", cost.kind, cost.batch, cost.m, cost.n, cost.k)
     return _vector_key(cost)

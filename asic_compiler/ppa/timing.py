@@ -4,9 +4,9 @@ An operator is split evenly over the tiles of its region, so the largest part se
 it reads is where it lies, or is brought (``flow``, ``transfer``): then the operator waits for the
 way across the stage, and its port works while the operator computes, piece by piece. Its time is
 
-    setup + messages + [hops + max(compute, port) + min(compute, port) / pieces] + reduction
+    max(setup, hops) + max(compute, port) + min(compute, port) / pieces + messages + reduction
 
-with compute alone in the brackets when nothing is brought. Compute is the largest of what the
+and setup + compute + reduction when nothing is brought. Compute is the largest of what the
 tensor (or vector) unit, the DMEM port and instruction issue need.
 """
 
@@ -297,16 +297,15 @@ def time_contractions(
     )
     setup = SETUP_INSTRUCTIONS / issue.scalar_ipc[:, None]
     travel = fabric.diameter[:, None] * hop + fabric.crossing_cycles[:, None] + message
+    # Starting the operator and its receives goes on while the first data are on their way.
+    begun = np.maximum(setup + pieces * message, travel)
     waited = (
-        travel
-        + np.maximum(compute, arriving.cycles)
-        + np.minimum(compute, arriving.cycles) / pieces
+        begun + np.maximum(compute, arriving.cycles) + np.minimum(compute, arriving.cycles) / pieces
     )
     cycles = (
-        setup
-        + arriving.share * waited
-        + (1.0 - arriving.share) * compute
-        + 2.0 * arriving.messages * pieces * message
+        arriving.share * waited
+        + (1.0 - arriving.share) * (setup + compute)
+        + arriving.messages * pieces * message
         + reduce
     )
     return ContractionTime(
@@ -412,10 +411,11 @@ def time_vectors(
         constants.vector_latency,
     )
     setup = SETUP_INSTRUCTIONS / issue.scalar_ipc[:, None]
+    begun = np.maximum(setup + message, across + message)
     cycles = (
-        setup
-        + 2.0 * arriving.messages * message
-        + arriving.share * (across + message + arriving.cycles)
+        arriving.share * (begun + arriving.cycles)
+        + (1.0 - arriving.share) * setup
+        + arriving.messages * message
         + compute
         + combine
     )
