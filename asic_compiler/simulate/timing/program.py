@@ -157,7 +157,8 @@ class Packets:
     target: Int32s
     """A target set, or -1 - tile for one tile."""
     eject_cycles: Int32s
-    """[packets, tile classes] Cycles of a target's ejection port: ceil(bits / eject_bits)."""
+    """[packets, tile classes] Cycles of a target's ejection port: ceil(bits / eject_bits), not less
+    than ``flits``."""
 
     def __len__(self) -> int:
         return len(self.flits)

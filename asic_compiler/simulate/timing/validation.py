@@ -122,7 +122,9 @@ def _check_packets(program: TimingProgram) -> None:
     _within("packets.channel", packets.channel, 0, program.channels)
     _within("packets.gate", packets.gate, NO_GATE, len(program.gates))
     _within("packets.target", packets.target, -program.mesh.tiles, len(program.targets))
-    _within("packets.eject_cycles", packets.eject_cycles, 1)
+    early = (packets.eject_cycles < packets.flits[:, None]).any(axis=1)
+    if early.any():
+        raise ValueError(f"packets.eject_cycles[{int(early.argmax())}]: less than its flits")
 
 
 def _check_texts(texts: Texts, operators: int) -> None:
