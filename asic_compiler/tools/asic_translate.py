@@ -20,6 +20,7 @@ _EPILOG = """\
 examples:
   asic-translate --to-workload llama.mlir
   asic-opt llama.mlir --convert-linalg-to-asic | asic-translate --to-workload -o workload.txt
+  asic-translate --to-trace out/program.mlir -o trace.json
   asic-translate --liberty-to-tech --node 5nm cells.lib -o my.toml
 """
 
@@ -51,6 +52,12 @@ def _to_workload(module: ModuleOp) -> str:
     return table_text(extract(module))
 
 
+def _to_trace(module: ModuleOp) -> str:
+    from asic_compiler.simulate.timing.report import module_trace
+
+    return module_trace(module)
+
+
 def _liberty_to_tech(text: str, name: str, options: argparse.Namespace) -> str:
     from asic_compiler.technology.liberty.calibrate import calibrate
 
@@ -60,6 +67,10 @@ def _liberty_to_tech(text: str, name: str, options: argparse.Namespace) -> str:
 TRANSLATIONS: dict[str, Translation] = {
     "to-workload": Translation(
         "the operator table: classes, counts, multiply-accumulates, bytes", _to_workload
+    ),
+    "to-trace": Translation(
+        "of tcc programs, a simulated step for Perfetto (JSON): tiles and links",
+        _to_trace,
     ),
 }
 

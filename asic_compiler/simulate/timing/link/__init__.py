@@ -1,0 +1,1 @@
+"""From programs of the ``tcc`` dialect to a timing program."""
