@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
 PROGRAM = "asic-run"
 DEFAULT_TOLERANCE = 1e-2
+DEFAULT_PERIODS = 2
 
 _DESCRIPTION = """\
-Executes a program of tensor-core tiles on a simulated mesh, tile by tile, on real numbers (f16
-storage, f32 accumulation); prints its outputs, or with --check how far they are from a reference.
+Runs a program of tensor-core tiles on a simulated mesh. With --inputs it executes the program tile
+by tile on real numbers (f16 storage, f32 accumulation) and prints its outputs, or with --check how
+far they are from a reference. With --timing it simulates cycles: pipelines, ports, routers, links.
 """
 
 _EPILOG = """\
@@ -34,6 +36,7 @@ examples:
   asic-run run/out/program.mlir --inputs run/inputs.safetensors \\
            --weights run/weights.safetensors --check run/reference.safetensors
   asic-run run/out/program.mlir --inputs run/inputs.safetensors --images run/rom
+  asic-run run/out/program.mlir --timing --trace run/trace.json
 
 The error of an output is the largest difference from the reference over the reference's largest
 magnitude. The exit code is 1 if it exceeds --tolerance for any output, or if the largest logit is
@@ -59,8 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--inputs",
         metavar="FILE",
-        required=True,
-        help="arguments and contents of caches by name (safetensors)",
+        help="arguments and contents of caches by name (safetensors); execute the program",
     )
     parser.add_argument("--weights", metavar="FILE", help="weights by name (safetensors)")
     parser.add_argument(
@@ -79,6 +81,19 @@ def build_parser() -> argparse.ArgumentParser:
         help=f"largest error that --check accepts (default: {DEFAULT_TOLERANCE:g})",
     )
     parser.add_argument("--outputs", metavar="FILE", help="write outputs by name (safetensors)")
+    parser.add_argument(
+        "--timing", action="store_true", help="simulate cycles: print latency, busy times, stalls"
+    )
+    parser.add_argument(
+        "--periods",
+        type=int,
+        metavar="N",
+        help=f"micro-batches that --timing simulates (default: {DEFAULT_PERIODS}); of a pipeline "
+        "take several more than it has stages",
+    )
+    parser.add_argument(
+        "--trace", metavar="FILE", help="write one period for Perfetto (Chrome's trace format)"
+    )
     parser.add_argument("--debug", action="store_true", help="show the Python trace of an error")
     return parser
 
@@ -96,19 +111,35 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str]) -> int:
     options = build_parser().parse_args(argv)
     _check_options(options)
-    check_output(options.outputs)
-    _execute(_read_program(options.program), options)
+    for path in (options.outputs, options.trace):
+        check_output(path)
+    module = _read_program(options.program)
+    if options.timing or options.trace is not None:
+        _time(module, options)
+    if options.inputs is not None:
+        _execute(module, options)
     return 0
 
 
 def _check_options(options: argparse.Namespace) -> None:
-    if options.weights is None and options.images is None:
-        _usage_error("one of --weights and --images is required")
+    executes = options.inputs is not None
+    for name in ("weights", "images", "check", "outputs"):
+        if getattr(options, name) is not None and not executes:
+            _usage_error(f"--{name} needs --inputs: without them nothing is executed")
+    if executes and options.weights is None and options.images is None:
+        _usage_error("--inputs needs --weights or --images")
     if options.tolerance is not None:
         if options.check is None:
             _usage_error("--tolerance has no meaning without --check")
         if not 0 <= options.tolerance < float("inf"):
             _usage_error(f"--tolerance {options.tolerance:g}: must be a number from 0 on")
+    if options.periods is not None:
+        if not options.timing:
+            _usage_error("--periods has no meaning without --timing")
+        if options.periods < 1:
+            _usage_error(f"--periods {options.periods}: must be at least 1")
+    if not executes and not options.timing and options.trace is None:
+        _usage_error("nothing to do: give --inputs and --weights, or --timing")
 
 
 def _read_program(path: str) -> ModuleOp:
@@ -180,6 +211,17 @@ def _weights(
         return named
     write_images(module, named, Path(folder), weights.metadata.get("model", ""))
     return ImageFolder(Path(folder))
+
+
+def _time(module: ModuleOp, options: argparse.Namespace) -> None:
+    from asic_compiler.simulate.timing.report import module_trace, require_end, simulate_timing
+
+    if options.timing:
+        report = simulate_timing(module, options.periods or DEFAULT_PERIODS)
+        require_end(report)
+        write_output(None, report.table())
+    if options.trace is not None:
+        write_output(options.trace, module_trace(module))
 
 
 def _progress() -> Observer:

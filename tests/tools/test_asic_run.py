@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,17 @@ import numpy as np
 import pytest
 
 import asic_compiler.simulate as simulate
+from asic_compiler.dialects import tcc
+from asic_compiler.frontends.mlir_text import parse_module
+from asic_compiler.program.emit import program_text
+from asic_compiler.program.generate import generate
 from asic_compiler.simulate.images import ImageFolder
 from asic_compiler.simulate.tensor_files import TensorFile, write_arrays
+from asic_compiler.simulate.timing.report import simulate_timing
 from asic_compiler.tools import asic_run
+
+sys.path.append(str(Path(__file__).parents[1] / "program"))
+from program_models import model, plan
 
 # The least that asic-run looks at: two arguments, one of them a cache, a weight, a program.
 PROGRAM = """\
@@ -218,9 +227,12 @@ class TestWrongFiles:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "the following arguments are required: --inputs"),
-        (["--inputs", "i"], "one of --weights and --images is required"),
-        (["--weights", "w"], "the following arguments are required: --inputs"),
+        ([], "nothing to do: give --inputs and --weights, or --timing"),
+        (["--inputs", "i"], "--inputs needs --weights or --images"),
+        (["--weights", "w"], "--weights needs --inputs"),
+        (["--timing", "--check", "c"], "--check needs --inputs"),
+        (["--trace", "t", "--periods", "2"], "--periods has no meaning without --timing"),
+        (["--timing", "--periods", "0"], "--periods 0: must be at least 1"),
         (["--inputs", "i", "--weights", "w", "--tolerance", "1"], "no meaning without --check"),
         (
             ["--inputs", "i", "--weights", "w", "--check", "c", "--tolerance", "nan"],
@@ -236,6 +248,45 @@ def test_wrong_usage(options: list[str], message: str, capsys):
     assert "asic-run: error: " in printed.err
     assert message in printed.err
     assert "note: asic-run --help shows the arguments" in printed.err
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("timing") / "vision.mlir"
+    path.write_text(program_text(generate(model("vision"), plan("vision", 4))))
+    return str(path)
+
+
+class TestTiming:
+    def test_cycles_are_those_of_the_simulator(self, program: str, capsys):
+        module = parse_module(Path(program).read_bytes(), program)
+        for options, periods in (([], 2), (["--periods", "3"], 3)):
+            assert asic_run.main([program, "--timing", *options]) == 0
+            printed = capsys.readouterr()
+            assert printed.out == simulate_timing(module, periods).table()
+            assert f"of {periods} periods" in printed.out
+            assert printed.err == ""
+
+    def test_a_trace_is_written(self, program: str, tmp_path: Path, capsys):
+        path = tmp_path / "trace.json"
+        assert asic_run.main([program, "--trace", str(path)]) == 0
+        assert json.loads(path.read_text())["traceEvents"]
+        assert capsys.readouterr().out == ""
+
+    def test_a_program_that_never_ends_is_an_error(self, program: str, tmp_path: Path, capsys):
+        module = parse_module(Path(program).read_bytes(), program)
+        send = next(op for op in module.walk() if isinstance(op, tcc.SendOp | tcc.MulticastOp))
+        for use in list(send.token.uses):
+            use.operation.detach()
+            use.operation.erase()
+        send.detach()
+        send.erase()
+        broken = tmp_path / "broken.mlir"
+        broken.write_text(program_text(module))
+        assert asic_run.main([str(broken), "--timing"]) == 1
+        printed = capsys.readouterr()
+        assert "error: the programs do not come to their end" in printed.err
+        assert printed.out == ""
 
 
 def test_help_teaches_and_loads_nothing_heavy():
