@@ -72,6 +72,8 @@ class Slice:
             count, rows = len(self.row), self.rows.rows
         else:
             count, rows = len(self.row) * len(self.depth), len(self.row)
+        if count == 0:
+            return 0
         return packed_bytes(count, rows, self.weight.bits.value.data, self.element)
 
     def elements(self) -> Elements:

@@ -61,7 +61,10 @@ class Arithmetic:
             lhs = tile.read(op.operands[0], block.lhs, op)
             if block.outside is not None:
                 lhs = np.where(block.outside, np.zeros((), lhs.dtype), lhs)
-            if block.weights is not None:
+            if block.weights is not None and low == high:
+                # An empty part of k: its sums are zero, and it has no weights.
+                rhs = np.zeros((*block.weights.shape, 0), lhs.dtype)
+            elif block.weights is not None:
                 rhs = tile.weights(op)[:, low:high][block.weights]
             else:
                 assert block.rhs is not None

@@ -104,6 +104,21 @@ def test_columns_of_all_batch_items_are_cut_as_one(n: int, shared: bool):
     np.testing.assert_allclose(found, expected, **F16)
 
 
+@pytest.mark.parametrize("bits", [16, 8])
+def test_a_tile_without_a_part_of_k_adds_nothing(bits: int):
+    """9 values of k in 4 parts: 3, 3, 3 and none."""
+    x, w = random(1, 3, 9), random(2, 10, 9)
+    body = f"""{receive("x", "3x9xf16")}
+    %p = tcc.mma %x, @w sizes [1, 3, 10, 9] cut {cut(k=4)} op = 0
+      : !tcc.buffer<3x9xf16> -> !tcc.buffer<3x10xf32>
+    {reduce_k(False).format(cut=cut(k=4))}
+    {send("v", "3x10xf16")}"""
+    symbols = "\n".join((weight("w", "10x9xf16", bits), given("x", "3x9xf16"), taken("3x10xf16")))
+    found = run_text(symbols, body, {"x": x}, {"w": w})["y"]
+    near = {"rtol": 0.05, "atol": 0.05} if bits == 8 else F16
+    np.testing.assert_allclose(found, x.astype(np.float32) @ w.T.astype(np.float32), **near)
+
+
 def test_a_weight_is_read_through_a_map():
     x, w = random(1, 3, 30), random(2, 4, 5, 6)
     # [n, k] of the product is [d0, (d1, d2)] of the constant with d1 and d2 exchanged.
