@@ -25,7 +25,10 @@ _PARTS: dict[str, Any] = {**_NO_COUNTING, "no_cpython_wrapper": True, "no_cfunc_
 
 def entry(function: F) -> F:
     """Compiles a function that Python calls, and keeps it for the next process."""
-    return cast(F, njit(cache=True, **_NO_COUNTING)(function))
+    try:
+        return cast(F, njit(cache=True, **_NO_COUNTING)(function))
+    except RuntimeError:  # neither this folder nor the user's can be written
+        return cast(F, njit(**_NO_COUNTING)(function))
 
 
 def compiled(function: F) -> F:
