@@ -37,7 +37,7 @@ def test_candidates_keep_the_published_machine():
 def test_the_28nm_design_does_not_hold_its_cache():
     row, work = seed_table.read_table("seed_llama_nodes.csv")[-1], seed_table.llama()
     found = seed_table.evaluate(row, work, 300)
-    assert "dmem x12" in found.reasons
+    assert "dmem x13" in found.reasons
     assert found.need_kib > 12 * 512
     parts = seed_table.parts(found)
     assert sum(parts.values()) == pytest.approx(float(found.metrics.power_w[0]), rel=1e-6)
