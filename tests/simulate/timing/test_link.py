@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from xdsl.dialects.builtin import IntAttr
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "program"))
 from program_models import model, plan, problem
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import tcc
-from asic_compiler.dialects.asic import RegionAttr
+from asic_compiler.dialects.asic import ChipAttr, RegionAttr
 from asic_compiler.ppa.timing import issue_limits
+from asic_compiler.program.access import CUTTING
 from asic_compiler.program.elaborate import elaborate
 from asic_compiler.program.generate import generate
 from asic_compiler.simulate.timing.link.costs import Contraction, Vector, contraction_cost, parts_of
@@ -29,7 +31,7 @@ from asic_compiler.simulate.timing.link.reduction import (
     combine_scattered,
     combine_tree,
 )
-from asic_compiler.simulate.timing.program import Kind
+from asic_compiler.simulate.timing.program import Kind, Unit
 from asic_compiler.simulate.timing.report import module_trace, require_end, simulate_timing
 from asic_compiler.workload.extract import extract
 
@@ -69,6 +71,8 @@ def test_every_element_that_is_needed_arrives_or_is_copied(name: str, seed: int)
         for tile in np.flatnonzero(packing.count).tolist():
             rows = slice(packing.first[tile], packing.first[tile] + packing.count[tile])
             assert (packing.source[rows] == tile).all()
+            # A packet for its sender alone would come to nobody.
+            assert all(set(packing.sets[i].tolist()) != {tile} for i in packing.target[rows])
         moved += int(packing.arrived.sum())
     assert moved > 0
 
@@ -78,6 +82,42 @@ def test_multiply_accumulates_are_those_of_the_model(name: str, seed: int) -> No
     table = extract(model(name))
     expected = sum(c.batch * c.m * c.n * c.k for c in (table.classes[i] for i in table.sequence))
     assert linked(name, seed).events[:, :, Event.MACS_NARROW].sum() == expected
+
+
+def test_hop_bits_are_those_that_the_engine_moves() -> None:
+    # With flits of a byte nothing is padded: every flit that crosses a link is payload.
+    module = generate(model("decoder"), plan("decoder", 10)).clone()
+    chip = module.attributes["asic.chip"]
+    fields = [
+        IntAttr(8) if name == "flit_bits" else getattr(chip, name)
+        for name, _ in ChipAttr.get_irdl_definition().parameters
+    ]
+    module.attributes["asic.chip"] = ChipAttr.new(fields)
+    report = simulate_timing(module, periods=1)
+    hops = report.linked.events[:, :, Event.HOP_BITS].sum()
+    assert hops == 8 * report.result.flit_hops > 0
+
+
+@pytest.mark.parametrize(("name", "seed"), CASES)
+def test_every_operator_is_set_up_once_on_each_of_its_tiles(name: str, seed: int) -> None:
+    made = linked(name, seed)
+    texts, elaboration = made.program.texts, made.elaboration
+    issued = texts.kind == Kind.COMPUTE
+    issued &= texts.unit == Unit.ISSUE
+    for number, program in enumerate(elaboration.programs):
+        working = {
+            op.position
+            for op in program.instructions
+            if isinstance(op, (*CUTTING, tcc.KvAppendOp))
+            and any(
+                len(program.part(value, place)) for value in op.results for place in program.tiles
+            )
+        }
+        rows = slice(int(texts.start[number]), int(texts.start[number + 1]))
+        operators = texts.operator[rows][issued[rows]].tolist()
+        assert len(operators) == len(set(operators))
+        appends = {op.position for op in program.instructions if isinstance(op, tcc.KvAppendOp)}
+        assert working - appends <= set(operators) <= working
 
 
 def test_receives_and_sends_cost_messages() -> None:

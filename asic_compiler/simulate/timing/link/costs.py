@@ -23,6 +23,7 @@ several points of one part again; misaligned rows.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,7 +130,7 @@ def contraction_cost(machine: Machine, cut: CutAttr, work: Contraction) -> Cost:
     tensor = groups * blocks * np.ceil(depth * columns * work.bits / vlen)
     held = vlen / (2.0 * np.minimum(tensor_rows, np.maximum(rows, 1)))
     outputs = groups * rows * columns
-    port = items * rows * depth * work.bits * np.ceil(columns / held)
+    port: Floats = 1.0 * items * rows * depth * work.bits * np.ceil(columns / held)
     last, first = index == count - 1, index == 0
     spills = rows * columns > 16.0 * vlen / 32.0
     port = port + np.where(last, outputs * work.result_bits, np.where(spills, 32.0 * outputs, 0.0))
@@ -142,7 +143,7 @@ def contraction_cost(machine: Machine, cut: CutAttr, work: Contraction) -> Cost:
     cycles = np.maximum(tensor, instructions * machine.tensor_interval[p.tile]) + latency
     active = outputs > 0
     macs = outputs * depth
-    events = {
+    events: dict[Event, Floats | Integers] = {
         Event.MACS_NARROW if work.bits <= NARROW_BITS else Event.MACS_WIDE: macs,
         Event.DMEM_BITS: port,
         Event.INSTRUCTIONS: instructions * (1.0 + LOOP_INSTRUCTIONS),
@@ -203,7 +204,7 @@ def vector_cost(
     wide = work.bits > NARROW_BITS
     c = work.body
     multiplies = c.multiply + DIVIDE_CYCLES * c.divide + TRANSCENDENTAL_CYCLES * c.transcendental
-    events = {
+    events: dict[Event, Floats | Integers] = {
         Event.MULTIPLIES_WIDE if wide else Event.MULTIPLIES_NARROW: points * multiplies,
         Event.REGISTER_BITS: points * (3.0 * work.bits * work.operations),
         Event.DMEM_BITS: port,
@@ -223,7 +224,7 @@ def _cost(
     active: np.ndarray,
     cycles: Floats,
     port: Floats,
-    events: dict[Event, Floats],
+    events: Mapping[Event, Floats | Integers],
 ) -> Cost:
     all_cycles = np.zeros(machine.tiles, dtype=np.int32)
     all_port = np.zeros(machine.tiles)

@@ -292,7 +292,7 @@ class _Linker:
         bits = line.packing.arrived * line.bits
         self._arrive(state, op, bits)
 
-    def _arrive(self, state: _Open, op: tcc.Instruction, bits: Integers) -> None:
+    def _arrive(self, state: _Open, op: tcc.Instruction, bits: Integers | Floats) -> None:
         amount = float(bits[state.own].sum())
         events = self._events(state, op)
         events[Event.DMEM_BITS] += amount

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,8 @@ from asic_compiler.simulate.timing.program import Mesh
 from asic_compiler.technology.library import load_node
 from asic_compiler.technology.node import Technology
 
-Floats: TypeAlias = NDArray[np.float64]
-Integers: TypeAlias = NDArray[np.int64]
+Floats: TypeAlias = NDArray[np.floating[Any]]
+Integers: TypeAlias = NDArray[np.signedinteger[Any]]
 
 PORT_CYCLES = 1
 """Between a tile and its router (assumed; the hop's own cycles hold router and wire)."""
@@ -77,10 +77,6 @@ class Machine:
         extra = np.concatenate([[0], np.cumsum(self.mesh.row_extra)])
         return hops * self.mesh.hop_cycles + np.abs(extra[y[source]] - extra[y[target]])
 
-    def by_class(self, values: Floats) -> Floats:
-        """[classes] sums over the tiles of each class of values, one a tile."""
-        return np.bincount(self.mesh.tile_class, values, minlength=self.classes)
-
 
 def machine_of(module: ModuleOp) -> Machine:
     """The machine that a module of programs runs on.
@@ -105,7 +101,9 @@ def machine_of(module: ModuleOp) -> Machine:
         tile_class[y : y + h, x : x + w] = index
     flat = tile_class.reshape(-1)
     fields = [tile.fields for tile in chip.tiles]
-    column = {key: np.array([f[key] for f in fields], dtype=np.float64) for key in fields[0]}
+    column: dict[str, Floats] = {
+        key: np.array([f[key] for f in fields], dtype=np.float64) for key in fields[0]
+    }
     vlen = column["vlen"].astype(np.int32)
     rows = -(-height // sc_y)
     die = np.arange(rows) * sc_y * dies // height

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from asic_compiler.program.elaborate import Routes
-from asic_compiler.simulate.timing.link.machine import Floats, Integers, Machine
+from asic_compiler.simulate.timing.link.machine import Integers, Machine
 from asic_compiler.simulate.timing.program import Int32s
 
 
@@ -120,7 +120,8 @@ def _groups(routes: Routes) -> tuple[Integers, Integers, Integers, list[list[int
     members: list[list[int]] = [[] for _ in example]
     for index, need in enumerate(routes.needs):
         found = examples[need.elements]
-        for which in found[found >= 0].tolist():
+        chosen: list[int] = found[found >= 0].tolist()
+        for which in chosen:
             members[which].append(index)
     owner = routes.owner[moved]
     keys = owner * max(len(example), 1) + group
@@ -145,8 +146,9 @@ def _tree_links(
     crossings[alone] = np.abs(machine.border[y[a]] - machine.border[y[b]])
     order = np.argsort(group, kind="stable")
     order = order[~alone[order]]
-    starts = np.flatnonzero(np.diff(group[order], prepend=-1)) if len(order) else []
-    for rows in np.split(order, starts[1:]) if len(order) else ():
+    starts = np.flatnonzero(np.diff(group[order], prepend=-1))
+    blocks: list[Integers] = np.split(order, starts[1:]) if len(order) else []
+    for rows in blocks:
         own = sets[int(group[rows[0]])]
         tx, ty = x[own], y[own]
         columns, where = np.unique(tx, return_inverse=True)
@@ -176,8 +178,3 @@ def _longest_way(machine: Machine, senders: Integers, receivers: Integers) -> in
         for sign in (across + down, across - down, down - across, -across - down)
         for r, s in ((receivers, senders),)
     )
-
-
-def flits_of(machine: Machine, bits: Floats | Integers) -> Int32s:
-    """Flits of packets of so many bits."""
-    return np.maximum(-(-np.asarray(bits, dtype=np.int64) // machine.flit_bits), 1).astype(np.int32)

@@ -126,7 +126,8 @@ def combine_tree(machine: Machine, groups: list[Integers], amounts: Amounts) -> 
         bits=table[:, 2],
         channel=table[:, 3],
         gate=table[:, 4],
-        **_ways(machine, [source], target),
+        hops=_hops(machine, source, target),
+        crossings=_crossings(machine, source, target),
         senders=np.ones(len(rows), dtype=np.int64),
         credit_cycles=machine.way_cycles(target, source),
         posts=tuple(posts),
@@ -139,8 +140,8 @@ def combine_tree(machine: Machine, groups: list[Integers], amounts: Amounts) -> 
             + np.zeros(tiles, dtype=np.int64),
             np.sum(send, axis=0, dtype=np.int64) + np.zeros(tiles, dtype=np.int64),
         ),
-        sent_bits=np.bincount(source, table[:, 2], minlength=tiles),
-        received_bits=np.bincount(target, table[:, 2], minlength=tiles),
+        sent_bits=1.0 * np.bincount(source, table[:, 2], minlength=tiles),
+        received_bits=1.0 * np.bincount(target, table[:, 2], minlength=tiles),
     )
 
 
@@ -257,15 +258,6 @@ def _adding(
     cost = vector_cost(machine, tile, work, points.astype(np.int64), port.astype(np.float64))
     exact = vector_cost(machine, tile, work, (lanes * count[tile]).astype(np.int64), 1.0 * port)
     return replace(cost, amounts=exact.amounts)
-
-
-def _ways(machine: Machine, sources: list[Integers], target: Integers) -> dict[str, Integers]:
-    return {
-        "hops": np.sum([_hops(machine, s, target) for s in sources], axis=0, dtype=np.int64),
-        "crossings": np.sum(
-            [_crossings(machine, s, target) for s in sources], axis=0, dtype=np.int64
-        ),
-    }
 
 
 def _hops(machine: Machine, a: Integers, b: Integers) -> Integers:

@@ -11,7 +11,6 @@ from asic_compiler.dialects import tcc
 from asic_compiler.simulate.timing.link.machine import Integers, Machine
 from asic_compiler.simulate.timing.program import (
     CONSTANT,
-    NO_GATE,
     NO_TEXT,
     Gates,
     Int32s,
@@ -151,10 +150,12 @@ class Wires:
 
     def make_packets(self) -> Packets:
         """All packets."""
-        columns = [_joined([block[i] for block in self.packets]) for i in range(5)]
+        flits, size, channel, gate, target = (
+            _joined([block[i] for block in self.packets]) for i in range(5)
+        )
         bits = np.concatenate([np.zeros(0, np.int64), *self.bits])
         eject = -(-bits[:, None] // self.machine.mesh.eject_bits[None, :].astype(np.int64))
-        return Packets(*columns, eject.astype(np.int32))
+        return Packets(flits, size, channel, gate, target, eject.astype(np.int32))
 
     def make_targets(self) -> TargetSets:
         """All target sets."""
@@ -178,7 +179,10 @@ def make_texts(texts: list[Text], table: Table) -> Texts:
         start,
         columns[0].astype(np.int8),
         columns[1].astype(np.int8),
-        *(column.astype(np.int32) for column in columns[2:]),
+        columns[2].astype(np.int32),
+        columns[3].astype(np.int32),
+        columns[4].astype(np.int32),
+        columns[5].astype(np.int32),
         row=np.ascontiguousarray(rows[:, 6:]),
         table=_joined(table.blocks),
     )
@@ -196,6 +200,3 @@ def ranks(machine: Machine, texts: list[Text]) -> tuple[Int32s, Int32s]:
 
 def _joined(arrays: list[Int32s]) -> Int32s:
     return np.concatenate([np.zeros(0, np.int32), *arrays]).astype(np.int32)
-
-
-__all__ = ["NO_GATE", "Operand", "Table", "Text", "Wires", "make_texts", "ranks"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import prod
 from typing import TypeAlias
 
 import numpy as np
@@ -123,13 +122,14 @@ class Costs:
         computed = self.elaboration.access.computed(op, kernel)
         width = sum(stored_bits(buffer_type(value).element_type) for value in op.buffers)
         table = self._table_bits(op)
+        assert not isinstance(op, tcc.MmaOp | tcc.MmaDmemOp | tcc.ConvOp)
         key = (
             op.cut,
             work,
             id(computed),
             width,
             table,
-            op.over,
+            tuple(op.over.get_values()),
             tuple((id(need), bits, where) for need, bits, where in needs),
         )
         if key not in self._known:
@@ -199,8 +199,3 @@ class Costs:
 def stored_bits(element: object) -> int:
     """Bits of an element in DMEM: whole bytes."""
     return -(-element_bits(element) // 8) * 8  # type: ignore[arg-type]
-
-
-def whole_elements(value: SSAValue) -> int:
-    """Elements of the tensor that a buffer holds a part of."""
-    return prod(buffer_type(value).sizes)
