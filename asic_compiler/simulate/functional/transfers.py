@@ -94,8 +94,6 @@ class Transfers:
             case tcc.ReduceOp():
                 for buffer in op.res:
                     tile.poison(buffer)
-                for buffer in op.partials:
-                    tile.require(buffer, op)
                 if key in self._groups:
                     self._leaving[key] = None
 
@@ -166,16 +164,8 @@ class Transfers:
             return
         for sender in links.sources[links.receiver[tile.place]]:
             place = exchange.routes.senders[sender]
-            if place == tile.place:
-                self._leave_own(tile, exchange)
             if (place, exchange) not in self._sent:
                 yield f"tile {place} has not sent"
-
-    def _leave_own(self, tile: Tile, exchange: Exchange) -> None:
-        """A copy within the tile is part of the receive."""
-        for key in list(self._leaving):
-            if key[0] == tile.place and self._elaboration.exchange_of.get(key[1]) is exchange:
-                self._leave(tile, key[1])
 
     def _lacking_receivers(self, tile: Tile, op: Transfer) -> Iterator[str]:
         """Tiles that have not begun to take what shall leave."""

@@ -29,7 +29,7 @@ ADD = """tcc.kernel @add over [3, 10] reduced = 0 maps [affine_map<(d0, d1) -> (
   }"""
 
 
-def program(bits: int = 16, n: int = 4, name: str = "w") -> ModuleOp:
+def program(bits: int = 16, n: int = 4, name: str = "w", table: str = cut(m=3)) -> ModuleOp:
     """``table[ids] @ w.T + bias``; the bias is written into the module if there is none."""
     inner = "from <offset = [0, 0], size = [2, 2]> to <offset = [0, 0], size = [2, 2]>"
     symbols = "\n".join(
@@ -46,7 +46,7 @@ def program(bits: int = 16, n: int = 4, name: str = "w") -> ModuleOp:
     )
     x, y = "!tcc.buffer<3x12xf16>", "!tcc.buffer<3x10xf16>"
     body = f"""{receive("ids", "3xi64")}
-    %x = tcc.gather %ids of @table over [1, 3, 12] cut {cut(m=3)} op = 0 : !tcc.buffer<3xi64> -> {x}
+    %x = tcc.gather %ids of @table over [1, 3, 12] cut {table} op = 0 : !tcc.buffer<3xi64> -> {x}
     %t1, %r = tcc.receive @c bytes = 72 op = 1 : {x}
     %t2 = tcc.multicast @c, %x bytes = 24 op = 1 : {x}
     tcc.wait %t1, %t2 op = 1
@@ -196,7 +196,7 @@ def test_what_is_not_sound_is_refused(tmp_path: Path, how: str, message: str):
         run_program(module, INPUTS, ImageFolder(tmp_path))
 
 
-@pytest.mark.parametrize("other", [{"bits": 8}, {"n": 2}, {"name": "v"}])
+@pytest.mark.parametrize("other", [{"bits": 8}, {"n": 2}, {"name": "v"}, {"table": cut(n=4)}])
 def test_images_of_another_program_are_refused(tmp_path: Path, other: dict[str, object]):
     write_images(program(), WEIGHTS, tmp_path, "a model")
     with pytest.raises(UserError, match="are of another program") as caught:

@@ -7,6 +7,7 @@ import pytest
 from hand_written import REGION, Array, cut, given, module_text, parse, random, taken
 
 from asic_compiler.diagnostics import UserError
+from asic_compiler.program.elaborate import elaborate
 from asic_compiler.simulate import run_program
 from asic_compiler.simulate.functional.errors import (
     DeadlockError,
@@ -15,6 +16,8 @@ from asic_compiler.simulate.functional.errors import (
     OutsideMemoryError,
     UndefinedReadError,
 )
+from asic_compiler.simulate.functional.tile import make_tiles
+from asic_compiler.simulate.wmem import Slices
 
 INNER = f"from {REGION} to {REGION}"
 BUFFER = "!tcc.buffer<4x4xf16>"
@@ -245,6 +248,104 @@ def test_a_reduction_that_is_not_waited_for_or_written_over(order: tuple[str, ..
 def test_a_result_that_is_reduced_onto_its_partial_sums():
     with pytest.raises(UndefinedReadError, match="reduce"):
         run_reduce(res="[32]")
+
+
+def test_a_reduction_in_other_groups_than_the_product():
+    head, begin, tail = reduce_body(REDUCE).partition("%t1, %r")
+    body = head.replace(K_GROUP, cut(n=2, k=2)) + begin + tail
+    with pytest.raises(ExecutionError, match=r"reduce of operator 0: tile .* holds other elem"):
+        run_program(parse(module_text(SYMBOLS, body), allocated=False), {"x": X}, {})
+
+
+def group_of_four(*late: str) -> str:
+    """A k group of four programs of one tile; tiles of ``late`` do something before or after.
+
+    ``2>3``: tile 3 must hear from tile 2, which speaks after its reduction, before it starts its
+    own; likewise ``3>0``.
+    """
+    tiles = ["[0, 0]", "[1, 0]", "[0, 1]", "[1, 1]"]
+    place = "<offset = {}, size = [1, 1]>"
+    symbols = [given("x", "4x4xf16"), taken("4x4xf16")]
+    before, after = [""] * 4, [""] * 4
+    row = "!tcc.buffer<4x4xf16>"
+    for pair in late:
+        giver, taker = (int(number) for number in pair.split(">"))
+        ends = place.format(tiles[giver]), place.format(tiles[taker])
+        symbols.append(f"tcc.channel @late from {ends[0]} to {ends[1]} : tensor<4x4xf16>")
+        one = f"<b = 1, m = 1, n = 1, k = 1, at = {tiles[taker][:-1]}, 1, 1], first = 0>"
+        after[giver] = f"""%t8 = tcc.send @late, %p8 bytes = 8 op = 8 : {row}
+    tcc.wait %t8 op = 8"""
+        before[giver] = f"""%t7, %x8 = tcc.receive @x bytes = 8 op = 7 addr [256] : {row}
+    tcc.wait %t7 op = 7
+    %p8 = tcc.copy %x8 {SAME} over [1, 4, 4] cut {one.replace(tiles[taker][:-1], tiles[giver][:-1])}
+      op = 7 addr [320] : {row} -> {row}"""
+        before[taker] = f"""%t9, %x9 = tcc.receive @late bytes = 8 op = 9 addr [256] : {row}
+    tcc.wait %t9 op = 9
+    %q9 = tcc.copy %x9 {SAME} over [1, 4, 4] cut {one} op = 9 addr [320] : {row} -> {row}"""
+    programs: list[str] = []
+    for number, tile in enumerate(tiles):
+        body = f"""%t0, %x = tcc.receive @x bytes = 8 op = 0 addr [0] : {BUFFER}
+    tcc.wait %t0 op = 0
+    %p = tcc.mma_dmem %x, %x sizes [1, 4, 4, 4] cut {K_GROUP} op = 0 addr [32]
+      : {BUFFER}, {BUFFER} -> !tcc.buffer<4x4xf32>
+    {before[number]}
+    %t1, %r = tcc.reduce %p with ["arith.addf"] along "k" bytes = 64
+      cut {K_GROUP} op = 0 addr [96] : !tcc.buffer<4x4xf32> -> {BUFFER}
+    tcc.wait %t1 op = 0
+    %t3 = tcc.send @y, %r bytes = 8 op = 0 : {BUFFER}
+    tcc.wait %t3 op = 0
+    {after[number]}"""
+        # The same input may be received once a program.
+        body = body.replace("@x bytes = 8 op = 7", "@z bytes = 8 op = 7")
+        programs.append(
+            f"tcc.program @p{number} class = {number} stage = 0 period = 1 on"
+            f" [#asic.region{place.format(tile)}] {{\n{body}\n  }}"
+        )
+    symbols.append(given("z", "4x4xf16"))
+    return "builtin.module {\n" + "\n".join((*symbols, *programs)) + "\n}\n"
+
+
+@pytest.mark.parametrize("late", [(), ("3>0",), ("1>2",), ("1>3",)])
+def test_a_tile_has_reduced_once_its_parent_has_what_passes_through_it(late: tuple[str, ...]):
+    """Tile 3 gives to tile 2, and tiles 1 and 2 to tile 0: nobody waits for more."""
+    module = parse(group_of_four(*late), allocated=False)
+    found = run_program(module, {"x": X, "z": X}, {})["y"]
+    wide = X.astype(np.float64)
+    np.testing.assert_allclose(found, wide @ wide.T, rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("late", [("2>3",), ("0>1",), ("3>2",), ("2>0",)])
+def test_a_tile_that_waits_for_whom_it_keeps_waiting(late: tuple[str, ...]):
+    with pytest.raises(DeadlockError):
+        run_program(parse(group_of_four(*late), allocated=False), {"x": X, "z": X}, {})
+
+
+def test_where_several_hold_an_element_the_first_sends_it():
+    whole = "affine_map<(d0, d1) -> (d0, d1 * 0)>"
+    body = _body().replace("tcc.send @c, %a", "tcc.send @c, %x")
+    body = body.replace(f"%a = tcc.copy %x {SAME}", f"%a = tcc.copy %x {whole}")
+    body = body.replace(f"%d = tcc.copy %b {TURN}", f"%d = tcc.copy %b {whole}")
+    body = body.replace(ROWS, cut(n=4))
+    module = parse(module_text(SYMBOLS, body), allocated=False)
+    (exchange,) = (e for e in elaborate(module).exchanges if e.channel.sym_name.data == "c")
+    # All four tiles have the first column.
+    assert [held.tolist() for held in exchange.routes.held] == [[0, 4, 8, 12]] * 4
+    assert exchange.routes.owner[[0, 4, 8, 12]].tolist() == [0] * 4
+
+
+def test_every_copy_of_a_cache_has_its_place():
+    text = module_text(
+        CACHED.replace("copies = 1", "copies = 3")
+        + "\ntcc.cache @more bits = 16 copies = 1 argument = 3 : tensor<4x4xf16>",
+        f"""%k = tcc.load @past op = 0 : {BUFFER}
+    %m = tcc.load @more op = 0 : {BUFFER}
+    %v = tcc.concat(%k, %m) dim = 1 sizes [4, 4] maps [{SAME}, {SAME}] over [1, 4, 8] cut {ROWS}
+      op = 0 addr [1024] : ({BUFFER}, {BUFFER}) -> !tcc.buffer<4x8xf16>""",
+    )
+    elaboration = elaborate(parse(text, allocated=False))
+    images = {place: np.zeros(0, np.uint8) for place in elaboration.programs[0].tiles}
+    for tile in make_tiles(elaboration, Slices(elaboration), images):
+        assert {name: area.start for name, area in tile.caches.items()} == {"past": 0, "more": 96}
 
 
 CACHED = "\n".join(
