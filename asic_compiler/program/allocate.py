@@ -6,6 +6,7 @@ from bisect import insort
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 from xdsl.ir import Operation, OpResult, SSAValue
 
 from asic_compiler.dialects import tcc
@@ -42,7 +43,7 @@ def cache_bytes(cache: tcc.CacheOp, parts: Parts) -> dict[Place, int]:
     found: dict[Place, int] = {}
     for place, elements in zip(parts.places, parts.elements, strict=True):
         size = -(-len(elements) * width // 8)
-        size += -(-len(elements) // row) * SCALE_BYTES if scales else 0
+        size += len(np.unique(elements // row)) * SCALE_BYTES if scales else 0
         found[place] = aligned(size) * copies
     return found
 

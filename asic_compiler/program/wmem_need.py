@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.tcc.base import buffer_type
 from asic_compiler.program.access import Place, ranges_of, table_columns
@@ -84,6 +86,6 @@ def _slices(
             parts = program.parts[program.root[op.buffer]]
             row = max((buffer_type(op.buffer).sizes or (1,))[-1], 1)
             for place, elements in zip(parts.places, parts.elements, strict=True):
-                yield place, -(-len(elements) // row), len(elements)
+                yield place, len(np.unique(elements // row)), len(elements)
         case _:
             return

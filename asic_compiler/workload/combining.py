@@ -53,3 +53,22 @@ def combiners(op: asic.ReduceOp) -> tuple[str, ...]:
             return ()
         names.append(update.name)
     return tuple(names)
+
+
+_NEUTRAL = {"arith.addf": 0, "arith.addi": 0, "arith.xori": 0, "arith.mulf": 1, "arith.muli": 1}
+
+
+def can_be_cut(op: asic.ReduceOp) -> bool:
+    """Whether tiles may fold parts of a row: every part begins at the reduction's start.
+
+    That must not change the result: the start is neutral, or the operation gives the same however
+    often it takes the start in (maxima, minima, and, or).
+    """
+    names = combiners(op)
+    if not names or op.inits or op.init is None:
+        return False
+    starts = [getattr(getattr(value, "value", None), "data", None) for value in op.init]
+    return all(
+        name not in _NEUTRAL or start == _NEUTRAL[name]
+        for name, start in zip(names, starts, strict=True)
+    )

@@ -15,7 +15,7 @@ from math import prod
 from xdsl.ir import SSAValue
 
 from asic_compiler.dialects.asic import ElementwiseOp, KvAppendOp, ReduceOp
-from asic_compiler.workload.combining import combiners
+from asic_compiler.workload.combining import can_be_cut
 from asic_compiler.workload.entry import Entry
 from asic_compiler.workload.table import OperatorKind
 from asic_compiler.workload.values import Role, ValueRoles, count, root_of, shape
@@ -29,7 +29,7 @@ def assign_spaces(entries: Sequence[Entry], roles: ValueRoles) -> None:
     for entry in entries:
         if entry.cost.kind not in (OperatorKind.MATMUL, OperatorKind.ATTENTION, OperatorKind.CONV):
             space, anchored, collapsed = _place(entry, producers, roles)
-            whole = isinstance(entry.op, ReduceOp) and not combiners(entry.op)
+            whole = isinstance(entry.op, ReduceOp) and not can_be_cut(entry.op)
             entry.cost = replace(
                 entry.cost,
                 space=space,
