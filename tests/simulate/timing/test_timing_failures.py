@@ -59,6 +59,14 @@ class TestDeadlock:
         assert simulate(program, 2).failure is None
         assert [b.period for b in deadlock(program, 4)] == [2, 2]
 
+    def test_the_credits_that_have_come_are_those_of_the_instance(self):
+        # In period 1 the packet needs instance 0 of the gate, which has one post of two; instance 1
+        # has none, as tile 1 waits in period 0.
+        streams = {0: [send(0), wait_sent(0)], 1: [post(0), wait(1, 1)]}
+        program = build(mesh(2, 1), [Packet(1, gate=0)], streams, gates=[(2, 0, 1)])
+        packet = next(b for b in deadlock(program, 2) if b.kind == Kind.SEND)
+        assert (packet.period, packet.have, packet.need) == (1, 1, 2)
+
     def test_time_in_a_wait_that_never_ends_is_told_apart(self):
         streams = {0: [compute(50)], 1: [compute(20), wait(0, 1)]}
         result = simulate(build(mesh(2, 1), [], streams))
@@ -73,6 +81,13 @@ class TestOverrun:
         program = build(mesh(2, 1, hop=1), [Packet(1, 2, 2)], streams)
         assert simulate(program, 2).failure is None
         assert simulate(program, 3).failure == Overrun(tile=1, channel=0, cycle=4 + 1)
+
+    def test_the_first_tile_of_a_router_is_named(self):
+        streams = {4: [send(0)], 0: [compute(100), wait(0, 1)], 1: [compute(100), wait(0, 1)]}
+        program = build(mesh(3, 2, (2, 1)), [Packet((0, 1))], streams)
+        failure = simulate(program, 3).failure
+        assert isinstance(failure, Overrun)
+        assert failure.tile == 0
 
     def test_a_gate_with_more_buffers_lets_more_be_remembered(self):
         streams = {0: [send(0)], 1: [compute(100), wait(0, 1), post(0)]}

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from timing_builder import Packet, Step, build, compute, i32, mesh, post, send, wait, wait_sent
 
-from asic_compiler.simulate.timing.engine import simulate
+from asic_compiler.simulate.timing.engine import _grow_chunks, _grow_sends, simulate
+from asic_compiler.simulate.timing.prepare import prepare
 from asic_compiler.simulate.timing.program import Kind, Unit
 from asic_compiler.simulate.timing.result import Recording, instruction_spans, operator_spans
 
@@ -233,6 +234,56 @@ class TestTiles:
         opened = 1 + 2 + 40 + 10
         assert result.operator_end[0, 2] == opened + 1 + 2
 
+    def test_a_gate_that_opens_does_not_interrupt_the_port(self):
+        """The port is busy with a long packet when the gate of another SEND opens."""
+        packets = [Packet(1, 2, 2, channel=0, gate=0), Packet(1, 50, 50, channel=1)]
+        streams = {0: [send(0), send(1)], 1: [post(0, cycles=5), wait(0, 1), wait(1, 1)]}
+        result = simulate(build(mesh(2, 1, hop=1), packets, streams, gates=[(1, 0, 0)]))
+        assert result.inject_busy[0] == 52
+        assert result.stall_data[1] == 50 + 1 + 2 - 5
+
+    def test_two_sends_behind_one_gate_leave_one_after_the_other(self):
+        packets = [Packet(1, 10, 10, channel=0, gate=0)]
+        streams = {0: [send(0), send(0)], 1: [post(0), wait(0, 2)]}
+        result = simulate(build(mesh(2, 1, hop=1), packets, streams, gates=[(1, 0, 0)]))
+        assert result.stall_data[1] == 1 + 20
+
+    def test_waiting_for_a_part_of_what_was_handed_over(self):
+        packets = [Packet(1, 10, 10) for _ in range(4)]
+        streams = {0: [send(0, 4), wait_sent(2, 1), compute(1, operator=1)]}
+        result = simulate(build(mesh(2, 1), packets, streams))
+        assert result.operator_end[0].tolist() == [30, 31]
+        streams = {0: [send(0, 4), compute(12), wait_sent(0, 1), compute(1, operator=1)]}
+        assert simulate(build(mesh(2, 1), packets, streams)).operator_end[0, 1] == 13
+
+    def test_a_send_after_an_overtaking_one_is_not_lost(self):
+        packets = [Packet(1, 2, 2, channel=0, gate=0), *(Packet(1, 2, 2, channel=1),) * 2]
+        streams = {
+            0: [send(0), send(1), wait_sent(1), send(2), wait_sent(2)],
+            1: [wait(1, 2), post(0), wait(0, 1)],
+        }
+        result = simulate(build(mesh(2, 1), packets, streams, gates=[(1, 0, 0)]))
+        assert (result.failure, result.deliveries) == (None, 3)
+
+    def test_a_packet_for_nobody_keeps_the_port_busy(self):
+        result = simulate(build(mesh(2, 1), [Packet(0, 50, 50)], {0: [send(0)]}))
+        assert (result.cycles, result.deliveries) == (50, 0)
+
+    def test_a_wait_that_begins_while_its_packet_arrives(self):
+        """The head came in 1, the last flit is there in 21; the tile asks in 5."""
+        streams = {0: [send(0)], 1: [compute(5), wait(0, 1), compute(2)]}
+        result = simulate(build(mesh(2, 1, hop=1), [Packet(1, 20, 20)], streams))
+        assert (result.stall_data[1], result.cycles) == (16, 23)
+
+    def test_two_counts_that_are_on_their_way_are_told_apart(self):
+        """Both heads have come when the tile asks first; the last flits are there in 21 and 41."""
+        streams = {0: [send(0)], 1: [compute(25), wait(0, 1), compute(1, operator=1)]}
+        result = simulate(build(mesh(2, 1, hop=1), [Packet(1, 1, 20)], streams), 2)
+        assert result.operator_end[:, 1].tolist() == [26, 52]
+        streams[1] = [compute(5), wait(0, 1), compute(1, operator=1)]
+        result = simulate(build(mesh(2, 1, hop=1), [Packet(1, 1, 20)], streams), 2)
+        assert result.operator_end[:, 1].tolist() == [22, 42]
+
     def test_programs_of_texts_and_tables_and_of_constants_are_the_same(self):
         """A tile's operand from a table is the operand of that tile."""
         streams = {t: [compute(3 + t, t), send(t), wait(0, 1)] for t in range(6)}
@@ -273,6 +324,15 @@ class TestPeriods:
         result = simulate(self.pipeline(0), periods=2)
         assert result.failure is not None
         assert "gate 0 before packet 0: 0 of 1 posts" in str(result.failure.blocked[1])  # pyright: ignore
+
+    def test_the_first_periods_do_not_count(self):
+        """The first stage is the faster one until its buffers are full."""
+        result = simulate(self.pipeline(1), periods=7)
+        ends = result.completions
+        assert ends[1] - ends[0] == ends[6] - ends[5] == 35
+        rising = replace(result, completions=np.array([0, 1, 2, 10, 20, 30, 41]))
+        assert rising.period_cycles == (41 - 10) / 3
+        assert replace(result, completions=np.array([5, 12])).period_cycles == 7
 
     def test_one_period_is_its_own_latency(self):
         result = simulate(self.pipeline(1))
@@ -320,6 +380,20 @@ class TestPools:
         result = simulate(build(mesh(4, 4, hop=1), packets, streams))
         assert result.failure is None
         assert result.deliveries == 16 * 15 * count
+
+    def test_what_is_free_stays_free_when_a_pool_grows(self):
+        program = build(mesh(2, 2), [Packet(1)], {0: [send(0), send(0)]})
+        state, _ = prepare(program, 1, None)
+        grown = _grow_sends(_grow_sends(_grow_chunks(_grow_chunks(state))))
+        control = grown.queue.control[0]
+        for following, free in ((grown.queue.chunks, "chunk"), (grown.sends["next"], "send")):
+            seen: list[int] = []
+            node = int(control[f"free_{free}"])
+            while len(seen) < control[f"free_{free}s"]:
+                seen.append(node)
+                node = int(following[node])
+            first = 1 if free == "chunk" else 0  # chunk 0 is none
+            assert sorted(seen) == list(range(first, len(following)))
 
     def test_a_text_may_hand_over_any_number_of_sends(self):
         count = 500

@@ -96,9 +96,12 @@ def build(
     streams: dict[int, Sequence[Step]],
     gates: Sequence[tuple[int, int, int]] = (),
 ) -> TimingProgram:
-    """A validated program. Tiles whose instructions are of the same kinds share a text."""
+    """A validated program. Tiles whose instructions are of the same kinds share a text.
+
+    They are ranked backwards: the order in a table is not that of the tiles.
+    """
     shapes: dict[tuple[object, ...], list[int]] = {}
-    for tile in sorted(streams):
+    for tile in sorted(streams, reverse=True):
         shape = tuple((step.kind, step.unit, step.operator) for step in streams[tile])
         shapes.setdefault(shape, []).append(tile)
     text_of_tile, rank = np.full((2, mesh.tiles), NO_TEXT, np.int32)

@@ -121,9 +121,7 @@ def _execute(s: State, now: int, tile: int) -> bool:
 @inlined
 def _retire(s: State, now: int, tile: int) -> None:
     at, period = s.core[tile].pc, s.core[tile].period
-    operator = s.code[at].operator
-    if now > s.spans[period, operator, 1]:
-        s.spans[period, operator, 1] = now
+    s.spans[period, s.code[at].operator, 1] = now  # time never goes back: the last is the latest
     if s.site[tile].log >= 0:
         length = s.site[tile].last - s.site[tile].first
         entry = s.site[tile].log + period * length + at - s.site[tile].first
