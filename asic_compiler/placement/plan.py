@@ -245,10 +245,10 @@ def _assign(model: PPAModel, design: DesignBatch, internals: Internals) -> tuple
 def _with_appends(assignments: list[Assignment], table: OperatorTable) -> tuple[Assignment, ...]:
     """A cache lies where the product that reads it does, and so do appends to it."""
     out = list(assignments)
-    for producer, consumer, _ in table.edges:
-        writer, reader = table.classes[table.sequence[producer]], table.sequence[consumer]
-        appends = writer.kind is OperatorKind.KV_APPEND
-        if appends and table.classes[reader].kind is OperatorKind.ATTENTION:
+    kinds = [table.classes[int(own)].kind for own in table.sequence]
+    for producer, consumer in ((int(edge[0]), int(edge[1])) for edge in table.edges):
+        appends = kinds[producer] is OperatorKind.KV_APPEND
+        if appends and kinds[consumer] is OperatorKind.ATTENTION:
             found = out[consumer]
             out[producer] = replace(
                 out[producer],

@@ -122,8 +122,8 @@ def make_flow(table: OperatorTable) -> Flow:
     total = table.counts
     ends = list(pairs)
     results, arrivals = _alive(sequence, last_use, made, len(classes), len(ends))
-    rows = np.concatenate([results, arrivals, sequence[:, None]], axis=1)
-    distinct = np.unique(rows, axis=0)
+    running = sequence[:, None].astype(np.float64)
+    distinct: FloatArray = np.unique(np.concatenate([results, arrivals, running], axis=1), axis=0)
     return Flow(
         producer=np.array([p for p, _ in ends], dtype=np.int64),
         consumer=np.array([c for _, c in ends], dtype=np.int64),
@@ -138,11 +138,11 @@ def make_flow(table: OperatorTable) -> Flow:
 def _reads(table: OperatorTable) -> list[list[tuple[int, int]]]:
     """For each operator, the values it reads: producer's position or ``HOST``, and bytes."""
     found: list[list[tuple[int, int]]] = [[] for _ in table.sequence]
-    for producer, consumer, size in table.edges:
-        kind = table.classes[table.sequence[producer]].kind
+    for producer, consumer, size in (tuple(int(i) for i in edge) for edge in table.edges):
+        kind = table.classes[int(table.sequence[producer])].kind
         if kind is not OperatorKind.KV_APPEND:  # a cache is read where it lies
-            found[consumer].append((int(producer), int(size)))
-    for position, own in enumerate(table.sequence):
+            found[consumer].append((producer, size))
+    for position, own in enumerate(int(i) for i in table.sequence):
         cost = table.classes[own]
         rest = cost.input_bytes - sum(size for _, size in found[position])
         if rest > 0:
@@ -154,11 +154,11 @@ def _alive(
     sequence: IntArray, last_use: IntArray, copies: list[_Copy], classes: int, pairs: int
 ) -> tuple[FloatArray, FloatArray]:
     """[positions, C] results and [positions, P] copies alive while each operator runs."""
-    results = np.zeros((len(sequence) + 1, classes))
-    for position, own in enumerate(sequence):
+    results: FloatArray = np.zeros((len(sequence) + 1, classes))
+    for position, own in enumerate(int(i) for i in sequence):
         results[position, own] += 1.0
-        results[last_use[position] + 1, own] -= 1.0
-    arrivals = np.zeros((len(sequence) + 1, pairs))
+        results[int(last_use[position]) + 1, own] -= 1.0
+    arrivals: FloatArray = np.zeros((len(sequence) + 1, pairs))
     for copy in copies:
         arrivals[copy.first, copy.pair] += 1.0
         arrivals[copy.last + 1, copy.pair] -= 1.0

@@ -34,8 +34,6 @@ SETUP_INSTRUCTIONS = 24.0
 """Scalar instructions that start an operator: descriptor, addresses, first wait."""
 MESSAGE_INSTRUCTIONS = 8.0
 """Scalar instructions that send or receive one chunk."""
-KV_ROW_BYTES = 256.0
-"""A key or value of one head, what one tile appends."""
 CONTROL_PARALLELISM = 2.5
 """Independent instructions in scalar control code, on average (assumed)."""
 
@@ -344,7 +342,8 @@ def _reduction(
         travel: Cycles of the hops of all steps together.
         add_latency: Cycles until a sum is there.
     """
-    whole, part = flits
+    whole: FloatArray = flits[0]
+    part: FloatArray = flits[1]
     levels = np.ceil(np.log2(np.maximum(group, 1.0)))
     peers = np.maximum(group - 1.0, 0.0)
     tree = levels * (whole + 2.0 * message + add_latency)

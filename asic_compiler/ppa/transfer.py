@@ -194,11 +194,10 @@ def buffer_bytes(
     outside = np.array([c.output_bytes for c in profile.table.classes], dtype=np.float64)
     results = np.minimum(grid.elements * element, outside)
     partial = np.zeros_like(results)
-    work, index = profile.contractions, profile.contractions.index
+    index = profile.contractions.index
     sums = split.groups * split.m_tile * split.n_tile * 4.0
     partial[:, index] = 2.0 * sums
     work_v, index_v = profile.vectors, profile.vectors.index
     rows = np.ceil(work_v.batch / vectors.b) * np.ceil(work_v.rows / vectors.m)
     partial[:, index_v] = np.where(work_v.reduction, 2.0 * rows * 4.0, 0.0)
-    del work
     return _needs(profile, profile.flow, split, vectors, classes), results, partial

@@ -56,14 +56,16 @@ class Access:
 
     def __init__(self) -> None:
         self._parts: dict[tuple[object, ...], Parts] = {}
+        self._kept: list[Parts] = []
+        """Those whose id is part of a key: it is theirs as long as they live."""
 
     def computed(self, op: Cutting, kernel: tcc.KernelOp | None = None) -> Parts:
         """Elements of its results that each tile computes; partial where the work is cut."""
         reduced = kernel is not None and kernel.reduced.value.data > 0
-        key = ("computed", *_key(op), reduced)
+        key = ("computed", *structure_of(op), reduced)
         if key not in self._parts:
-            found = {}
-            elements = []
+            found: dict[tuple[int, ...], Elements] = {}
+            elements: list[Elements] = []
             for index in _indices(op.cut):
                 # Parts that differ in k alone have the same elements.
                 same = index[:3]
@@ -78,7 +80,7 @@ class Access:
         key = ("reduced", id(partial), op.along, op.scatter)
         if key not in self._parts:
             cut = op.cut
-            elements = []
+            elements: list[Elements] = []
             for index, mine in zip(_indices(cut), partial.elements, strict=True):
                 if op.scatter:
                     elements.append(_scattered(producer, index))
@@ -86,7 +88,7 @@ class Access:
                     root = index[2 if op.along.data == "n" else 3] == 0
                     elements.append(mine if root else NOTHING)
             self._parts[key] = Parts(partial.places, tuple(elements))
-            self._parts[key, "keeps"] = partial  # an id is good as long as its object lives
+            self._kept.append(partial)
         return self._parts[key]
 
     def needed(
@@ -105,10 +107,10 @@ class Access:
             piece: Of ``tcc.mma`` the range of k, whatever the instruction itself says.
         """
         maps = () if kernel is None else (kernel.indexing_maps, kernel.iteration, kernel.reduced)
-        key = ("needed", *_key(op), operand, piece, *maps)
+        key = ("needed", *structure_of(op), operand, piece, *maps)
         if key not in self._parts:
             found: dict[tuple[int, ...], Elements] = {}
-            elements = []
+            elements: list[Elements] = []
             for index in _indices(op.cut):
                 same = _distinguishing(op, operand, index)
                 if same not in found:
@@ -136,11 +138,12 @@ class Access:
                     for several in together.values()
                 ),
             )
-            self._parts[key, "keeps"] = parts  # type: ignore[assignment]
+            self._kept.extend(parts)
         return self._parts[key]
 
 
-def _key(op: Operation) -> tuple[object, ...]:
+def structure_of(op: Operation) -> tuple[object, ...]:
+    """What the parts of an instruction depend on: equal for the same work of other layers."""
     skip = ("op", "at", "cycles", "addr", "piece", "weight", "kernel")
     properties = tuple((k, v) for k, v in op.properties.items() if k not in skip)
     return (op.name, properties, tuple(value.type for value in op.operands), op.results[0].type)
@@ -309,9 +312,7 @@ def _needed(
             sizes = buffer_type(op.result).sizes
             return np.unique(image_of(points, sizes, op.map.data, _shape(op.operand)))
         case tcc.ConcatOp():
-            taken, local = piece_points(op, operand, points_of(op, index))
-            del taken
-            return np.unique(local)
+            return np.unique(piece_points(op, operand, points_of(op, index))[1])
         case tcc.PadOp():
             return inner_points(op, points_of(op, index))[1]
 

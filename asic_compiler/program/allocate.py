@@ -55,7 +55,7 @@ def lifetimes(program: tcc.ProgramOp, parts: Mapping[SSAValue, Parts]) -> list[L
     wait, to the end of the program.
     """
     instructions = program.instructions
-    at = {op: index for index, op in enumerate(instructions)}
+    at: dict[Operation, int] = {op: index for index, op in enumerate(instructions)}
     end = len(instructions) - 1
     places = [place.rectangle for place in program.places]
     found: list[Lifetime] = []
@@ -82,7 +82,7 @@ def _uses(buffer: SSAValue) -> list[Operation]:
 def _release(user: Operation, at: Mapping[Operation, int], end: int) -> int:
     if isinstance(user, tcc.SendOp | tcc.MulticastOp | tcc.ReduceOp):
         return _waited(user.token, at, end)
-    return at[user]  # type: ignore[index]
+    return at[user]
 
 
 def _waited(token: SSAValue, at: Mapping[Operation, int], end: int) -> int:

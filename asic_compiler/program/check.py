@@ -11,7 +11,7 @@ from math import prod
 from typing import Literal, TypeAlias
 
 from xdsl.dialects.builtin import IntegerAttr, ModuleOp
-from xdsl.ir import SSAValue
+from xdsl.ir import Operation, SSAValue
 
 from asic_compiler.dialects import asic, tcc
 from asic_compiler.program.access import Parts, Place
@@ -230,7 +230,7 @@ def _check_waits(programs: list[tcc.ProgramOp]) -> Iterator[Finding]:
             tokens = [value for value in op.results if isinstance(value.type, tcc.TokenType)]
             if any(not any(True for _ in token.uses) for token in tokens):
                 yield NeverWaited(_name(program), number)
-        at = {op: number for number, op in enumerate(program.instructions)}
+        at: dict[Operation, int] = {op: i for i, op in enumerate(program.instructions)}
         for op in program.instructions:
             if not isinstance(op, tcc.ReceiveOp | tcc.ReduceOp):
                 continue

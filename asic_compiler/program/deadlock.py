@@ -151,23 +151,22 @@ def _add_exchange(
 ) -> None:
     routes = exchange.routes
     host = not exchange.sends or not exchange.receives
-    posts: set[Agent] = set()
-    sources: dict[Agent, set[Agent]] = {}
+    receivers: dict[Place, set[Place]] = {}
     senders: set[Place] = set()
     if not host:
         for need in routes.needs:
-            for receiver in need.receivers.tolist():
-                tile = routes.receivers[receiver]
-                froms = {routes.senders[o] for o in need.owners.tolist()} - {tile}
-                posts.add(tile)
-                sources[tile] = set(froms)
-                senders |= froms
-    transfer = _Transfer(_name(exchange), posts, sources)
+            owners = {routes.senders[int(owner)] for owner in need.owners}
+            for receiver in need.receivers:
+                tile = routes.receivers[int(receiver)]
+                receivers[tile] = owners - {tile}
+                senders |= receivers[tile]
+    sources: dict[Agent, set[Agent]] = {tile: set(froms) for tile, froms in receivers.items()}
+    transfer = _Transfer(_name(exchange), set(receivers), sources)
     for tile in senders:
         if own[tile] in exchange.sends:
             starts[tile, exchange.sends[own[tile]]] = transfer
-    for tile in list(sources):
-        if isinstance(tile, tuple) and own.get(tile) in exchange.receives:
+    for tile in receivers:
+        if own.get(tile) in exchange.receives:
             starts[tile, exchange.receives[own[tile]]] = transfer
 
 

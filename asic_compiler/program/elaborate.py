@@ -26,7 +26,6 @@ from asic_compiler.program.access import CUTTING, NOTHING, Access, Cutting, Elem
 
 Piece: TypeAlias = tuple[int, int]
 Emission: TypeAlias = tcc.SendOp | tcc.MulticastOp
-WHOLE: Piece = (0, 1)
 _Transfer = TypeVar("_Transfer", tcc.SendOp | tcc.MulticastOp, tcc.ReceiveOp)
 
 

@@ -306,7 +306,6 @@ class _Generator:
         slot = self.schedule.slots[work.position]
         ahead = work.assignment.buffers
         buffers: dict[int, list[SSAValue]] = {}
-        first: list[Operation] = []
         for member, segment, own in zip(members, segments, held, strict=True):
             builder = self.builders[member]
             waits: list[tcc.ReceiveOp] = []
@@ -333,7 +332,6 @@ class _Generator:
             done.location = op.location
             self._note_parts(segment, done)
             buffers[member] = values
-            first.append(done)
         for index, result in enumerate(op.results):
             own_buffers = {m: (values[index],) for m, values in buffers.items()}
             parts = self.parts[own_buffers[members[0]][0]]

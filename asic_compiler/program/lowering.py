@@ -196,7 +196,7 @@ def _mma(
     result = tcc.BufferType.of(op.result.type)
     partial = _partial_type(op.result.type, work)
     wide = _wide(result)
-    acc: SSAValue | None = None
+    done: tcc.MmaOp | None = None
     for c in range(pieces):
         for receives in context.streams:
             context.add(tcc.WaitOp([receives[c].token], work.position))
@@ -211,14 +211,14 @@ def _mma(
             shared=shared,
             weight_map=constant[1],
             piece=(c, pieces) if pieces > 1 else None,
-            acc=acc,
+            acc=None if done is None else done.result,
         )
         context.add(done)
-        acc = done.result
         for receives in context.streams:
             following = c + work.assignment.buffers
             if following < pieces:
                 context.add(receives[following])
+    assert done is not None, "an input has at least one piece"
     return done, _summed(done.result, op.result, context)
 
 

@@ -31,11 +31,6 @@ class Schedule:
     """Stage of each operator."""
     period: int
 
-    def stage_end(self, stage: int) -> int:
-        """First cycle in which the operators of a stage are done; 0 for an empty stage."""
-        ends = [s.end for s, own in zip(self.slots, self.stages, strict=True) if own == stage]
-        return max(ends, default=0)
-
 
 class ScheduleError(ValueError):
     """The start times of a plan contradict each other."""

@@ -25,11 +25,6 @@ class Work:
     cut: tcc.CutAttr
 
     @property
-    def is_contraction(self) -> bool:
-        """Whether the tensor unit runs it."""
-        return self.cost.kind in CONTRACTIONS
-
-    @property
     def result_elements(self) -> int:
         """Elements of a contraction's result on one tile, at most."""
         c = self.cost

@@ -21,9 +21,7 @@ def test_rounding_does_not_add_up():
     for slot, item in zip(schedule.slots, chosen.assignments, strict=True):
         assert abs(slot.start - item.start_cycle) <= 0.5
         assert abs(slot.end - item.start_cycle - item.cycles) <= 0.5
-    last = max(slot.end for slot in schedule.slots)
-    assert last == max(schedule.stage_end(stage) for stage in range(chosen.chip.stages))
-    assert schedule.stage_end(chosen.chip.stages) == 0  # nothing runs there
+    assert max(slot.end for slot in schedule.slots) <= schedule.period
 
 
 def test_an_overlap_is_an_error():

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.tcc.base import buffer_type
 from asic_compiler.program.access import (
-    Cutting,
     Elements,
     Ranges,
     image_of,
@@ -26,6 +25,7 @@ from asic_compiler.program.access import (
     piece_points,
     points_of,
     ranges_of,
+    structure_of,
     window_elements,
 )
 
@@ -86,7 +86,7 @@ class Indices:
     def contraction(self, op: tcc.MmaOp | tcc.MmaDmemOp | tcc.ConvOp, index: Index) -> Contraction:
         """The products of a part."""
         piece = op.pieces if isinstance(op, tcc.MmaOp) else (0, 1)
-        key = (*_key(op), piece, index)
+        key = (*structure_of(op), piece, index)
         return self._once(key, lambda: self._contraction(op, index, piece))
 
     def _contraction(
@@ -105,7 +105,7 @@ class Indices:
         blocks: list[Block] = []
         for first, after, left, right in _column_runs(ranges, n):
             items, columns = np.arange(first, after), np.arange(left, right)
-            lhs_key = (*_key(op), "lhs", first, after, ranges.m, low, high)
+            lhs_key = (*structure_of(op), "lhs", first, after, ranges.m, low, high)
             lhs = self._once(lhs_key, lambda i=items: _grid((i, m * k), (rows, k), (along, 1)))
             result = _grid((items, m * n), (rows, n), (columns, 1))
             if isinstance(op, tcc.MmaOp):
@@ -123,20 +123,14 @@ class Indices:
 
     def vector(self, op: tcc.VectorOp, kernel: tcc.KernelOp, index: Index) -> Points:
         """The points of a kernel's part, and what its maps lead to."""
-        key = (*_key(op), op.kernel, index)
+        key = (*structure_of(op), op.kernel, index)
         return self._once(key, lambda: _vector(op, kernel, index))
 
     def points(
         self, op: tcc.CopyOp | tcc.ConcatOp | tcc.PadOp | tcc.GatherOp, index: Index
     ) -> Points:
         """The points of a part, and the elements that they come from."""
-        return self._once((*_key(op), index), lambda: _points(op, index))
-
-
-def _key(op: Cutting) -> tuple[object, ...]:
-    skip = ("op", "at", "cycles", "addr", "piece", "weight", "kernel")
-    properties = tuple((k, v) for k, v in op.properties.items() if k not in skip)
-    return (op.name, properties, tuple(v.type for v in op.operands), op.results[0].type)
+        return self._once((*structure_of(op), index), lambda: _points(op, index))
 
 
 def _grid(*axes: tuple[Elements, int]) -> Elements:
