@@ -70,6 +70,9 @@ def main() -> None:
         wild = rng.random(TRIES) < 0.5
         continuous[wild] = rng.uniform(-1.0, 1.0, (int(wild.sum()), continuous.shape[1]))
         legal = np.flatnonzero(problem.model.evaluate(problem.decode(discrete, continuous)).legal)
+        if not len(legal):
+            print(f"{name:18}{0:11}  no legal design among {TRIES} drawn", flush=True)
+            continue
         model, found, failed = [], [], 0
         started = time.perf_counter()
         for i in rng.permutation(legal)[: options.designs]:
