@@ -85,6 +85,21 @@ class TileSizes:
     region_fetch: FloatArray
     """[N, 3] likewise."""
 
+    def slowest(self, bands: Bands, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """[N, C] VLEN and FETCH of the smallest tile that work on the last region reaches.
+
+        Args:
+            bands: The bands.
+            rows: [N, C] rows that the work takes, from the first of the region.
+        """
+        first = (bands.height - bands.region_rows[:, 2])[:, None]
+        vlen, fetch = np.full(rows.shape, np.inf), np.full(rows.shape, np.inf)
+        for band in range(BANDS):
+            own = bands.member[:, band, 2][:, None] & (bands.start[:, band, None] - first < rows)
+            vlen = np.where(own, np.minimum(vlen, self.vlen[:, band, None]), vlen)
+            fetch = np.where(own, np.minimum(fetch, self.fetch[:, band, None]), fetch)
+        return vlen, fetch
+
 
 def size_tiles(design: DesignBatch, bands: Bands, region_work: FloatArray) -> TileSizes:
     """VLEN and FETCH of each band from its share of the work.

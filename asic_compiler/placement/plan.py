@@ -67,6 +67,8 @@ class Plan:
     """Of a router and the wire to the next."""
     crossing_cycles: int
     """Further cycles of a link between dies."""
+    crossing_rate: int
+    """Sixteenths of a cycle that a flit takes over it, at least 16."""
 
     @property
     def period_cycles(self) -> float:
@@ -111,6 +113,7 @@ def make_plan(model: PPAModel, design: DesignBatch, temperature_c: float) -> Pla
         model.profile.table,
         int(internals.fabric.hop_cycles[0]),
         int(internals.fabric.border_cycles[0]),
+        round(16.0 * float(internals.fabric.border_flit_cycles[0])),
     )
 
 
@@ -196,7 +199,7 @@ def _assign(model: PPAModel, design: DesignBatch, internals: Internals) -> tuple
             kind = int(profile.contractions.region[i])
             rows = int(bands.region_rows[0, kind])
             m, n, k = _at(split.m, i), _at(split.n, i), _at(split.k, i)
-            arriving, busy = float(time.input_bytes[0, i]), float(time.busy[0, i])
+            arriving, busy = float(time.arriving.size_bytes[0, i]), float(time.busy[0, i])
             first_row = next_row.get((stage, class_index), 0)
             next_row[stage, class_index] = (first_row + int(rows_used[0, i])) % rows
             if cost.kind is OperatorKind.ATTENTION:
@@ -211,7 +214,7 @@ def _assign(model: PPAModel, design: DesignBatch, internals: Internals) -> tuple
             parts = internals.vectors.split
             split_b, m, n, k = _at(parts.b, i), _at(parts.m, i), _at(parts.n, i), 1
             stride = _at(parts.stride, i)
-            arriving = float(internals.vectors.input_bytes[0, i])
+            arriving = float(internals.vectors.arriving.size_bytes[0, i])
             busy = float(internals.vectors.busy[0, i])
             if cost.anchored:
                 first_row = attention_row.get(stage, 0)

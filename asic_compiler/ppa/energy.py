@@ -13,7 +13,8 @@ from asic_compiler.hardware.weight_store import STORE_INDEX, WeightStore
 from asic_compiler.ppa.area import Logic, router_flip_flops
 from asic_compiler.ppa.precision import Operands
 from asic_compiler.ppa.profile import CONV, GENERAL, MATMUL, Vectors
-from asic_compiler.ppa.timing import ContractionTime, VectorTime
+from asic_compiler.ppa.reduction import Combination
+from asic_compiler.ppa.timing import ContractionTime, Incoming, VectorTime
 from asic_compiler.technology.node import Technology
 
 SRAM_POINTS_BYTES = (8.0 * 1024, 32.0 * 1024, 1024.0 * 1024)
@@ -128,9 +129,6 @@ def contraction_energy(
     time: ContractionTime,
     sizes: TileSizes,
     memory: MemoryEnergy,
-    routers: FloatArray,
-    row_hops: FloatArray,
-    diameter: FloatArray,
     technology: Technology,
 ) -> EnergyParts:
     """Energy of contractions.
@@ -140,9 +138,6 @@ def contraction_energy(
         time: How they were split.
         sizes: Their tiles.
         memory: Joule a bit.
-        routers: [N, 3] routers of each region: a multicast reaches each once.
-        row_hops: [N] hops across a stage's rows.
-        diameter: [N] hops across a stage.
         technology: The node.
     """
     e, work = technology.energy, operands.work
@@ -154,10 +149,10 @@ def contraction_energy(
     wmem = np.where(work.attention, 0.0, reads * operands.weight_bits) * memory.wmem[:, None]
     if operands.unpack is not None:
         compute = compute + reads * operands.unpack
-    arriving = time.input_bytes * 8.0 * time.split.used_tiles
-    partial = work.batch * work.m * work.n * 32.0 * np.maximum(time.split.k - 1.0, 0.0)
-    # A partial sum is read where it was made, and again where it is added.
-    dmem_bits = time.dmem_bits * time.split.used_tiles + arriving + 2.0 * partial
+    used = time.split.used_tiles
+    groups = used / time.split.k
+    partial = time.combination.partial_bits * groups
+    dmem_bits = _moved(time.dmem_bits, time.arriving, time.combination, used, groups)
     dmem = dmem_bits * memory.dmem[:, None]
     compute = compute + partial / 32.0 * e.fp32_add
 
@@ -165,27 +160,41 @@ def contraction_energy(
     imem = 32.0 * e.sram_32kb
     issue = time.instructions * time.split.used_tiles * (cost + imem)
 
-    unique = np.where(work.attention, work.batch, 1.0) * work.m * work.k * work.bits
-    reached = routers[:, work.region] / np.where(work.attention, work.batch, 1.0)
-    spread = np.maximum(reached / np.where(work.attention, 1.0, time.split.k), 1.0)
-    multicast = unique * np.maximum(spread, 0.5 * diameter[:, None])
-    moved = time.brought * multicast
-    uncached = work.attention & ~work.cached  # keys and values travel too
-    fetched = np.where(uncached, work.batch * work.n * work.k * work.bits, 0.0)
-    fetched_hops = fetched * np.maximum(0.5 * diameter[:, None], 1.0)
-    steps = np.maximum(row_hops[:, None] / np.maximum(time.split.k, 1.0), 1.0)
-    noc = (moved + fetched_hops + partial * steps) * memory.hop[:, None]
-    noc += (arriving + 2.0 * partial) * memory.local[:, None]
+    noc = _carried(time.arriving, time.combination, used, groups, memory)
     return EnergyParts(compute, wmem, dmem, issue, noc)
+
+
+def _moved(
+    of_one: FloatArray,
+    arriving: Incoming,
+    combination: Combination,
+    tiles: FloatArray,
+    groups: FloatArray,
+) -> FloatArray:
+    """[N, C] bits through the DMEM ports: what is sent is read, what arrives is written."""
+    transferred = 8.0 * (arriving.size_bytes * tiles + arriving.sent_bytes)
+    return of_one * tiles + transferred + combination.dmem_bits * groups
+
+
+def _carried(
+    arriving: Incoming,
+    combination: Combination,
+    tiles: FloatArray,
+    groups: FloatArray,
+    memory: MemoryEnergy,
+) -> FloatArray:
+    """[N, C] joule of the NoC."""
+    partial = combination.partial_bits * groups
+    on_links = 8.0 * arriving.hop_bytes + partial * combination.hops
+    at_tiles = 8.0 * (arriving.size_bytes * tiles + arriving.sent_bytes) + 2.0 * partial
+    return on_links * memory.hop[:, None] + at_tiles * memory.local[:, None]
 
 
 def vector_energy(
     work: Vectors,
     time: VectorTime,
-    bands: Bands,
     sizes: TileSizes,
     memory: MemoryEnergy,
-    diameter: FloatArray,
     technology: Technology,
 ) -> EnergyParts:
     """Energy of vector, gather, layout and append classes."""
@@ -198,13 +207,15 @@ def vector_energy(
     compute = np.broadcast_to(work.elements * each, time.cycles.shape)
 
     tiles = time.split.parts
+    groups = tiles / time.split.group
     wmem = work.weight_read_bytes * 8.0 * memory.wmem[:, None]
-    dmem = (time.dmem_bits + time.input_bytes * 8.0) * tiles * memory.dmem[:, None]
+    dmem_bits = _moved(time.dmem_bits, time.arriving, time.combination, tiles, groups)
+    dmem = dmem_bits * memory.dmem[:, None]
+    partial = time.combination.partial_bits * groups
+    compute = compute + partial / 32.0 * e.fp32_add
     cost = instruction_energy(sizes, technology)[:, GENERAL][:, None]
     issue = time.instructions * tiles * (cost + 32.0 * e.sram_32kb)
-    crossing = time.input_bytes * tiles + np.where(work.reduction, 2.0 * work.output_bytes, 0.0)
-    each_bit = 0.5 * diameter * memory.hop + 2.0 * memory.local
-    noc = crossing * 8.0 * each_bit[:, None]
+    noc = _carried(time.arriving, time.combination, tiles, groups, memory)
     return EnergyParts(compute, wmem, dmem, issue, noc)
 
 

@@ -32,6 +32,8 @@ class Flow:
     """[P] class that a transfer comes from, or ``HOST``."""
     consumer: IntArray
     """[P] class that it goes to."""
+    rhs: NDArray[np.bool_]
+    """[P] whether it is the second operand of an attention product."""
     per_consumer: FloatArray
     """[P] transfers of the pair over operators of the consumer's class."""
     size_bytes: FloatArray
@@ -91,7 +93,7 @@ def make_flow(table: OperatorTable) -> Flow:
     """The transfers of a program, and what is alive when."""
     classes, sequence = table.classes, table.sequence
     reads = _reads(table)
-    pairs: dict[tuple[int, int], int] = {}
+    pairs: dict[tuple[int, int, bool], int] = {}
     counts: list[float] = []
     sizes: list[float] = []
     last_use = np.arange(len(sequence))
@@ -100,7 +102,8 @@ def make_flow(table: OperatorTable) -> Flow:
     for consumer, sources in enumerate(reads):
         own = int(sequence[consumer])
         for order, (producer, size) in enumerate(sources):
-            key = read_key(classes[own], classes[own].kind is OperatorKind.ATTENTION and order > 0)
+            is_rhs = classes[own].kind is OperatorKind.ATTENTION and order > 0
+            key = read_key(classes[own], is_rhs)
             if producer == HOST:
                 source, name = HOST, (HOST, own, size)
             else:
@@ -110,7 +113,7 @@ def make_flow(table: OperatorTable) -> Flow:
                     continue
             copy = copies.get((name, key))
             if copy is None:
-                pair = pairs.setdefault((source, own), len(pairs))
+                pair = pairs.setdefault((source, own, is_rhs), len(pairs))
                 if pair == len(counts):
                     counts.append(0.0)
                     sizes.append(0.0)
@@ -125,9 +128,10 @@ def make_flow(table: OperatorTable) -> Flow:
     running = sequence[:, None].astype(np.float64)
     distinct: FloatArray = np.unique(np.concatenate([results, arrivals, running], axis=1), axis=0)
     return Flow(
-        producer=np.array([p for p, _ in ends], dtype=np.int64),
-        consumer=np.array([c for _, c in ends], dtype=np.int64),
-        per_consumer=np.array(counts) / np.array([float(total[c]) for _, c in ends]),
+        producer=np.array([p for p, _, _ in ends], dtype=np.int64),
+        consumer=np.array([c for _, c, _ in ends], dtype=np.int64),
+        rhs=np.array([rhs for _, _, rhs in ends], dtype=np.bool_),
+        per_consumer=np.array(counts) / np.array([float(total[c]) for _, c, _ in ends]),
         size_bytes=np.array(sizes),
         alive_results=distinct[:, : len(classes)],
         alive_arrivals=distinct[:, len(classes) : -1],

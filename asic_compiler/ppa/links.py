@@ -1,51 +1,50 @@
-"""Links between dies: what crosses a boundary, how long it takes and what it costs.
+"""Links between dies: what crosses a border, how long it takes and what it costs.
 
-The mesh continues over the dies of a package. What a stage multicasts crosses each of its
-boundaries once, and so does each partial sum of an output; traffic without a direction crosses
-half. Every boundary has one link of fixed bandwidth each way.
+The mesh continues over the dies of a package, which divide its rows. Every border has lanes of
+fixed bandwidth each way, which the columns of routers share evenly: a flit takes longer over it. A
+multicast crosses it in every column that it goes to, as its route says.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from asic_compiler.hardware.space import FloatArray
-from asic_compiler.ppa.profile import Contractions, Vectors
 from asic_compiler.ppa.timing import ContractionTime, VectorTime
 from asic_compiler.technology.node import Technology
 
-
-@dataclass(frozen=True, slots=True)
-class Crossing:
-    """Bits over the fullest boundary of a stage, of one execution of each class."""
-
-    contractions: FloatArray
-    """[N, C]."""
-    vectors: FloatArray
-    """[N, V]."""
+_STEPS = 16.0
+"""A flit takes a multiple of this part of a cycle, rounded up."""
 
 
-def boundaries(dies: FloatArray, stages: FloatArray) -> FloatArray:
-    """[N] die boundaries inside a stage, for dies of equal area."""
-    return np.maximum(np.ceil(dies / stages) - 1.0, 0.0)
+def borders(dies: FloatArray, stage_rows: FloatArray) -> FloatArray:
+    """[N] borders between dies of equal height inside a stage; stages stand in so many rows."""
+    return np.maximum(np.ceil(dies / stage_rows) - 1.0, 0.0)
 
 
-def crossing_bits(
-    work: Contractions,
-    tensor_time: ContractionTime,
-    vectors: Vectors,
-    vector_time: VectorTime,
-) -> Crossing:
-    """Bits that cross a boundary of a stage; scores that stay where they are made do not."""
-    inputs = np.where(work.attention, work.batch, 1.0) * work.m * work.k * work.bits
-    sums = work.batch * work.m * work.n * 32.0
-    combined = np.where(vectors.reduction, 16.0 * vectors.output_bytes, 0.0)
-    return Crossing(
-        tensor_time.brought * inputs + np.where(tensor_time.split.k > 1.0, sums, 0.0),
-        vector_time.input_bytes * vector_time.split.parts * 4.0 + combined,
-    )
+def crossing_bits(time: ContractionTime | VectorTime, groups: FloatArray) -> FloatArray:
+    """[N, C] bits over a border in the middle of a stage, of one execution of each class.
+
+    Args:
+        time: Of the classes.
+        groups: [N, C] groups of tiles that combine partial results.
+    """
+    return 8.0 * time.arriving.border_bytes + time.combination.border_bits * groups
+
+
+def flit_cycles(
+    flit_bits: FloatArray, columns: FloatArray, clock_hz: FloatArray, technology: Technology
+) -> FloatArray:
+    """[N] cycles that a flit takes over a border, at least 1.
+
+    Args:
+        flit_bits: [N].
+        columns: [N] columns of routers, whose links share the lanes.
+        clock_hz: [N].
+        technology: The node.
+    """
+    cycles = flit_bits * columns * cycles_per_bit(clock_hz, technology)
+    return np.maximum(np.ceil(cycles * _STEPS) / _STEPS, 1.0)
 
 
 def cycles_per_bit(clock_hz: FloatArray, technology: Technology) -> FloatArray:

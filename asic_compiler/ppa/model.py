@@ -185,13 +185,14 @@ class PPAModel:
         buffer = self._input_buffer(design, bands, segments.least(dmem - need.kv))
         grid = transfer.result_grids(profile, design, split, vectors)
         transfers = transfer.time_transfers(
-            profile, profile.flow, design, sizes, split, vectors, grid
+            profile, profile.flow, design, bands, sizes, split, vectors, grid, fabric
         )
         arriving = transfer.incoming(profile.flow, transfers, len(profile.table.classes))
         tensor_time = timing.time_contractions(
             work,
             split,
             design,
+            bands,
             sizes,
             issue,
             fabric,
@@ -210,16 +211,13 @@ class PPAModel:
             arriving.take(profile.vectors.index),
             constants,
         )
-        crossing = links.crossing_bits(work, tensor_time, profile.vectors, vector_time)
-        boundaries = links.boundaries(space.dies, design.stages)
         link = links.cycles_per_bit(built_for, node)
-        inside = (link * (boundaries > 0.0))[:, None]
         class_cycles = self._by_class(
-            tensor_time.cycles + crossing.contractions * inside,
-            vector_time.cycles + crossing.vectors * inside,
+            tensor_time.cycles,
+            vector_time.cycles,
         )
-        kinds = power.busy_by_kind(profile, stages, tensor_time, vector_time)
-        busy = kinds[0] + kinds[1] + kinds[2] + kinds[3]
+        kinds = power.cycles_by_kind(profile, stages, tensor_time.active, vector_time.active)
+        busy = stages.total(self._by_class(tensor_time.busy, vector_time.busy))
         lost = stages.total(self._by_class(tensor_time.lost_issue, vector_time.lost_issue))
 
         pitch = stage_distance(design.stage_grid, design.locality)
@@ -243,7 +241,7 @@ class PPAModel:
 
         memory = energy.memory_energy(design, dmem_average, space.tile_mm, space.hop_mm, node)
         spent = power.operator_energy(
-            profile, operands, design, bands, sizes, memory, fabric, tensor_time, vector_time, node
+            profile, operands, sizes, memory, tensor_time, vector_time, node
         )
         parts = spent.of_step(profile)
         transferred = segments.total(stages.transfer_bytes * stages.multiplicity) * 8.0
@@ -265,9 +263,11 @@ class PPAModel:
             node.system.static.spine * space.total,
             node,
         )
-        crossed = boundaries * (
-            dot_rows(crossing.contractions, profile.counts[work.index])
-            + dot_rows(crossing.vectors, profile.counts[profile.vectors.index])
+        tensor_bits = links.crossing_bits(tensor_time, split.used_tiles / split.k)
+        vector_bits = links.crossing_bits(vector_time, vectors.parts / vectors.group)
+        crossed = fabric.borders * (
+            dot_rows(tensor_bits, profile.counts[work.index])
+            + dot_rows(vector_bits, profile.counts[profile.vectors.index])
         )
         changes = np.clip((space.dies - 1.0) / np.maximum(design.stages - 1.0, 1.0), 0.0, 1.0)
         parts[:, power.LINKS] = (crossed + transferred * changes) * node.energy_constants.die_to_die
@@ -368,13 +368,17 @@ class PPAModel:
         wire = np.maximum(np.ceil(space.hop_mm * c.wire_delay_28nm * fastest), 1.0)
         columns = np.ceil(bands.width / design.sc_x)
         rows = np.ceil(bands.height / design.sc_y)
-        crossings = np.maximum(np.ceil(space.dies / design.stages) - 1.0, 0.0)
+        borders = links.borders(space.dies, design.stage_rows)
+        routers = np.ceil(design.mesh_width / design.sc_x)
         return timing.Fabric(
             hop_cycles=c.router_cycles + wire,
             diameter=columns + rows,
             row_hops=rows,
-            crossing_cycles=crossings * np.ceil(c.die_crossing * fastest),
+            columns=bands.width,
+            crossing_cycles=borders * np.ceil(c.die_crossing * fastest),
             border_cycles=np.ceil(c.die_crossing * fastest),
+            border_flit_cycles=links.flit_cycles(design.dflit, routers, fastest, self.technology),
+            borders=borders,
         )
 
     def _input_buffer(self, design: DesignBatch, bands: Bands, free: FloatArray) -> FloatArray:

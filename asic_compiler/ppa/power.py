@@ -59,33 +59,16 @@ class OperatorEnergy:
 def operator_energy(
     profile: Profile,
     operands: Operands,
-    design: DesignBatch,
-    bands: Bands,
     sizes: TileSizes,
     memory: energy.MemoryEnergy,
-    fabric: timing.Fabric,
     tensor_time: timing.ContractionTime,
     vector_time: timing.VectorTime,
     technology: Technology,
 ) -> OperatorEnergy:
     """What operators spend, from how they were timed."""
-    region_routers = np.ceil(bands.width / design.sc_x)[:, None] * np.ceil(
-        bands.region_rows / design.sc_y[:, None]
-    )
     return OperatorEnergy(
-        energy.contraction_energy(
-            operands,
-            tensor_time,
-            sizes,
-            memory,
-            region_routers,
-            fabric.row_hops,
-            fabric.diameter,
-            technology,
-        ),
-        energy.vector_energy(
-            profile.vectors, vector_time, bands, sizes, memory, fabric.diameter, technology
-        ),
+        energy.contraction_energy(operands, tensor_time, sizes, memory, technology),
+        energy.vector_energy(profile.vectors, vector_time, sizes, memory, technology),
     )
 
 
@@ -114,22 +97,26 @@ def supply_factors(
     return factor
 
 
-def busy_by_kind(
-    profile: Profile,
-    stages: StageRows,
-    tensor_time: timing.ContractionTime,
-    vector_time: timing.VectorTime,
+def cycles_by_kind(
+    profile: Profile, stages: StageRows, contractions: FloatArray, vectors: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """[M] cycles of compute of each stage: matmuls, convolutions, attention, vectors."""
-    work, vectors = profile.contractions, profile.vectors
+    """[M] cycles of each stage: matmuls, convolutions, attention, vectors.
+
+    Args:
+        profile: The workload.
+        stages: The stages.
+        contractions: [N, C] of one contraction of each class.
+        vectors: [N, V] likewise.
+    """
+    work = profile.contractions
     spread = stages.segments.spread
 
-    def total(busy: FloatArray, columns: IntArray) -> FloatArray:
-        return dot_rows(spread(busy), np.ascontiguousarray(stages.counts[:, columns]))
+    def total(cycles: FloatArray, columns: IntArray) -> FloatArray:
+        return dot_rows(spread(cycles), np.ascontiguousarray(stages.counts[:, columns]))
 
     kinds = [np.flatnonzero(work.region == region) for region in (MATMUL, CONV, GENERAL)]
-    matmul, conv, attention = (total(tensor_time.busy[:, c], work.index[c]) for c in kinds)
-    return matmul, conv, attention, total(vector_time.busy, vectors.index)
+    matmul, conv, attention = (total(contractions[:, c], work.index[c]) for c in kinds)
+    return matmul, conv, attention, total(vectors, profile.vectors.index)
 
 
 def asleep(

@@ -12,22 +12,27 @@ tensor (or vector) unit, the DMEM port and instruction issue need.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
-from numpy.typing import NDArray
 
 from asic_compiler.hardware.derive import Bands, TileSizes
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.space import FloatArray, IntArray
 from asic_compiler.ppa.mapping import VectorSplit
 from asic_compiler.ppa.profile import GENERAL, MATMUL, Contractions, Vectors
+from asic_compiler.ppa.reduction import (
+    VECTORS_PER_INSTRUCTION,
+    Adder,
+    Combination,
+    Group,
+    Ways,
+    combine,
+)
 from asic_compiler.technology.node import TimingConstants
 
 ROWS_PER_INSTRUCTION = 8.0
 """WMEM rows one tensor instruction consumes (vector length multiplier 8)."""
-VECTORS_PER_INSTRUCTION = 4.0
-"""Registers one vector instruction works on (vector length multiplier 4)."""
 LOOP_INSTRUCTIONS = 3.0
 """Scalar instructions around each tensor instruction: address, count, branch."""
 SETUP_INSTRUCTIONS = 24.0
@@ -48,10 +53,21 @@ class Fabric:
     """Router hops across a stage."""
     row_hops: FloatArray
     """Router hops across the rows of a stage."""
+    columns: FloatArray
+    """Tiles in a row of a stage."""
     crossing_cycles: FloatArray
     """Die-to-die crossings on the way across a stage."""
     border_cycles: FloatArray
     """Of one crossing."""
+    border_flit_cycles: FloatArray
+    """That a flit takes over a link between dies: the columns share the lanes."""
+    borders: FloatArray
+    """Between dies, inside a stage."""
+
+    @property
+    def slowest_flit(self) -> FloatArray:
+        """[N] cycles of a flit on the slowest link of a column inside a stage."""
+        return np.where(self.borders > 0.0, self.border_flit_cycles, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +82,8 @@ class Issue:
     """[N, 3] least cycles between vector instructions."""
     vector_pipes: FloatArray
     """[N] vector instructions in execution at once."""
+    stations: FloatArray
+    """[N]"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +98,18 @@ class Incoming:
     """Transfers that one operator waits for."""
     size_bytes: FloatArray
     """Into one tile, averaged over all."""
+    copied_bytes: FloatArray
+    """Within one tile: what it has and reads in another order."""
+    sent_bytes: FloatArray
+    """Out of all tiles together, a multicast once."""
+    hop_bytes: FloatArray
+    """The same over every link that carries it."""
+    border_bytes: FloatArray
+    """The same over a border between dies in the middle of a stage."""
 
     def take(self, classes: IntArray) -> Incoming:
         """The columns of some classes."""
-        return Incoming(
-            self.share[:, classes],
-            self.cycles[:, classes],
-            self.messages[:, classes],
-            self.size_bytes[:, classes],
-        )
+        return Incoming(*(getattr(self, f.name)[:, classes] for f in fields(Incoming)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +134,9 @@ class ContractionTime:
 
     cycles: FloatArray
     busy: FloatArray
-    """Cycles of compute: what keeps a tile's clock on."""
+    """Cycles of compute on the tile with the largest part."""
+    active: FloatArray
+    """Cycles that keep a tile's clock on, averaged over its region."""
     tensor: FloatArray
     split: Split
     row_blocks: FloatArray
@@ -122,16 +145,18 @@ class ContractionTime:
     """Of one tile."""
     dmem_bits: FloatArray
     """Through one tile's DMEM port."""
-    input_bytes: FloatArray
-    """Into one tile."""
+    occupied: FloatArray
+    """Average part over the largest, tiles without one included."""
+    arriving: Incoming
+    """What it waits for."""
+    combination: Combination
+    """Of a group of tiles that share a range of n."""
     lost_issue: FloatArray
     """Cycles lost to issue and DMEM port beyond the tensor unit's."""
     pieces: FloatArray
     """Ranges of a tile's part of k that its input arrives in."""
     buffers: FloatArray
     """Of these, how many are held at once."""
-    brought: FloatArray
-    """Of the operators of a class, the share whose inputs are brought."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +165,17 @@ class VectorTime:
 
     cycles: FloatArray
     busy: FloatArray
+    """Cycles of compute on the tile with the largest part."""
+    active: FloatArray
+    """Cycles that keep a tile's clock on, averaged over its region."""
     instructions: FloatArray
     dmem_bits: FloatArray
-    input_bytes: FloatArray
+    """Through the DMEM port of the tile with the largest part."""
+    occupied: FloatArray
+    """Average part over the largest, tiles without one included."""
+    arriving: Incoming
+    combination: Combination
+    """Of a group of tiles that share rows."""
     lost_issue: FloatArray
     split: VectorSplit
 
@@ -165,12 +198,16 @@ def issue_limits(design: DesignBatch, sizes: TileSizes, constants: TimingConstan
         np.maximum(tensor_flight / stations, LOOP_INSTRUCTIONS / scalar[:, None]),
     )
     pipes = np.minimum(design.vdpnum, design.vr_wp)
-    vector_flight = VECTORS_PER_INSTRUCTION + constants.vector_latency
-    vector = np.maximum(
-        2.0 / sizes.region_fetch,
-        np.maximum(vector_flight / stations, 1.0 / scalar[:, None]),
-    )
-    return Issue(scalar, tensor, vector, pipes)
+    vector = vector_interval(sizes.region_fetch, stations, scalar[:, None], constants)
+    return Issue(scalar, tensor, vector, pipes, design.stanum)
+
+
+def vector_interval(
+    fetch: FloatArray, stations: FloatArray, scalar_ipc: FloatArray, constants: TimingConstants
+) -> FloatArray:
+    """Least cycles between vector instructions."""
+    flight = VECTORS_PER_INSTRUCTION + constants.vector_latency
+    return np.maximum(2.0 / fetch, np.maximum(flight / stations, 1.0 / scalar_ipc))
 
 
 def split_contractions(work: Contractions, design: DesignBatch, bands: Bands) -> Split:
@@ -224,6 +261,7 @@ def time_contractions(
     work: Contractions,
     split: Split,
     design: DesignBatch,
+    bands: Bands,
     sizes: TileSizes,
     issue: Issue,
     fabric: Fabric,
@@ -237,6 +275,7 @@ def time_contractions(
         work: The classes.
         split: How each is divided over its region.
         design: N designs.
+        bands: Their regions.
         sizes: Their tiles.
         issue: Their front ends.
         fabric: Their NoC.
@@ -258,13 +297,16 @@ def time_contractions(
     # Half the vector registers, 32 bit each, shared by the rows that hold tokens.
     accumulators = vlen / (2.0 * np.minimum(tensor_rows, m_tile))
     passes = np.ceil(n_tile / accumulators)
-    inputs = groups * m_tile * k_tile
+    # Columns of several groups of a convolution read an input each.
+    items = np.where(attention, groups, np.minimum(np.ceil(n_tile / work.n), work.batch))
+    inputs = items * m_tile * k_tile
     operand_rows = np.where(attention, groups * row_blocks * k_tile * n_tile, 0.0)
     stored_bits = np.where(work.cached & (work.bits == 16.0), design.kv_bits[:, None], work.bits)
     dmem_bits = (
         inputs * work.bits * passes
         + groups * m_tile * n_tile * np.where(reduced, 32.0, work.bits)
         + operand_rows * stored_bits
+        + 16.0 * arriving.copied_bytes
     )
     input_bytes = inputs * work.bits / 8.0
     port = np.minimum(design.dflit[:, None], vlen)
@@ -280,18 +322,30 @@ def time_contractions(
     dmem = (dmem_bits + arriving.size_bytes * 8.0) / vlen
     tensor_instructions = np.ceil(tensor / ROWS_PER_INSTRUCTION)
     issued = tensor_instructions * issue.tensor_interval[:, region]
-    compute = np.maximum(np.maximum(tensor, dmem), issued) + pieces * constants.tensor_latency
+    unit = np.maximum(tensor, issued) + pieces * constants.tensor_latency
+    compute = np.maximum(unit, dmem)
 
     message = MESSAGE_INSTRUCTIONS / issue.scalar_ipc[:, None]
     hop = fabric.hop_cycles[:, None]
-    columns = np.ceil(n_tile / np.where(design.allreduce[:, None] >= 0.5, k_split, 1.0))
-    reduce = _reduction(
-        k_split,
-        np.ceil(groups * m_tile * np.stack([n_tile, columns]) * 32.0 / port),
-        design.allreduce[:, None] >= 0.5,
-        message,
-        2.0 * fabric.row_hops[:, None] * hop,
-        constants.vector_latency,
+    scatter = design.allreduce[:, None] >= 0.5
+    held = groups * m_tile
+    combination = combine(
+        Group(
+            size=k_split,
+            elements=held * n_tile,
+            share=held * np.ceil(n_tile / k_split),
+            result_bits=np.broadcast_to(work.bits, k_split.shape),
+            stride=np.where(attention, 1.0, split.n * split.m),
+        ),
+        scatter,
+        _ways(design, fabric, port),
+        Adder(
+            vlen,
+            issue.vector_pipes[:, None],
+            issue.vector_interval[:, region],
+            constants.vector_latency,
+            message,
+        ),
     )
     setup = SETUP_INSTRUCTIONS / issue.scalar_ipc[:, None]
     travel = fabric.diameter[:, None] * hop + fabric.crossing_cycles[:, None] + message
@@ -304,11 +358,15 @@ def time_contractions(
         arriving.share * waited
         + (1.0 - arriving.share) * (setup + compute)
         + arriving.messages * pieces * message
-        + reduce
+        + combination.cycles
     )
+    tiles = bands.region_tiles[:, region]
+    largest = groups * m_tile * n_tile * k_tile
+    occupied = work.macs / (largest * tiles)
     return ContractionTime(
         cycles=cycles,
         busy=compute,
+        active=unit * occupied,
         tensor=tensor,
         split=split,
         row_blocks=row_blocks,
@@ -316,39 +374,26 @@ def time_contractions(
         + SETUP_INSTRUCTIONS
         + 2.0 * arriving.messages * pieces * MESSAGE_INSTRUCTIONS,
         dmem_bits=dmem_bits,
-        input_bytes=arriving.size_bytes,
+        occupied=occupied,
+        arriving=arriving,
+        combination=combination,
         lost_issue=np.maximum(np.maximum(dmem, issued) - tensor, 0.0),
         pieces=pieces,
         buffers=np.minimum(kept, pieces),
-        brought=arriving.share,
     )
 
 
-def _reduction(
-    group: FloatArray,
-    flits: FloatArray,
-    scatter: NDArray[np.bool_],
-    message: FloatArray,
-    travel: FloatArray,
-    add_latency: float,
-) -> FloatArray:
-    """Cycles to combine what ``group`` tiles hold of the same elements.
-
-    Args:
-        group: Tiles of a group.
-        flits: [2, ...] of one tile's whole part, and of the share that a scatter sends each peer.
-        scatter: Each tile gets a share; otherwise pairs combine until one tile has it all.
-        message: Cycles to start a send or a receive.
-        travel: Cycles of the hops of all steps together.
-        add_latency: Cycles until a sum is there.
-    """
-    whole: FloatArray = flits[0]
-    part: FloatArray = flits[1]
-    levels = np.ceil(np.log2(np.maximum(group, 1.0)))
-    peers = np.maximum(group - 1.0, 0.0)
-    tree = levels * (whole + 2.0 * message + add_latency)
-    scattered = peers * (part + 2.0 * message) + add_latency
-    return np.where(group > 1.0, np.where(scatter, scattered, tree) + travel, 0.0)
+def _ways(design: DesignBatch, fabric: Fabric, port: FloatArray) -> Ways:
+    return Ways(
+        width=fabric.columns[:, None],
+        sc_x=design.sc_x[:, None],
+        sc_y=design.sc_y[:, None],
+        flit=design.dflit[:, None],
+        port=port,
+        hop=fabric.hop_cycles[:, None],
+        crossing=fabric.crossing_cycles[:, None],
+        slowest=fabric.slowest_flit[:, None],
+    )
 
 
 def time_vectors(
@@ -375,39 +420,50 @@ def time_vectors(
         arriving: What each class waits for, its columns those of ``work``.
         constants: Latencies.
     """
-    vlen = sizes.region_vlen[:, GENERAL][:, None]
+    # Rows of the region that nothing reaches do not set the pace; attention begins anywhere.
+    rows = np.ceil(split.parts * split.stride / bands.width[:, None])
+    rows = np.where(work.anchored, bands.region_rows[:, GENERAL][:, None], rows)
+    vlen, fetch = sizes.slowest(bands, rows)
+    interval = vector_interval(fetch, issue.stations[:, None], issue.scalar_ipc[:, None], constants)
     registers = np.ceil(split.points * work.bits / vlen)
     pipes = issue.vector_pipes[:, None]
     vector = np.ceil(work.cycles * registers / pipes)
-    held = work.input_bytes + work.output_bytes + work.weight_read_bytes + work.kv_write_bytes
+    held = work.input_bytes + work.output_bytes + work.kv_write_bytes
     elements = np.maximum(work.elements, 1.0)
     written = np.minimum(split.parts, np.maximum(elements / work.columns, 1.0))
     share = np.where(
         work.kv_write_bytes > 0.0, 1.0 / written, np.minimum(split.points / elements, 1.0)
     )
-    dmem_bits = held * 8.0 * share
+    dmem_bits = held * 8.0 * share + 16.0 * arriving.copied_bytes
     dmem = dmem_bits / vlen
     count = work.operations * np.ceil(registers / VECTORS_PER_INSTRUCTION)
-    issued = count * issue.vector_interval[:, GENERAL][:, None]
+    issued = count * interval
     exposed = work.operations * constants.vector_latency  # the body is a chain
-    compute = np.maximum(np.maximum(vector, dmem), issued) + exposed
+    unit = np.maximum(vector, issued) + exposed
+    compute = np.maximum(unit, dmem)
 
     flit = np.minimum(design.dflit[:, None], vlen)
     hop = fabric.hop_cycles[:, None]
     message = MESSAGE_INSTRUCTIONS / issue.scalar_ipc[:, None]
     across = fabric.diameter[:, None] * hop + fabric.crossing_cycles[:, None]
     rows = np.ceil(work.batch / split.b) * np.ceil(work.rows / split.m)
-    accumulators = np.ceil(rows * 32.0 / flit)
-    reach = np.minimum(
-        split.group * split.m * split.stride / bands.region_tiles[:, GENERAL][:, None], 1.0
-    )
-    combine = _reduction(
-        split.group,
-        np.stack([accumulators, accumulators]),
+    combination = combine(
+        Group(
+            size=split.group,
+            elements=rows,
+            share=rows,
+            result_bits=np.broadcast_to(work.bits, rows.shape),
+            stride=split.stride,
+        ),
         np.zeros(1, dtype=np.bool_),
-        message,
-        reach * across,
-        constants.vector_latency,
+        _ways(design, fabric, flit),
+        Adder(
+            vlen,
+            pipes,
+            interval,
+            constants.vector_latency,
+            message,
+        ),
     )
     setup = SETUP_INSTRUCTIONS / issue.scalar_ipc[:, None]
     begun = np.maximum(setup + message, across + message)
@@ -416,14 +472,21 @@ def time_vectors(
         + (1.0 - arriving.share) * setup
         + arriving.messages * message
         + compute
-        + combine
+        + combination.cycles
+    )
+    occupied = elements / (split.points * bands.region_tiles[:, GENERAL][:, None])
+    occupied = np.minimum(
+        np.where(work.collapsed, split.parts * split.points / elements, 1.0), occupied
     )
     return VectorTime(
         cycles=cycles,
         busy=compute,
+        active=unit * occupied,
         instructions=count * 2.0 + SETUP_INSTRUCTIONS,
         dmem_bits=dmem_bits,
-        input_bytes=arriving.size_bytes,
+        occupied=occupied,
+        arriving=arriving,
+        combination=combination,
         lost_issue=np.maximum(np.maximum(dmem, issued) - vector, 0.0) + exposed,
         split=split,
     )

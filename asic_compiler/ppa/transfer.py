@@ -1,9 +1,10 @@
-"""What transfers cost: cycles of a tile's ports for every pair of classes. Arrays are [N, P].
+"""What transfers cost: cycles of ports and links for every pair of classes. Arrays are [N, P].
 
 A transfer brings each tile of the consumer the elements that its part needs. They come from the
 tiles that computed them, in one packet from each of these, so many small parts make many flits
-that are not full. The busier of the two ports counts: of the sender, with a packet for each set of
-receivers, or of the receiver, with a packet for each sender. What the host sends takes no time.
+that are not full; what a tile computed itself it copies. The busiest counts: the port of a sender,
+with a packet for each set of receivers, that of a receiver, with a packet for each sender, or the
+links in between. What the host sends takes no time.
 """
 
 from __future__ import annotations
@@ -11,14 +12,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from asic_compiler.hardware.derive import TileSizes
+from asic_compiler.hardware.derive import Bands, TileSizes
 from asic_compiler.hardware.design import DesignBatch
-from asic_compiler.hardware.space import FloatArray
+from asic_compiler.hardware.space import FloatArray, IntArray
 from asic_compiler.ppa.flow import HOST, Flow
 from asic_compiler.ppa.mapping import VectorSplit
-from asic_compiler.ppa.profile import GENERAL, Profile
-from asic_compiler.ppa.timing import Incoming, Split
+from asic_compiler.ppa.profile import CONV, GENERAL, Profile
+from asic_compiler.ppa.timing import Fabric, Incoming, Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +39,24 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Transfers:
-    """Of each pair, one transfer."""
+    """Of each pair, one transfer. Arrays are [N, P]."""
 
+    moves: NDArray[np.bool_]
+    """Whether there is one: not from the host, and not where one tile has everything."""
     need_bytes: FloatArray
     """Of the value on one tile of the consumer."""
+    brought_bytes: FloatArray
+    """Of these, what other tiles computed."""
+    copied_bytes: FloatArray
+    """Of these, what the tile itself computed: copied within its DMEM."""
     cycles: FloatArray
-    """Of the busiest port."""
-    flits: FloatArray
-    """Into one tile."""
+    """Of the busiest port or link."""
+    sent_bytes: FloatArray
+    """By all tiles together, a multicast once."""
+    hops: FloatArray
+    """Links that carry a byte that is sent, a multicast's tree."""
+    border_bytes: FloatArray
+    """Over a border between dies in the middle of the stage, both ways and in every column."""
 
 
 def result_grids(profile: Profile, design: DesignBatch, split: Split, vectors: VectorSplit) -> Grid:
@@ -83,56 +95,152 @@ def time_transfers(
     profile: Profile,
     flow: Flow,
     design: DesignBatch,
+    bands: Bands,
     sizes: TileSizes,
     split: Split,
     vectors: VectorSplit,
     grid: Grid,
+    fabric: Fabric,
 ) -> Transfers:
-    """Cycles of the ports for every pair of classes."""
+    """Cycles of ports and links, and what goes over them, for every pair of classes."""
     classes = len(profile.table.classes)
     need = _needs(profile, flow, split, vectors, classes)
-    element = np.array([max(c.element_bits, 8) / 8.0 for c in profile.table.classes])
-    producer = np.maximum(flow.producer, 0)
-    width = np.minimum(element[flow.consumer], 2.0)
-    wanted = need / width
-    # The part that a tile needs, seen in the matrix that the producer left: whole rows first.
+    producer, consumer = np.maximum(flow.producer, 0), flow.consumer
     rows, columns = grid.rows[:, producer], grid.columns[:, producer]
+    width = flow.size_bytes / (rows * columns)
+    wanted = need / np.maximum(width, 1e-9)
+    # The part that a tile needs, seen in the matrix that the producer left: whole rows first.
     part_rows, part_columns = grid.part_rows[:, producer], grid.part_columns[:, producer]
-    tall = _rows_needed(profile, split, classes)[:, flow.consumer]
+    tall = _rows_needed(profile, split, classes)[:, consumer]
     need_rows = np.clip(tall, 1.0, rows)
     need_columns = np.minimum(np.maximum(wanted / need_rows, 1.0), columns)
     need_rows = np.clip(wanted / need_columns, 1.0, rows)
     across = _overlaps(need_columns, part_columns, columns)
     down = _overlaps(need_rows, part_rows, rows)
     packet = np.minimum(need_columns, part_columns) * np.minimum(need_rows, part_rows) * width
-    port = np.minimum(design.dflit, sizes.region_vlen[:, GENERAL])[:, None]
-    flits = np.ceil(np.ceil(packet) * 8.0 / port)
-    packets = np.minimum(across * down, grid.parts[:, producer])
-    arriving = np.maximum(packets * flits, np.ceil(need * 8.0 / port))
-    # A part goes to as many sets of receivers as cut it.
+
+    parts, takers = grid.parts[:, producer], _tiles_used(split, vectors, profile, classes)
+    takers = takers[:, consumer]
+    total = np.maximum(flow.size_bytes, 1.0)
+    own = np.where(parts >= takers, 1.0, parts / takers)
+    own = own * np.minimum(part_rows * part_columns * width / total, 1.0)
+    moves = (own < 1.0) & (flow.producer != HOST)
+    brought = need * (1.0 - own) * moves
+    # A part goes to as many sets of receivers as cut it, but for the tile that has it.
+    receivers = np.maximum(takers * need / total, 1.0)
     fan = _overlaps(part_columns, need_columns, columns) * _overlaps(part_rows, need_rows, rows)
-    leaving = fan * np.ceil(np.ceil(packet) * 8.0 / design.dflit[:, None])
-    timed = (flow.producer != HOST)[None, :]
-    return Transfers(
-        need_bytes=need,
-        cycles=np.where(timed, np.maximum(arriving, leaving), 0.0),
-        flits=np.where(timed, arriving, 0.0),
+    mean_fan = _mean_overlaps(part_columns, need_columns, columns)
+    mean_fan = mean_fan * _mean_overlaps(part_rows, need_rows, rows)
+    to_others = np.where(receivers <= 1.0, 1.0 - np.minimum(need / total, 1.0), 1.0)
+
+    region = _regions(profile, classes)[consumer]
+    port = np.minimum(design.dflit[:, None], sizes.region_vlen[:, region])
+    packet_bits = np.ceil(packet) * 8.0
+    packets = np.minimum(across * down, parts) * (1.0 - own)
+    arriving = np.maximum(packets * np.ceil(packet_bits / port), np.ceil(brought * 8.0 / port))
+    flits = to_others * np.ceil(packet_bits / design.dflit[:, None])
+    leaving = fan * flits
+    links, hops, over = _links(
+        receivers, parts * mean_fan * flits, parts, bands, design, region, fabric.slowest_flit
     )
+    sent = takers * brought / receivers
+    return Transfers(
+        moves=moves,
+        need_bytes=need,
+        brought_bytes=brought,
+        copied_bytes=need * own * moves,
+        cycles=np.maximum(np.maximum(arriving, leaving), links) * moves,
+        sent_bytes=sent,
+        hops=hops,
+        border_bytes=sent * over,
+    )
+
+
+def _links(
+    receivers: FloatArray,
+    flits: FloatArray,
+    parts: FloatArray,
+    bands: Bands,
+    design: DesignBatch,
+    region: IntArray,
+    slowest: FloatArray,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """[N, P] cycles of the busiest link, links of a packet's tree, and how many cross the middle.
+
+    Packets go along their source's row to the columns of the receivers, and in each of these up
+    and down. Sources lie anywhere in the stage and receivers side by side: where they take the
+    share f of its width or height, at most (1 + f)^2 / 4 of the packets cross a line between.
+
+    Args:
+        receivers: Tiles that a packet goes to.
+        flits: All that are sent.
+        parts: Tiles that send.
+        bands: The stage.
+        design: N designs.
+        region: [P] where the receivers are.
+        slowest: [N] cycles of a flit on the slowest link of a column.
+    """
+    wide = bands.width[:, None]
+    columns = np.ceil(wide / design.sc_x[:, None])
+    rows = np.ceil(bands.region_rows[:, region] / design.sc_y[:, None])
+    reached_columns = np.clip(
+        np.ceil(np.minimum(receivers, wide) / design.sc_x[:, None]), 1.0, columns
+    )
+    reached_rows = np.clip(np.ceil(receivers / wide / design.sc_y[:, None]), 1.0, rows)
+    share = reached_rows / rows
+    in_column = flits * reached_columns / columns * _crossing(share, rows) * slowest[:, None]
+    in_row = flits * _crossing(reached_columns / columns, columns) / np.minimum(rows, parts)
+    along = reached_columns - 1.0 + _distance(reached_columns, columns)
+    each = reached_rows - 1.0 + _distance(reached_rows, rows)
+    over = reached_columns * (1.0 + share) / 2.0
+    return np.maximum(in_column, in_row), along + reached_columns * each, over
+
+
+def _crossing(share: FloatArray, size: FloatArray) -> FloatArray:
+    """Of packets between ``size`` rows to windows of a share of them, those over the worst line."""
+    return np.maximum((1.0 + share) ** 2 / 4.0 - share / size, 0.0)
+
+
+def _distance(window: FloatArray, size: FloatArray) -> FloatArray:
+    """Mean distance from anywhere in ``size`` rows to the nearest of a window's."""
+    return (size * size - window * window) / (3.0 * size)
+
+
+def _tiles_used(split: Split, vectors: VectorSplit, profile: Profile, classes: int) -> FloatArray:
+    """[N, C] tiles that run a class."""
+    used = np.ones((len(split.m), classes))
+    used[:, profile.contractions.index] = split.used_tiles
+    used[:, profile.vectors.index] = vectors.parts
+    return used
+
+
+def _regions(profile: Profile, classes: int) -> IntArray:
+    """[C] region of each class."""
+    region = np.full(classes, GENERAL, dtype=np.int64)
+    region[profile.contractions.index] = profile.contractions.region
+    return region
 
 
 def incoming(flow: Flow, transfers: Transfers, classes: int) -> Incoming:
     """The transfers of each class together."""
-    timed = np.where(flow.producer != HOST, flow.per_consumer, 0.0)
-    to = np.zeros((len(timed), classes))
-    to[np.arange(len(timed)), flow.consumer] = timed
-    messages = np.broadcast_to(to.sum(axis=0), (len(transfers.cycles), classes))
+    to = np.zeros((len(flow.consumer), classes))
+    to[np.arange(len(to)), flow.consumer] = flow.per_consumer
+
+    def total(of_pairs: FloatArray) -> FloatArray:
+        return np.einsum("np,pc->nc", of_pairs, to)
+
+    messages = total(transfers.moves.astype(np.float64))
     share = np.minimum(messages, 1.0)
-    total = np.einsum("np,pc->nc", transfers.cycles, to)
+
     return Incoming(
         share=share,
-        cycles=total / np.maximum(share, 1e-9),
+        cycles=total(transfers.cycles) / np.maximum(share, 1e-9),
         messages=messages,
-        size_bytes=np.einsum("np,pc->nc", transfers.need_bytes, to),
+        size_bytes=total(transfers.brought_bytes),
+        copied_bytes=total(transfers.copied_bytes),
+        sent_bytes=total(transfers.sent_bytes),
+        hop_bytes=total(transfers.sent_bytes * transfers.hops),
+        border_bytes=total(transfers.border_bytes),
     )
 
 
@@ -141,6 +249,14 @@ def _overlaps(window: FloatArray, step: FloatArray, size: FloatArray) -> FloatAr
     inner = np.minimum(window, size)
     aligned = (inner % step == 0) | (inner >= size)
     met = np.where(aligned, np.ceil(inner / step), np.ceil((inner - 1.0) / step) + 1.0)
+    return np.minimum(np.maximum(met, 1.0), np.ceil(size / step))
+
+
+def _mean_overlaps(window: FloatArray, step: FloatArray, size: FloatArray) -> FloatArray:
+    """Parts of width ``step`` that a window meets, on average."""
+    inner = np.minimum(window, size)
+    aligned = (inner % step == 0) | (step % inner == 0) | (inner >= size)
+    met = np.where(aligned, np.ceil(inner / step), 1.0 + (inner - 1.0) / step)
     return np.minimum(np.maximum(met, 1.0), np.ceil(size / step))
 
 
@@ -159,14 +275,23 @@ def _needs(
     count = len(split.m)
     held = np.zeros((count, classes))
     work, index = profile.contractions, profile.contractions.index
-    held[:, index] = split.groups * split.m_tile * split.k_tile * work.bits / 8.0
+    items = np.where(
+        work.attention, split.groups, np.minimum(np.ceil(split.n_tile / work.n), work.batch)
+    )
+    held[:, index] = items * split.m_tile * split.k_tile * work.bits / 8.0
     work_v, index_v = profile.vectors, profile.vectors.index
     held[:, index_v] = vectors.points * work_v.bits / 8.0
     total = np.zeros(classes)
     total[index_v] = np.maximum(work_v.elements, 1.0)
     share = np.zeros((count, classes))
     share[:, index_v] = vectors.points
-    need = np.minimum(held[:, flow.consumer], flow.size_bytes)
+    most = np.ones((count, classes))  # windows of a convolution overlap: no more than all of k
+    share_k = split.k_tile / work.k * items / work.batch
+    most[:, index] = np.where(work.region == CONV, share_k, 1.0)
+    need = np.minimum(held[:, flow.consumer], flow.size_bytes * most[:, flow.consumer])
+    second = np.zeros((count, classes))
+    second[:, index] = split.groups * split.n_tile * split.k_tile * work.bits / 8.0
+    need = np.where(flow.rhs, np.minimum(second[:, flow.consumer], flow.size_bytes), need)
     is_vector = np.isin(flow.consumer, index_v)
     each = flow.size_bytes / np.maximum(total[flow.consumer], 1.0)  # bytes a point
     spread = share[:, flow.consumer] * np.maximum(each, 0.0)

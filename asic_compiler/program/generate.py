@@ -23,7 +23,7 @@ from asic_compiler.program.builder import Builder, Segment
 from asic_compiler.program.chip_attribute import chip_attribute, region_attribute
 from asic_compiler.program.declarations import Declarations
 from asic_compiler.program.lowering import Lowering, Probe, append, lower
-from asic_compiler.program.names import CROSSING, DIES, HOP, OPERATORS, PERIOD
+from asic_compiler.program.names import CROSSING, DIES, HOP, OPERATORS, PERIOD, RATE
 from asic_compiler.program.schedule import make_schedule
 from asic_compiler.program.work import Work, make_work
 from asic_compiler.workload.extract import main_function, operators
@@ -122,6 +122,7 @@ class _Generator:
             PERIOD: self.schedule.period,
             HOP: self.plan.hop_cycles,
             CROSSING: self.plan.crossing_cycles,
+            RATE: self.plan.crossing_rate,
             DIES: self.plan.chip.dies,
         }
         module = ModuleOp(

@@ -29,6 +29,8 @@ FREE = frozenset(
         "arith.bitcast",
         "asic.index",
         "asic.yield",
+        "tcc.index",
+        "tcc.yield",
     )
 )
 MULTIPLY = frozenset(

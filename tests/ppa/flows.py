@@ -6,15 +6,22 @@ from asic_compiler.hardware.derive import Bands, TileSizes
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.ppa.mapping import VectorSplit, split_vectors
 from asic_compiler.ppa.profile import Profile
-from asic_compiler.ppa.timing import Incoming, Split
+from asic_compiler.ppa.timing import Fabric, Incoming, Split
 from asic_compiler.ppa.transfer import incoming, result_grids, time_transfers
 
 
 def brought(
-    profile: Profile, design: DesignBatch, bands: Bands, sizes: TileSizes, split: Split
+    profile: Profile,
+    design: DesignBatch,
+    bands: Bands,
+    sizes: TileSizes,
+    split: Split,
+    fabric: Fabric,
 ) -> tuple[VectorSplit, Incoming]:
     """How vector operators are cut, and what all classes wait for."""
     vectors = split_vectors(profile.vectors, bands, sizes)
     grid = result_grids(profile, design, split, vectors)
-    moved = time_transfers(profile, profile.flow, design, sizes, split, vectors, grid)
+    moved = time_transfers(
+        profile, profile.flow, design, bands, sizes, split, vectors, grid, fabric
+    )
     return vectors, incoming(profile.flow, moved, len(profile.table.classes))

@@ -42,19 +42,34 @@ def spent(profile, design, memory):
     constants = NODE.timing_constants
     issue = timing.issue_limits(design, sizes, constants)
     split = timing.split_contractions(profile.contractions, design, bands)
-    fabric = timing.Fabric(np.ones(1), np.full(1, 16.0), np.full(1, 8.0), np.zeros(1), np.zeros(1))
+    fabric = timing.Fabric(
+        np.ones(1),
+        np.full(1, 16.0),
+        np.full(1, 8.0),
+        bands.width,
+        np.zeros(1),
+        np.zeros(1),
+        np.ones(1),
+        np.zeros(1),
+    )
     buffer = np.full((1, len(profile.contractions.index)), 1e9)
     work = profile.contractions
-    vectors, arriving = brought(profile, design, bands, sizes, split)
+    vectors, arriving = brought(profile, design, bands, sizes, split, fabric)
     time = timing.time_contractions(
-        work, split, design, sizes, issue, fabric, buffer, arriving.take(work.index), constants
+        work,
+        split,
+        design,
+        bands,
+        sizes,
+        issue,
+        fabric,
+        buffer,
+        arriving.take(work.index),
+        constants,
     )
     assert len(vectors.parts) == 1
     operands = precision.operands(work, design, NODE)
-    parts = energy.contraction_energy(
-        operands, time, sizes, memory, bands.region_tiles, np.full(1, 8.0), np.full(1, 16.0),
-        NODE,
-    )  # fmt: skip
+    parts = energy.contraction_energy(operands, time, sizes, memory, NODE)
     return parts, time
 
 
@@ -72,15 +87,22 @@ def joules(hop=0.0, local=0.0, dmem=0.0):
 
 def test_keys_and_values_outside_the_cache_travel(draw):
     design = fixed(draw)
-    here, _ = spent(Profile(table([attention(True)])), design, joules(hop=1.0))
-    far, _ = spent(Profile(table([attention(False)])), design, joules(hop=1.0))
-    assert far.noc[0, 0] - here.noc[0, 0] == 8 * 512 * 64 * 16 * 8.0  # half of 16 hops
+    keys = feed(8 * 512 * 64)
+    plain = table([keys, feed(8 * 4 * 64), attention(False)])
+    both = np.array([(0, 2, keys.output_bytes), (1, 2, 8 * 4 * 64 * 2)])
+    first = np.array([(1, 2, 8 * 4 * 64 * 2), (0, 2, keys.output_bytes)])
+    here, _ = spent(Profile(replace(plain, edges=both[1:])), design, joules(hop=1.0))
+    far, _ = spent(Profile(replace(plain, edges=first)), design, joules(hop=1.0))
+    bits = 8 * 512 * 64 * 16
+    # Each key goes to one tile of 64, a third of the mesh away in each direction, on average.
+    assert (far.noc[0, 0] - here.noc[0, 0]) / bits == pytest.approx(2 * 8 / 3, rel=0.2)
 
 
 def test_bits_pay_for_the_way_from_router_to_tile(draw):
     profile = Profile(table([feed(8 * 4 * 64), attention(True)]))
     parts, time = spent(profile, fixed(draw), joules(local=1.0))
-    assert parts.noc[0, 0] == (time.input_bytes * 8 * time.split.used_tiles)[0, 0]
+    moved = time.arriving.size_bytes * time.split.used_tiles + time.arriving.sent_bytes
+    assert parts.noc[0, 0] == 8 * moved[0, 0]
     assert parts.noc[0, 0] > 0
 
 
@@ -89,13 +111,14 @@ def test_partial_sums_are_read_moved_and_added(draw):
     profile = Profile(table([matmul]))
     partial = 2 * 512 * 3  # four groups of rows: three further sums of each output
     whole, _ = spent(profile, fixed(draw, k_split=0.0), joules())
-    split, time = spent(profile, fixed(draw, k_split=2 / 3), joules())
+    split, time = spent(profile, fixed(draw, k_split=2 / 3, allreduce=0.0), joules())
     assert time.split.k[0, 0] == 4
     added = split.compute[0, 0] - whole.compute[0, 0]
     assert added == pytest.approx(partial * NODE.energy.fp32_add, rel=1e-6)
-    moved, _ = spent(profile, fixed(draw, k_split=2 / 3), joules(dmem=1.0))
-    port = time.dmem_bits + time.input_bytes * 8
-    assert moved.dmem[0, 0] == (port * time.split.used_tiles)[0, 0] + 2 * 32 * partial
+    moved, _ = spent(profile, fixed(draw, k_split=2 / 3, allreduce=0.0), joules(dmem=1.0))
+    # Each is read, written elsewhere and read again; two tiles of four read their own, one writes.
+    added = 3 * 32 * partial + 2 * 32 * 2 * 512 + 16 * 2 * 512
+    assert moved.dmem[0, 0] == (time.dmem_bits * time.split.used_tiles)[0, 0] + added
 
 
 def test_a_link_wider_than_the_vectors_does_not_help(draw):

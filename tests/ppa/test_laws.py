@@ -36,14 +36,17 @@ def timed(profile, design, fabric=None):
         np.full(count, 3.0),
         bands.width + bands.height,
         bands.height,
+        bands.width,
         np.zeros(count),
+        np.zeros(count),
+        np.ones(count),
         np.zeros(count),
     )
     buffer = np.full((count, len(profile.contractions.index)), 32768.0)
-    vectors, arriving = brought(profile, design, bands, sizes, split)
+    vectors, arriving = brought(profile, design, bands, sizes, split, fabric)
     work, moved = profile.contractions, arriving.take(profile.contractions.index)
     tensor = timing.time_contractions(
-        work, split, design, sizes, issue, fabric, buffer, moved, constants
+        work, split, design, bands, sizes, issue, fabric, buffer, moved, constants
     )
     moved = arriving.take(profile.vectors.index)
     vector = timing.time_vectors(
@@ -326,13 +329,14 @@ def test_one_class_of_tiles_with_shorter_vectors_is_slower(small, draw):
     constants = NODE.timing_constants
     issue = timing.issue_limits(d, sizes, constants)
     split = timing.split_contractions(small.contractions, d, bands)
-    fabric = timing.Fabric(*(np.ones(200) for _ in range(3)), np.zeros(200), np.zeros(200))
+    none, one = np.zeros(200), np.ones(200)
+    fabric = timing.Fabric(one, one, one, bands.width, none, none, one, none)
     buffer = np.full((200, len(small.contractions.index)), 1e9)
     work = small.contractions
-    _, arriving = brought(small, d, bands, sizes, split)
+    _, arriving = brought(small, d, bands, sizes, split, fabric)
     args = (issue, fabric, buffer, arriving.take(work.index), constants)
-    fast = timing.time_contractions(work, split, d, whole, *args)
-    slow = timing.time_contractions(work, split, d, sizes, *args)
+    fast = timing.time_contractions(work, split, d, bands, whole, *args)
+    slow = timing.time_contractions(work, split, d, bands, sizes, *args)
     hit = bands.member[np.arange(200), weak][:, work.region]
     assert (slow.tensor[hit] > fast.tensor[hit]).all()
     assert np.array_equal(slow.tensor[~hit], fast.tensor[~hit])

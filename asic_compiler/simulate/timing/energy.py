@@ -82,7 +82,7 @@ def event_costs(model: PPAModel, design: DesignBatch, chip: Chip) -> EventCosts:
     average = (dmem * tiles).sum() / tiles.sum()
     memory = energy.memory_energy(stored, np.array([average]), space.tile_mm, space.hop_mm, node)
     e, k = node.energy, node.energy_constants
-    kind = _bands_of(chip, internals)
+    kind = _bands_of(chip, internals, model.profile.has_conv)
     instruction = k.instruction * node.scale_from_28nm
     joule = np.zeros((len(chip.classes), len(Event)))
     each = {
@@ -159,13 +159,13 @@ def _clock(report: TimingReport, costs: EventCosts) -> float:
     return float(joule[0] * costs.supply[0, power.CLOCK])
 
 
-def _bands_of(chip: Chip, internals: Internals) -> tuple[int, ...]:
+def _bands_of(chip: Chip, internals: Internals, has_conv: bool) -> tuple[int, ...]:
     """Band of each tile class: the one that belongs to the same regions."""
-    member = internals.bands.member[0]
-    rows = internals.bands.rows[0]
-    found: list[int] = []
-    for tile in chip.classes:
-        regions = [name in tile.regions for name in REGION_NAMES]
-        same = [b for b in range(BANDS) if rows[b] > 0 and list(member[b]) == regions]
-        found.append(same[0] if same else 0)
-    return tuple(found)
+    member, rows = internals.bands.member[0], internals.bands.rows[0]
+    named = [i for i, name in enumerate(REGION_NAMES) if name != "conv" or has_conv]
+    of_regions = {
+        tuple(REGION_NAMES[i] for i in named if member[band, i]): band
+        for band in range(BANDS)
+        if rows[band] > 0
+    }
+    return tuple(of_regions[tile.regions] for tile in chip.classes)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from asic_compiler.simulate.timing.program import (
     CONSTANT,
+    FULL_RATE,
     NO_TEXT,
     Int32s,
     Int64s,
@@ -265,16 +266,18 @@ def _sites(program: TimingProgram, recording: Recording | None, periods: int) ->
 
 
 def _links(mesh: Mesh) -> NDArray[Any]:
-    """[4 x routers] Links to the east, west, south and north: cycles, and to which router."""
+    """[4 x routers] Links to the east, west, south and north: cycles, rate, to which router."""
     from asic_compiler.simulate.timing.kernel import layout as at
 
     hop = np.zeros((mesh.router_rows, mesh.router_columns, 4), np.int32)
     hop[:, :-1, at.EAST - 1] = hop[:, 1:, at.WEST - 1] = mesh.hop_cycles + mesh.column_extra
     down = mesh.hop_cycles + mesh.row_extra[:, None]
     hop[:-1, :, at.SOUTH - 1] = hop[1:, :, at.NORTH - 1] = down
+    rate = np.full_like(hop, FULL_RATE)
+    rate[:-1, :, at.SOUTH - 1] = rate[1:, :, at.NORTH - 1] = mesh.row_rate[:, None]
     steps = np.array([1, -1, mesh.router_columns, -mesh.router_columns])
     to = np.arange(mesh.routers)[:, None] + steps
-    return _records(at.LINK, hop=hop.reshape(-1), to=to.reshape(-1))
+    return _records(at.LINK, hop=hop.reshape(-1), to=to.reshape(-1), rate=rate.reshape(-1))
 
 
 def _most_sends(program: TimingProgram) -> int:

@@ -22,8 +22,9 @@ routers are not bounded: what bounds the data under way is the gates (end-to-end
 
 Router. A head that arrives is first handed to the local tiles, then copied to the outputs east,
 west, south, north (x grows to the east, y to the south). On a link: start = max(arrival, free);
-free = start + flits; the head is at the next router ``hop_cycles`` and the border's extra cycles
-after the start (virtual cut-through). So a link serves heads in the order of their arrival, and
+free = start + flits, or start + ceil(flits * ``row_rate`` / 16) over a border between dies; the
+head is at the next router ``hop_cycles`` and the border's extra cycles after the start (virtual
+cut-through). So a link serves heads in the order of their arrival, and
 those of one cycle in the order in which their last hops were granted.
 
 Ejection port. start = max(arrival at the router, free); the port is free again at start +
@@ -68,6 +69,8 @@ Int8s: TypeAlias = NDArray[np.int8]
 Int32s: TypeAlias = NDArray[np.int32]
 Int64s: TypeAlias = NDArray[np.int64]
 
+FULL_RATE = 16
+"""In ``Mesh.row_rate``: a flit a cycle."""
 NO_GATE = -1
 NO_TEXT = -1
 CONSTANT = -1
@@ -109,6 +112,9 @@ class Mesh:
     """[router columns - 1] Extra cycles between column i and i + 1, either way: die borders."""
     row_extra: Int32s
     """[router rows - 1] The same between rows."""
+    row_rate: Int32s
+    """[router rows - 1] Sixteenths of a cycle that a flit takes between row i and i + 1, at least
+    16: the links over a border share the lanes between two dies."""
     tile_class: Int32s
     """[tiles] Class of each tile."""
     eject_bits: Int32s

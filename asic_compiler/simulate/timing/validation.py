@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from asic_compiler.simulate.timing.program import (
     CONSTANT,
+    FULL_RATE,
     NO_GATE,
     NO_TEXT,
     Gates,
@@ -82,11 +83,13 @@ def _check_mesh(mesh: Mesh) -> None:
     classes = len(mesh.eject_bits)
     _array("mesh.column_extra", mesh.column_extra, np.int32, mesh.router_columns - 1)
     _array("mesh.row_extra", mesh.row_extra, np.int32, mesh.router_rows - 1)
+    _array("mesh.row_rate", mesh.row_rate, np.int32, mesh.router_rows - 1)
     _array("mesh.tile_class", mesh.tile_class, np.int32, mesh.tiles)
     _array("mesh.eject_bits", mesh.eject_bits, np.int32, classes)
     _array("mesh.dmem_bits", mesh.dmem_bits, np.int32, classes)
     _within("mesh.column_extra", mesh.column_extra, 0)
     _within("mesh.row_extra", mesh.row_extra, 0)
+    _within("mesh.row_rate", mesh.row_rate, FULL_RATE)
     _within("mesh.tile_class", mesh.tile_class, 0, classes)
     _within("mesh.eject_bits", mesh.eject_bits, 1)
     if (mesh.dmem_bits < mesh.eject_bits).any():

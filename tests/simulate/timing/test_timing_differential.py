@@ -39,6 +39,7 @@ def programs(draw: st.DrawFn) -> TimingProgram:
         width, height, sc, hop=draw(st.integers(1, 4)), port=draw(st.integers(0, 2)),
         column_extra=[draw(extra) for _ in range(-(-width // sc[0]) - 1)],
         row_extra=[draw(extra) for _ in range(-(-height // sc[1]) - 1)],
+        row_rate=[draw(st.integers(16, 70)) for _ in range(-(-height // sc[1]) - 1)],
         tile_class=[draw(st.integers(0, classes - 1)) for _ in range(tiles)],
         bits=[draw(st.sampled_from([(1, 1), (1, 2), (2, 3)])) for _ in range(classes)],
     )  # fmt: skip

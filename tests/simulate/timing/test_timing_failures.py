@@ -139,6 +139,7 @@ WRONG: list[tuple[str, Callable[[], TimingProgram]]] = [
     (r"text_of_tile\[0\] is 1", lambda: changed("", "text_of_tile", 0, 1)),
     (r"rank_of_tile does not number", lambda: changed("", "rank_of_tile", 0, 1)),
     (r"mesh.tile_class\[0\] is 1", lambda: changed("mesh", "tile_class", 0, 1)),
+    (r"mesh.row_rate\[0\] is 15", lambda: changed("mesh", "row_rate", 0, 15)),
     (r"mesh.column_extra\[1\] is -1", lambda: changed("mesh", "column_extra", 1, -1)),
     (r"delivers more than the memory", lambda: changed("mesh", "dmem_bits", 0, 64)),
     (r"final_operator 1 of 1", lambda: replace(valid(), final_operator=1)),

@@ -72,6 +72,7 @@ def i32(values: object) -> np.ndarray:
 
 def mesh(width: int, height: int, sc: tuple[int, int] = (1, 1), hop: int = 3, port: int = 0,
          column_extra: Sequence[int] | None = None, row_extra: Sequence[int] | None = None,
+         row_rate: Sequence[int] | None = None,
          tile_class: Sequence[int] | None = None,
          bits: Sequence[tuple[int, int]] = ((128, 128),)) -> Mesh:  # fmt: skip
     columns, rows = -(-width // sc[0]), -(-height // sc[1])
@@ -79,6 +80,7 @@ def mesh(width: int, height: int, sc: tuple[int, int] = (1, 1), hop: int = 3, po
         width, height, *sc, hop, port,
         i32(column_extra if column_extra is not None else [0] * (columns - 1)),
         i32(row_extra if row_extra is not None else [0] * (rows - 1)),
+        i32(row_rate if row_rate is not None else [16] * (rows - 1)),
         i32(tile_class if tile_class is not None else [0] * (width * height)),
         i32([eject for eject, _ in bits]),
         i32([dmem for _, dmem in bits]),

@@ -276,7 +276,8 @@ class Reference:
                 link = (x, y, direction)
                 flits = int(self.program.packets.flits[packet])
                 start = max(self.now, self.link_free[link])
-                self.link_free[link] = start + flits
+                rate = 16 if dx else int(mesh.row_rate[min(y, y + dy)])
+                self.link_free[link] = start + -(-flits * rate // 16)
                 self.link_busy[link] += flits
                 self.link_delay[link] = max(self.link_delay[link], start - self.now)
                 extra = mesh.column_extra[min(x, x + dx)] if dx else mesh.row_extra[min(y, y + dy)]

@@ -94,7 +94,7 @@ BOX = np.dtype(_record("i4", "x y width height") + _record("i8", "cell column"))
 EXTENT = np.dtype(_record("i4", "low high"))
 CREDIT = np.dtype(_record("i8", "need cycles initial"))
 CODE = np.dtype(_record("i4", "kind unit operator"))
-LINK = np.dtype(_record("i8", "free busy peak") + _record("i4", "hop to"))
+LINK = np.dtype(_record("i8", "free busy peak") + _record("i4", "hop to rate"))
 EJECT = np.dtype(_record("i8", "free busy peak waiting"))
 """``waiting`` is the counter that the tile waits for, or -1."""
 CORE = np.dtype(

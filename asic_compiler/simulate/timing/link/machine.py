@@ -20,8 +20,8 @@ from asic_compiler.ppa.timing import (
     VECTORS_PER_INSTRUCTION,
 )
 from asic_compiler.program.access import Place
-from asic_compiler.program.names import CROSSING, DIES, HOP
-from asic_compiler.simulate.timing.program import Mesh
+from asic_compiler.program.names import CROSSING, DIES, HOP, RATE
+from asic_compiler.simulate.timing.program import FULL_RATE, Mesh
 from asic_compiler.technology.library import load_node
 from asic_compiler.technology.node import Technology
 
@@ -92,7 +92,7 @@ def machine_of(module: ModuleOp) -> Machine:
             location_of(module),
             ['asic-opt --rl-explore="emit=DIR" writes DIR/program.mlir, which has one'],
         )
-    hop, crossing, dies = (_attribute(module, name) for name in (HOP, CROSSING, DIES))
+    hop, crossing, rate, dies = (_attribute(module, n) for n in (HOP, CROSSING, RATE, DIES))
     technology = load_node(chip.node.data)
     width, height = ints(chip.mesh)
     sc_x, sc_y = ints(chip.super_cluster)
@@ -116,6 +116,7 @@ def machine_of(module: ModuleOp) -> Machine:
         port_cycles=PORT_CYCLES,
         column_extra=np.zeros(-(-width // sc_x) - 1, dtype=np.int32),
         row_extra=(np.diff(die) * crossing).astype(np.int32),
+        row_rate=np.where(np.diff(die) > 0, rate, FULL_RATE).astype(np.int32),
         tile_class=flat,
         eject_bits=np.minimum(vlen, chip.flit_bits.data).astype(np.int32),
         dmem_bits=vlen,

@@ -1,0 +1,220 @@
+"""Cycles to combine the partial results that a group of tiles holds. Arrays are [N, C].
+
+The rules are those of ``tcc.reduce``. Along a tree, at distances 1, 2, 4, ... a tile sends all
+that it has and the tile it sends to adds. In a scatter every tile sends each peer the peer's share,
+and a tile adds a block of arrivals while the next comes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asic_compiler.hardware.space import FloatArray
+
+PORT_CYCLES = 1.0
+"""Between a tile and its router."""
+VECTORS_PER_INSTRUCTION = 4.0
+"""Registers one vector instruction works on (vector length multiplier 4)."""
+BLOCKS = 8.0
+"""A scatter adds in at most so many blocks, if they are of at least four peers."""
+SMALLEST_BLOCK = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Adder:
+    """The vector unit of the tiles that add."""
+
+    vlen: FloatArray
+    """Bits a cycle of the DMEM port, and of a register."""
+    pipes: FloatArray
+    interval: FloatArray
+    """Cycles from one vector instruction to the next."""
+    latency: float
+    message: FloatArray
+    """Cycles to start a send or a receive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What the tiles of a group hold, and where they stand."""
+
+    size: FloatArray
+    """Tiles; 1 where nothing is to be combined."""
+    elements: FloatArray
+    """Of 32 bit, on each tile."""
+    share: FloatArray
+    """Of these, what one tile has after a scatter."""
+    result_bits: FloatArray
+    """Of an element after the last addition."""
+    stride: FloatArray
+    """Tiles from one member to the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """The links between them."""
+
+    width: FloatArray
+    """Tiles in a row of the stage."""
+    sc_x: FloatArray
+    sc_y: FloatArray
+    flit: FloatArray
+    """Bits of a flit."""
+    port: FloatArray
+    """Bits a cycle that a tile takes in."""
+    hop: FloatArray
+    """Cycles."""
+    crossing: FloatArray
+    """Further cycles over the borders of dies on the way across a stage."""
+    slowest: FloatArray
+    """Cycles of a flit over such a border, or 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """What combining costs."""
+
+    cycles: FloatArray
+    """From the last partial result to the sum."""
+    partial_bits: FloatArray
+    """That the tiles of a group send."""
+    dmem_bits: FloatArray
+    """Through the DMEM ports of a group: sent, written, read to be added, and the sums."""
+    hops: FloatArray
+    """Links that a partial result takes, on average."""
+    border_bits: FloatArray
+    """Of a group, over a border between dies in the middle of a stage."""
+
+
+def combine(group: Group, scatter: NDArray[np.bool_], ways: Ways, adder: Adder) -> Combination:
+    """What it costs to add up what a group has; nothing for groups of one.
+
+    Args:
+        group: What is combined.
+        scatter: Whether each tile gets a share; otherwise one tile gets all.
+        ways: The links.
+        adder: The vector unit.
+    """
+    several = group.size > 1.0
+    cycles = np.where(scatter, _scatter(group, ways, adder), _tree(group, ways, adder))
+    sent = (group.size - 1.0) * group.elements * 32.0
+    own = np.where(scatter, 1.0, np.floor(group.size / 2.0)) * group.elements * 32.0
+    moved = 3.0 * sent + own + group.elements * group.result_bits
+    return Combination(
+        cycles=np.where(several, cycles, 0.0),
+        partial_bits=sent,
+        dmem_bits=np.where(several, moved, 0.0),
+        hops=_mean_hops(group, scatter, ways),
+        border_bits=np.where(
+            several & _in_column(group, ways),
+            np.where(scatter, sent / 2.0, group.elements * 32.0),
+            0.0,
+        ),
+    )
+
+
+def _tree(group: Group, ways: Ways, adder: Adder) -> FloatArray:
+    levels = np.ceil(np.log2(np.maximum(group.size, 1.0)))
+    bits = group.elements * 32.0
+    # Groups side by side send over the same links: those in between, and those of a router.
+    beside = np.where(
+        _in_column(group, ways),
+        np.ceil(group.stride / ways.width) * ways.sc_x,
+        np.minimum(group.stride, ways.width) * ways.sc_y,
+    )
+    moved = np.maximum(np.ceil(bits / ways.port), beside * np.ceil(bits / ways.flit))
+    adding = _adding(group.elements, np.ones(1), np.zeros(1), np.zeros(1), adder)
+    # The first level reads what the tile had, the last writes the sum.
+    ends = (bits + group.elements * group.result_bits) / adder.vlen
+    first = _step_hops(group, ways) * ways.hop
+    # Of all steps along a column one crosses the border at its middle.
+    border = ways.crossing + (ways.slowest - 1.0) * beside * np.ceil(bits / ways.flit)
+    last = first + np.where(_in_column(group, ways), border, 0.0)
+    reach = np.exp2(levels) - 1.0
+    along = np.minimum(reach * group.stride, ways.width - 1.0) / ways.sc_x
+    below = np.maximum(np.exp2(levels) * group.stride / ways.width - 1.0, 0.0) / ways.sc_y
+    hops = np.where(_in_column(group, ways), reach * first / ways.hop, along + below)
+    flight = moved + 2.0 * PORT_CYCLES + hops * ways.hop / np.maximum(levels, 1.0)
+    # A tile that adds j times gives j credits before it begins, one with fewer is ahead of it by
+    # the difference: only flights that are longer make it wait.
+    waits = np.minimum(np.floor(flight / adder.message) + 1.0, np.maximum(levels - 1.0, 0.0))
+    waiting = waits * flight - adder.message * waits * (waits - 1.0) / 2.0
+    rest = np.ceil(np.log2(np.maximum(group.size - np.exp2(levels - 1.0), 1.0)))
+    ahead = (levels - 1.0 - rest) * (adder.message + adding)
+    return (
+        levels * (adder.message + adding)
+        + moved
+        + 2.0 * PORT_CYCLES
+        + first
+        + last
+        + np.maximum(waiting - ahead, 0.0)
+        + ends
+    )
+
+
+def _scatter(group: Group, ways: Ways, adder: Adder) -> FloatArray:
+    takers = np.minimum(group.size, np.maximum(np.ceil(group.elements / group.share), 1.0))
+    peers = np.maximum(group.size - 1.0, 1.0)
+    bits = group.share * 32.0
+    in_column = _in_column(group, ways)
+    apart = np.ceil(group.stride / ways.width)
+    rows = np.maximum(np.ceil(group.size * group.stride / ways.width), 1.0)
+    beside = np.where(in_column, apart * ways.sc_x, group.stride * ways.sc_y / rows)
+    half = np.floor(group.size / 2.0)
+    crossing = np.maximum(half * np.ceil(takers / 2.0), 1.0) * beside
+    crossing = crossing * np.where(in_column, ways.slowest, 1.0)
+    flits = np.ceil(bits / ways.flit)
+    arriving = np.maximum(peers * np.ceil(bits / ways.port), crossing * flits)
+    block = np.maximum(np.ceil(group.size / BLOCKS), SMALLEST_BLOCK)
+    last = np.minimum(np.where(peers % block > 0.0, peers % block, block), peers)
+    own, result = bits, group.share * group.result_bits
+    adding = _adding(group.share, peers, own, result, adder)
+    ending = _adding(group.share, last, np.zeros(1), result, adder)
+    first = np.minimum(block, takers) * adder.message
+    busy = np.maximum(first + arriving, takers * adder.message)
+    far = peers * _step_hops(group, ways)
+    rounds = np.where(in_column, far, np.minimum(far, (ways.width / ways.sc_x) + rows))
+    return (
+        peers * adder.message
+        + np.maximum(busy + ending, adding)
+        + 2.0 * (rounds * ways.hop + PORT_CYCLES)
+        + 2.0 * np.where(in_column, ways.crossing, 0.0)
+    )
+
+
+def _mean_hops(group: Group, scatter: NDArray[np.bool_], ways: Ways) -> FloatArray:
+    levels = np.ceil(np.log2(np.maximum(group.size, 2.0)))
+    apart = np.where(
+        scatter,
+        (group.size + 1.0) / 3.0,
+        levels * group.size / (2.0 * np.maximum(group.size - 1.0, 1.0)),
+    )
+    rows = np.ceil(group.size * group.stride / ways.width)
+    turned = (ways.width / ways.sc_x + rows / ways.sc_y) / 3.0
+    far = apart * _step_hops(group, ways)
+    return np.where(_in_column(group, ways), far, np.minimum(far, turned))
+
+
+def _in_column(group: Group, ways: Ways) -> NDArray[np.bool_]:
+    """Whether members stand below each other."""
+    return group.stride >= ways.width
+
+
+def _step_hops(group: Group, ways: Ways) -> FloatArray:
+    """Hops from a member to the next."""
+    down = np.ceil(group.stride / ways.width) / ways.sc_y
+    return np.where(_in_column(group, ways), down, group.stride / ways.sc_x)
+
+
+def _adding(
+    elements: FloatArray, count: FloatArray, own: FloatArray, result: FloatArray, adder: Adder
+) -> FloatArray:
+    """Cycles to add ``count`` arrivals; ``own`` and ``result`` are bits that the port moves."""
+    registers = np.ceil(elements * 32.0 / adder.vlen) * count
+    issued = np.ceil(registers / VECTORS_PER_INSTRUCTION) * adder.interval
+    computing = np.maximum(registers / adder.pipes, issued) + adder.latency
+    port = (elements * 32.0 * count + own + result) / adder.vlen
+    return np.maximum(computing, port)
