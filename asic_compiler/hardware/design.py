@@ -91,7 +91,7 @@ class DesignBatch:
     """Index in ``STORES``."""
     kv_bits: FloatArray
     dmem_input: FloatArray
-    """Share of the DMEM left by the KV cache; the three shares sum to one."""
+    """Share of the largest DMEM that the inputs of an operator may take; the three sum to one."""
     dmem_output: FloatArray
     dmem_scratch: FloatArray
     load_balance: FloatArray

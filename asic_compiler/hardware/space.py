@@ -102,7 +102,7 @@ CONTINUOUS: tuple[Continuous, ...] = (
     Continuous("clock", "tile", 0.02, 1.0, _LOG, 0.0, "1", "clock over the fastest that node, voltage and structure allow"),
     Continuous("vdd", "tile", 0.0, 1.0, _LIN, 0.0, "1", "supply between the node's lowest and highest, in steps of 10 mV"),
     Continuous("weight_precision", "tile", 0.0, 1.0, _LIN, 0.0, "1", "formats of weights and activations and the weight store, among those that the user allows"),
-    Continuous("dmem_input", "memory", 0.05, 1.0, _LIN, 0.0, "1", "weight of input buffers in the DMEM left by the KV cache"),
+    Continuous("dmem_input", "memory", 0.05, 1.0, _LIN, 0.0, "1", "weight of an operator's input buffers in the largest DMEM"),
     Continuous("dmem_output", "memory", 0.05, 1.0, _LIN, 0.0, "1", "weight of output activations, likewise"),
     Continuous("dmem_scratch", "memory", 0.05, 1.0, _LIN, 0.0, "1", "weight of partial sums, likewise"),
     Continuous("load_balance", "memory", 0.0, 1.0, _LIN, 0.5, "1", "stages cut by time (0) or by bytes held (1)"),

@@ -38,6 +38,8 @@ class Assignment:
     """Tiles from one part to the next."""
     pieces: int
     """Ranges of a tile's part of k that a matmul's input arrives in, one after another."""
+    by_rows: bool
+    """Whether they are ranges of its rows instead."""
     buffers: int
     """Of these, how many are under way or in use at once; as many as pieces when the whole input
     fits its share of the DMEM."""
@@ -192,7 +194,7 @@ def _assign(model: PPAModel, design: DesignBatch, internals: Internals) -> tuple
         stage = int(stage_of[position])
         cost = table.classes[class_index]
         place = stages[stage]
-        first_row, split_b, stride, pieces, buffers = 0, 1, 1, 1, 1
+        first_row, split_b, stride, pieces, buffers, by_rows = 0, 1, 1, 1, 1, False
         if class_index in tensor:
             i = tensor[class_index]
             time, split = internals.contractions, internals.contractions.split
@@ -206,7 +208,8 @@ def _assign(model: PPAModel, design: DesignBatch, internals: Internals) -> tuple
                 split_b = min(cost.batch, rows * place.width)
                 attention_row[stage] = first_row
             elif cost.kind is OperatorKind.MATMUL:
-                pieces, buffers = _at(time.pieces, i), _at(time.buffers, i)
+                pieces, buffers = _at(time.streams.pieces, i), _at(time.streams.kept, i)
+                by_rows = bool(time.streams.by_rows[0, i])
         else:
             i = vector[class_index]
             kind = GENERAL
@@ -233,6 +236,7 @@ def _assign(model: PPAModel, design: DesignBatch, internals: Internals) -> tuple
                 split_b=split_b,
                 stride=stride,
                 pieces=pieces,
+                by_rows=by_rows,
                 buffers=buffers,
                 scatter=k > 1 and float(design.allreduce[0]) >= 0.5,
                 cycles=cycles,

@@ -13,7 +13,7 @@ from asic_compiler.hardware.space import FloatArray
 from asic_compiler.ppa.mapping import VectorSplit
 from asic_compiler.ppa.profile import CONV, GENERAL, MATMUL, Profile
 from asic_compiler.ppa.stages import StageRows, dot_rows
-from asic_compiler.ppa.timing import Split
+from asic_compiler.ppa.timing import Split, Streams
 from asic_compiler.ppa.transfer import buffer_bytes
 
 DESCRIPTOR_BYTES = 16.0
@@ -50,6 +50,7 @@ def memory_need(
     sizes: TileSizes,
     split: Split,
     vectors: VectorSplit,
+    streams: Streams,
     stages: StageRows,
 ) -> Need:
     """What each band of each stage must hold, byte.
@@ -68,7 +69,7 @@ def memory_need(
     kv = np.where(member[:, :, GENERAL], cache, 0.0)
 
     used: NDArray[np.bool_] = np.any(bands.member, axis=2)
-    dmem = (kv + spread(_buffers(profile, design, split, vectors))) * spread(used)
+    dmem = (kv + spread(_buffers(profile, design, split, vectors, streams))) * spread(used)
     operators = stages.counts.sum(axis=1)
     kinds = (stages.counts > 0).sum(axis=1)
     code = operators * DESCRIPTOR_BYTES + kinds * ROUTINE_BYTES
@@ -76,7 +77,7 @@ def memory_need(
 
 
 def _buffers(
-    profile: Profile, design: DesignBatch, split: Split, vectors: VectorSplit
+    profile: Profile, design: DesignBatch, split: Split, vectors: VectorSplit, streams: Streams
 ) -> FloatArray:
     """[N, 1] bytes of buffers that are alive together on a tile, at most.
 
@@ -84,7 +85,7 @@ def _buffers(
     need, while an operator of any class runs; a contraction adds its partial sums.
     """
     flow = profile.flow
-    need, results, partial = buffer_bytes(profile, design, split, vectors)
+    need, results, partial = buffer_bytes(profile, design, split, vectors, streams)
     alive = np.einsum("nc,uc->nu", results, flow.alive_results)
     alive += np.einsum("np,up->nu", need, flow.alive_arrivals)
     alive += partial[:, flow.running]

@@ -35,7 +35,10 @@ class Flow:
     rhs: NDArray[np.bool_]
     """[P] whether it is the second operand of an attention product."""
     per_consumer: FloatArray
-    """[P] transfers of the pair over operators of the consumer's class."""
+    """[P] transfers of the pair over operators of the consumer's class, where copies are kept for
+    later operators that read them alike."""
+    per_reader: FloatArray
+    """[P] the same where every operator brings what it reads."""
     size_bytes: FloatArray
     """[P] of the whole value (the largest of the pair)."""
     alive_results: FloatArray
@@ -50,7 +53,7 @@ def read_key(cost: OperatorClass, is_rhs: bool) -> Key:
     """How a class cuts an operand that it reads."""
     match cost.kind:
         case OperatorKind.ATTENTION if not is_rhs and cost.k > cost.n:
-            return ("vector", (cost.batch, cost.m, cost.k), True, False)
+            return ("vector", (cost.batch, cost.m, cost.k), True, cost.kv_read_bytes == 0, False)
         case OperatorKind.ATTENTION:
             return ("attention", is_rhs, cost.batch, cost.m, cost.n, cost.k)
         case OperatorKind.MATMUL:
@@ -66,9 +69,9 @@ def read_key(cost: OperatorClass, is_rhs: bool) -> Key:
 def result_key(cost: OperatorClass) -> Key:
     """How the result of a class lies on tiles."""
     if cost.kind is OperatorKind.REDUCTION:
-        return ("vector", cost.space, cost.anchored, True)
+        return ("vector", cost.space, cost.anchored, cost.by_rows, True)
     if cost.kind is OperatorKind.ATTENTION and cost.n >= cost.k:
-        return ("vector", (cost.batch, cost.m, cost.n), True, False)
+        return ("vector", (cost.batch, cost.m, cost.n), True, cost.kv_read_bytes == 0, False)
     if cost.kind is OperatorKind.GATHER and cost.weight_read_bytes > 0:
         return ("table", cost.space)
     if cost.kind in _CONTRACTIONS:
@@ -77,7 +80,7 @@ def result_key(cost: OperatorClass) -> Key:
 
 
 def _vector_key(cost: OperatorClass) -> Key:
-    return ("vector", cost.space, cost.anchored, cost.collapsed)
+    return ("vector", cost.space, cost.anchored, cost.by_rows, cost.collapsed)
 
 
 @dataclass(slots=True)
@@ -95,6 +98,7 @@ def make_flow(table: OperatorTable) -> Flow:
     reads = _reads(table)
     pairs: dict[tuple[int, int, bool], int] = {}
     counts: list[float] = []
+    reads_of: list[float] = []
     sizes: list[float] = []
     last_use = np.arange(len(sequence))
     copies: dict[tuple[object, ...], _Copy] = {}
@@ -112,13 +116,15 @@ def make_flow(table: OperatorTable) -> Flow:
                 if result_key(classes[source]) == key:
                     continue
             copy = copies.get((name, key))
+            pair = pairs.setdefault((source, own, is_rhs), len(pairs))
+            if pair == len(counts):
+                counts.append(0.0)
+                reads_of.append(0.0)
+                sizes.append(0.0)
+            reads_of[pair] += 1.0
+            sizes[pair] = max(sizes[pair], float(size))
             if copy is None:
-                pair = pairs.setdefault((source, own, is_rhs), len(pairs))
-                if pair == len(counts):
-                    counts.append(0.0)
-                    sizes.append(0.0)
                 counts[pair] += 1.0
-                sizes[pair] = max(sizes[pair], float(size))
                 copy = copies[name, key] = _Copy(pair, max(consumer - 1, 0), consumer)
                 made.append(copy)
             copy.last = consumer
@@ -132,6 +138,7 @@ def make_flow(table: OperatorTable) -> Flow:
         consumer=np.array([c for _, c, _ in ends], dtype=np.int64),
         rhs=np.array([rhs for _, _, rhs in ends], dtype=np.bool_),
         per_consumer=np.array(counts) / np.array([float(total[c]) for _, c, _ in ends]),
+        per_reader=np.array(reads_of) / np.array([float(total[c]) for _, c, _ in ends]),
         size_bytes=np.array(sizes),
         alive_results=distinct[:, : len(classes)],
         alive_arrivals=distinct[:, len(classes) : -1],

@@ -46,10 +46,13 @@ def split_vectors(work: Vectors, bands: Bands, sizes: TileSizes) -> VectorSplit:
     lanes = sizes.region_vlen[:, GENERAL][:, None] / NARROWEST_BITS
     anchored = work.anchored
     b = np.where(anchored, np.minimum(tiles, work.batch), 1.0)
-    m = np.where(anchored | work.table, 1.0, np.minimum(tiles, work.rows))
+    room = np.maximum(np.floor(tiles / b), 1.0)
+    m = np.where((anchored & ~work.by_rows) | work.table, 1.0, np.minimum(room, work.rows))
     room = np.maximum(np.floor(tiles / (b * m)), 1.0)
     widest = np.where(anchored | work.table, work.columns, np.floor(work.columns / lanes))
-    n = np.where(work.whole, 1.0, np.clip(widest, 1.0, np.minimum(room, work.columns)))
+    n = np.where(
+        work.whole | work.by_rows, 1.0, np.clip(widest, 1.0, np.minimum(room, work.columns))
+    )
     stride = np.where(anchored, 1.0, np.maximum(np.floor(tiles / (b * m * n)), 1.0))
     points = np.ceil(work.batch / b) * np.ceil(work.rows / m) * np.ceil(work.columns / n)
     group = np.where(work.reduction, n, 1.0)

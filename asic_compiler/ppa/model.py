@@ -152,7 +152,8 @@ class PPAModel:
 
         split = timing.split_contractions(work, design, bands)
         vectors = split_vectors(profile.vectors, bands, sizes)
-        need = memory_need(profile, design, bands, sizes, split, vectors, stages)
+        streams = timing.split_streams(work, split, design)
+        need = memory_need(profile, design, bands, sizes, split, vectors, streams, stages)
         weights_need = need.wmem
         if off_chip is not None:
             bank = segments.spread(design.wmem_bank)[:, None]
@@ -182,12 +183,11 @@ class PPAModel:
         fixed = self.conditions.clock_hz
         built_for = fastest if fixed is None else np.full(len(design), fixed)
         fabric = self._fabric(design, bands, space, built_for)
-        buffer = self._input_buffer(design, bands, segments.least(dmem - need.kv))
         grid = transfer.result_grids(profile, design, split, vectors)
         transfers = transfer.time_transfers(
             profile, profile.flow, design, bands, sizes, split, vectors, grid, fabric
         )
-        arriving = transfer.incoming(profile.flow, transfers, len(profile.table.classes))
+        arriving = transfer.incoming(profile, transfers, streams)
         tensor_time = timing.time_contractions(
             work,
             split,
@@ -196,7 +196,7 @@ class PPAModel:
             sizes,
             issue,
             fabric,
-            buffer,
+            streams,
             arriving.take(profile.contractions.index),
             constants,
         )
@@ -380,12 +380,6 @@ class PPAModel:
             border_flit_cycles=links.flit_cycles(design.dflit, routers, fastest, self.technology),
             borders=borders,
         )
-
-    def _input_buffer(self, design: DesignBatch, bands: Bands, free: FloatArray) -> FloatArray:
-        """[N, C] bytes that hold inputs on the tightest tile of each contraction's region."""
-        share = free * design.dmem_input[:, None]
-        region = np.where(bands.member, share[:, :, None], np.inf).min(axis=1)
-        return np.maximum(region, 1.0)[:, self.profile.contractions.region]
 
     def _by_class(self, tensor: FloatArray, vector: FloatArray) -> FloatArray:
         out = np.zeros((len(tensor), len(self.profile.table.classes)))

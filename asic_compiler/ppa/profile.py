@@ -76,6 +76,7 @@ class Vectors:
     rows: FloatArray
     columns: FloatArray
     anchored: NDArray[np.bool_]
+    by_rows: NDArray[np.bool_]
     collapsed: NDArray[np.bool_]
     table: NDArray[np.bool_]
     """Look-up in a constant: cut along columns alone, so that no row of the table is copied."""
@@ -336,6 +337,7 @@ def _vectors(classes: tuple[OperatorClass, ...]) -> Vectors:
         rows=np.array([c.space[1] for c in chosen], dtype=np.float64),
         columns=np.array([c.space[2] for c in chosen], dtype=np.float64),
         anchored=np.array([c.anchored for c in chosen], dtype=np.bool_),
+        by_rows=np.array([c.by_rows for c in chosen], dtype=np.bool_),
         collapsed=np.array([c.collapsed for c in chosen], dtype=np.bool_),
         table=np.array(
             [c.kind is OperatorKind.GATHER and c.weight_read_bytes > 0 for c in chosen],

@@ -15,9 +15,11 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
+from numpy.typing import NDArray
 
 from asic_compiler.hardware.derive import Bands, TileSizes
 from asic_compiler.hardware.design import DesignBatch
+from asic_compiler.hardware.legality import MAX_DMEM_BYTES
 from asic_compiler.hardware.space import FloatArray, IntArray
 from asic_compiler.ppa.mapping import VectorSplit
 from asic_compiler.ppa.profile import GENERAL, MATMUL, Contractions, Vectors
@@ -129,6 +131,41 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
+class Streams:
+    """In what pieces the inputs of each contraction come. Arrays are [N, C]."""
+
+    pieces: FloatArray
+    """Ranges of a tile's part of k."""
+    kept: FloatArray
+    """Of these, how many are held at once; all where they fit."""
+    by_rows: NDArray[np.bool_]
+    """Whether they are ranges of a tile's rows instead: nothing is added up, and the weights, which
+    are read again for every R rows, are not read more often."""
+
+    @property
+    def dropped(self) -> NDArray[np.bool_]:
+        """Whether a piece is gone when the operator is done with it."""
+        return self.kept < self.pieces
+
+
+def split_streams(work: Contractions, split: Split, design: DesignBatch) -> Streams:
+    """Cuts the inputs of matmuls into as many pieces as are asked for, or as DMEM can hold."""
+    buffers = design.stream_buffers[:, None]
+    streamed = (buffers >= 2.0) & ~work.attention & (work.region == MATMUL)
+    size = split.m_tile * split.k_tile * work.bits / 8.0
+    room = (MAX_DMEM_BYTES * design.dmem_input)[:, None]
+    asked = np.maximum(design.stream_chunks[:, None], np.ceil(size * buffers / room))
+    blocks = np.ceil(split.m_tile / design.rows[:, None])
+    by_rows = streamed & (blocks >= design.stream_chunks[:, None])
+    # Pieces of whole blocks of R rows, of as many as make no fewer pieces than are asked for.
+    of_rows = np.ceil(blocks / np.maximum(np.floor(blocks / asked), 1.0))
+    pieces = np.where(by_rows, of_rows, np.minimum(asked, split.k_tile))
+    pieces = np.where(streamed, pieces, 1.0)
+    kept = np.where(size > room, np.minimum(buffers, pieces), pieces)
+    return Streams(pieces, kept, by_rows)
+
+
+@dataclass(frozen=True, slots=True)
 class ContractionTime:
     """How each contraction is split and what it costs."""
 
@@ -153,10 +190,7 @@ class ContractionTime:
     """Of a group of tiles that share a range of n."""
     lost_issue: FloatArray
     """Cycles lost to issue and DMEM port beyond the tensor unit's."""
-    pieces: FloatArray
-    """Ranges of a tile's part of k that its input arrives in."""
-    buffers: FloatArray
-    """Of these, how many are held at once."""
+    streams: Streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +250,7 @@ def split_contractions(work: Contractions, design: DesignBatch, bands: Bands) ->
     A matmul or convolution is split over k (2^round(x floor(log2 rows)), each k slice on its own
     rows), then over n; tiles left when n is exhausted take row blocks of m and copies of the
     weights. An attention product is split over its batch, then along the longer of n and k, where
-    the cache lies.
+    the cache lies; without a cache, along its rows.
     """
     region = work.region
     tiles = bands.region_tiles[:, region]
@@ -235,14 +269,15 @@ def split_contractions(work: Contractions, design: DesignBatch, bands: Bands) ->
 
     attention = work.attention
     group_tiles = np.maximum(np.floor(tiles / work.batch), 1.0)
-    along_k = k > n
+    along_k, along_m = k > n, ~work.cached
     groups = np.where(attention, np.ceil(work.batch / tiles), 1.0)
-    k_split = np.where(attention, np.where(along_k, np.minimum(group_tiles, k), 1.0), k_split)
-    n_split = np.where(attention, np.where(along_k, 1.0, np.minimum(group_tiles, n)), n_split)
-    m_split = np.where(attention, 1.0, m_split)
+    along = np.minimum(group_tiles, np.where(along_m, m, np.where(along_k, k, n)))
+    k_split = np.where(attention, np.where(along_k & ~along_m, along, 1.0), k_split)
+    n_split = np.where(attention, np.where(along_k | along_m, 1.0, along), n_split)
+    m_split = np.where(attention, np.where(along_m, along, 1.0), m_split)
     used = np.where(
         attention,
-        np.minimum(tiles, work.batch) * k_split * n_split,
+        np.minimum(tiles, work.batch) * k_split * n_split * m_split,
         k_split * n_split * m_split,
     )
     return Split(
@@ -265,7 +300,7 @@ def time_contractions(
     sizes: TileSizes,
     issue: Issue,
     fabric: Fabric,
-    input_buffer: FloatArray,
+    streams: Streams,
     arriving: Incoming,
     constants: TimingConstants,
 ) -> ContractionTime:
@@ -279,7 +314,7 @@ def time_contractions(
         sizes: Their tiles.
         issue: Their front ends.
         fabric: Their NoC.
-        input_buffer: [N, C] bytes of one tile's DMEM that hold inputs.
+        streams: In what pieces their inputs come.
         arriving: What each class waits for, its columns those of ``work``.
         constants: Latencies.
     """
@@ -290,7 +325,11 @@ def time_contractions(
     k_split, groups = split.k, split.groups
     m_tile, n_tile, k_tile = split.m_tile, split.n_tile, split.k_tile
     lanes = vlen / work.bits
-    row_blocks = np.ceil(m_tile / tensor_rows)
+    row_pieces = np.where(streams.by_rows, streams.pieces, 1.0)
+    piece_rows = np.ceil(m_tile / row_pieces)
+    whole = np.floor(m_tile / piece_rows)
+    rest = np.ceil((m_tile - whole * piece_rows) / tensor_rows)
+    row_blocks = whole * np.ceil(piece_rows / tensor_rows) + rest
     tensor = groups * row_blocks * np.ceil(k_tile * n_tile / lanes)
 
     reduced = k_split > 1.0
@@ -308,17 +347,11 @@ def time_contractions(
         + operand_rows * stored_bits
         + 16.0 * arriving.copied_bytes
     )
-    input_bytes = inputs * work.bits / 8.0
     port = np.minimum(design.dflit[:, None], vlen)
-    overlap = (design.stream_buffers >= 2.0)[:, None]
-    buffers = design.stream_buffers[:, None]
-    asked = np.maximum(design.stream_chunks[:, None], np.ceil(input_bytes * buffers / input_buffer))
-    streams = ~attention & (region == MATMUL)
-    pieces = np.where(streams & overlap, np.minimum(asked, k_tile), 1.0)
-    kept = np.where(streams & overlap & (input_bytes > input_buffer), buffers, pieces)
+    pieces = streams.pieces
     # Sums that do not fit the accumulators are stored and read again for every piece.
     spilled = np.where(m_tile * n_tile > 16.0 * vlen / 32.0, 2.0 * 32.0 * m_tile * n_tile, 0.0)
-    dmem_bits = dmem_bits + (pieces - 1.0) * spilled
+    dmem_bits = dmem_bits + np.where(streams.by_rows, 0.0, (pieces - 1.0) * spilled)
     dmem = (dmem_bits + arriving.size_bytes * 8.0) / vlen
     tensor_instructions = np.ceil(tensor / ROWS_PER_INSTRUCTION)
     issued = tensor_instructions * issue.tensor_interval[:, region]
@@ -378,8 +411,7 @@ def time_contractions(
         arriving=arriving,
         combination=combination,
         lost_issue=np.maximum(np.maximum(dmem, issued) - tensor, 0.0),
-        pieces=pieces,
-        buffers=np.minimum(kept, pieces),
+        streams=streams,
     )
 
 

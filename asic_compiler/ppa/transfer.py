@@ -20,7 +20,7 @@ from asic_compiler.hardware.space import FloatArray, IntArray
 from asic_compiler.ppa.flow import HOST, Flow
 from asic_compiler.ppa.mapping import VectorSplit
 from asic_compiler.ppa.profile import CONV, GENERAL, Profile
-from asic_compiler.ppa.timing import Fabric, Incoming, Split
+from asic_compiler.ppa.timing import Fabric, Incoming, Split, Streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +70,10 @@ def result_grids(profile: Profile, design: DesignBatch, split: Split, vectors: V
     head = work.attention
     fields["rows"][:, index] = np.where(head, work.batch * work.m, work.m)
     fields["columns"][:, index] = np.where(head, work.n, work.batch * work.n)
-    fields["part_rows"][:, index] = np.where(head, split.groups * work.m, split.m_tile)
+    fields["part_rows"][:, index] = np.where(head, split.groups, 1.0) * split.m_tile
     fields["part_columns"][:, index] = columns
-    used = np.where(head, np.minimum(work.batch, split.used_tiles), split.n * split.m)
-    used = np.where(head, used * split.n, used) * share
+    batch_parts = np.where(head, np.minimum(work.batch, split.used_tiles), 1.0)
+    used = batch_parts * split.n * split.m * share
     fields["parts"][:, index] = used
     fields["elements"][:, index] = split.groups * split.m_tile * columns
     work_v, index = profile.vectors, profile.vectors.index
@@ -221,13 +221,17 @@ def _regions(profile: Profile, classes: int) -> IntArray:
     return region
 
 
-def incoming(flow: Flow, transfers: Transfers, classes: int) -> Incoming:
+def incoming(profile: Profile, transfers: Transfers, streams: Streams) -> Incoming:
     """The transfers of each class together."""
+    flow, classes = profile.flow, len(profile.table.classes)
+    dropped = np.zeros((len(streams.kept), classes), dtype=np.bool_)
+    dropped[:, profile.contractions.index] = streams.dropped
+    per = np.where(dropped[:, flow.consumer], flow.per_reader, flow.per_consumer)
     to = np.zeros((len(flow.consumer), classes))
-    to[np.arange(len(to)), flow.consumer] = flow.per_consumer
+    to[np.arange(len(to)), flow.consumer] = 1.0
 
     def total(of_pairs: FloatArray) -> FloatArray:
-        return np.einsum("np,pc->nc", of_pairs, to)
+        return np.einsum("np,pc->nc", of_pairs * per, to)
 
     messages = total(transfers.moves.astype(np.float64))
     share = np.minimum(messages, 1.0)
@@ -264,7 +268,7 @@ def _rows_needed(profile: Profile, split: Split, classes: int) -> FloatArray:
     """[N, C] rows of an operand that one tile reads."""
     tall = np.ones((len(split.m), classes))
     work, index = profile.contractions, profile.contractions.index
-    tall[:, index] = np.where(work.attention, split.groups * work.m, split.m_tile)
+    tall[:, index] = np.where(work.attention, split.groups, 1.0) * split.m_tile
     return tall
 
 
@@ -305,7 +309,7 @@ def _needs(
 
 
 def buffer_bytes(
-    profile: Profile, design: DesignBatch, split: Split, vectors: VectorSplit
+    profile: Profile, design: DesignBatch, split: Split, vectors: VectorSplit, streams: Streams
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """What buffers take on the fullest tile.
 
@@ -321,8 +325,12 @@ def buffer_bytes(
     partial = np.zeros_like(results)
     index = profile.contractions.index
     sums = split.groups * split.m_tile * split.n_tile * 4.0
-    partial[:, index] = 2.0 * sums
+    several = (split.k > 1.0) | ((streams.pieces > 1.0) & ~streams.by_rows)
+    partial[:, index] = 2.0 * sums * several
     work_v, index_v = profile.vectors, profile.vectors.index
     rows = np.ceil(work_v.batch / vectors.b) * np.ceil(work_v.rows / vectors.m)
     partial[:, index_v] = np.where(work_v.reduction, 2.0 * rows * 4.0, 0.0)
-    return _needs(profile, profile.flow, split, vectors, classes), results, partial
+    held = np.ones((len(split.m), classes))
+    held[:, index] = streams.kept / streams.pieces
+    need = _needs(profile, profile.flow, split, vectors, classes)
+    return need * held[:, profile.flow.consumer], results, partial

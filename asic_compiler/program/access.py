@@ -104,7 +104,7 @@ class Access:
             op: The instruction.
             operand: Position among its operands.
             kernel: What a vector instruction runs.
-            piece: Of ``tcc.mma`` the range of k, whatever the instruction itself says.
+            piece: Of ``tcc.mma`` the range of k, or of rows, whatever the instruction itself says.
         """
         maps = () if kernel is None else (kernel.indexing_maps, kernel.iteration, kernel.reduced)
         key = ("needed", *structure_of(op), operand, piece, *maps)
@@ -201,7 +201,7 @@ def ranges_of(op: tcc.MmaOp | tcc.MmaDmemOp | tcc.ConvOp, index: Sequence[int]) 
 
 
 def piece_of(k: tuple[int, int], piece: tuple[int, int]) -> tuple[int, int]:
-    """A piece of a range of k."""
+    """A piece of a range of k or of rows."""
     low, high = part_range(k[1] - k[0], piece[1], piece[0])
     return k[0] + low, k[0] + high
 
@@ -292,8 +292,12 @@ def _needed(
             if ranges.n[0] == ranges.n[1]:
                 return NOTHING
             _, m, n, k = op.sizes.get_values()
-            depth = np.arange(*piece_of(ranges.k, piece))
-            return _outer((_items(ranges, n), m * k), (np.arange(*ranges.m), k), (depth, 1))
+            rows, depth = ranges.m, ranges.k
+            if op.rows is None:
+                depth = piece_of(depth, piece)
+            else:
+                rows = piece_of(rows, piece)
+            return _outer((_items(ranges, n), m * k), (np.arange(*rows), k), (np.arange(*depth), 1))
         case tcc.MmaDmemOp():
             return _dmem_operand(op, operand, ranges_of(op, index))
         case tcc.ConvOp():

@@ -71,11 +71,16 @@ def lifetimes(program: tcc.ProgramOp, parts: Mapping[SSAValue, Parts]) -> list[L
 
 
 def _uses(buffer: SSAValue) -> list[Operation]:
-    """The instructions that read a buffer, also through views."""
+    """The instructions that read a buffer or go on filling it, also through views."""
     users: list[Operation] = []
     for use in buffer.uses:
         user = use.operation
-        users += _uses(user.result) if isinstance(user, tcc.ViewOp) else [user]
+        if isinstance(user, tcc.ViewOp):
+            users += _uses(user.result)
+            continue
+        users.append(user)
+        if isinstance(user, tcc.MmaOp) and user.continues is buffer:
+            users += _uses(user.result)
     return users
 
 

@@ -261,6 +261,9 @@ class _Elaborator:
         if isinstance(op, tcc.ViewOp):
             root[op.result] = root[op.operand]
             return
+        if isinstance(op, tcc.MmaOp) and op.continues is not None:
+            root[op.result] = root[op.continues]
+            return
         name = _cache_name(op, self.symbols)
         for value in op.results:
             if isinstance(value.type, tcc.BufferType):
@@ -300,7 +303,7 @@ class _Elaborator:
                 pieces[use.op.pieces] = use
         counts = {count for _, count in pieces}
         if len(counts) == 1 and len(pieces) > 1 and len(pieces) == max(counts):
-            # All pieces together are the whole range of k, whose parts are shared more widely.
+            # All pieces together are the whole range, whose parts are shared more widely.
             first = next(iter(pieces.values()))
             uses = [u for u in uses if not (isinstance(u.op, tcc.MmaOp) and u.operand == 0)]
             assert isinstance(first.op, tcc.MmaOp)

@@ -351,6 +351,8 @@ class _Generator:
                     before = self.parts[partial]
                     self.parts[result] = self.access.reduced(op, before, cast(Cutting, done))
             elif isinstance(op, tcc.Instruction) and not isinstance(op, tcc.ReceiveOp):
+                if isinstance(op, tcc.MmaOp) and op.continues is not None:
+                    self.parts[op.result] = self.parts[op.continues]
                 for buffer in op.buffers:
                     if buffer not in self.parts:
                         self.parts[buffer] = self.access.computed(cast(Cutting, op), kernel)

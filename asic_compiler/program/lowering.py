@@ -196,6 +196,7 @@ def _mma(
     result = tcc.BufferType.of(op.result.type)
     partial = _partial_type(op.result.type, work)
     wide = _wide(result)
+    by_rows = work.assignment.by_rows and work.assignment.pieces > 1
     done: tcc.MmaOp | None = None
     for c in range(pieces):
         for receives in context.streams:
@@ -206,11 +207,12 @@ def _mma(
             op.sizes,
             work.cut,
             work.position,
-            partial if c == pieces - 1 else wide,
+            partial if c == pieces - 1 or by_rows else wide,
             transposed=transposed,
             shared=shared,
             weight_map=constant[1],
             piece=(c, pieces) if pieces > 1 else None,
+            rows=by_rows,
             acc=None if done is None else done.result,
         )
         context.add(done)

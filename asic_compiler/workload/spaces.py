@@ -28,12 +28,13 @@ def assign_spaces(entries: Sequence[Entry], roles: ValueRoles) -> None:
     producers: dict[SSAValue, Entry] = {}
     for entry in entries:
         if entry.cost.kind not in (OperatorKind.MATMUL, OperatorKind.ATTENTION, OperatorKind.CONV):
-            space, anchored, collapsed = _place(entry, producers, roles)
+            space, anchored, collapsed, by_rows = _place(entry, producers, roles)
             whole = isinstance(entry.op, ReduceOp) and not can_be_cut(entry.op)
             entry.cost = replace(
                 entry.cost,
                 space=space,
                 anchored=anchored,
+                by_rows=by_rows,
                 collapsed=collapsed,
                 whole_rows=whole,
             )
@@ -42,7 +43,7 @@ def assign_spaces(entries: Sequence[Entry], roles: ValueRoles) -> None:
 
 def _place(
     entry: Entry, producers: dict[SSAValue, Entry], roles: ValueRoles
-) -> tuple[Space, bool, bool]:
+) -> tuple[Space, bool, bool, bool]:
     op = entry.op
     if isinstance(op, ReduceOp):
         sizes = op.iteration_sizes
@@ -63,15 +64,16 @@ def _place(
             space = cost.space if cost.anchored else (cost.batch, cost.m, cost.n)
             fits = space[2] == own[2] if isinstance(op, ReduceOp) else prod(space) == prod(own)
             if fits and not cost.collapsed and (not isinstance(producer.op, ReduceOp)):
-                return space, True, False
+                by_rows = cost.by_rows if cost.anchored else cost.kv_read_bytes == 0
+                return space, True, False, by_rows
         if whole and not isinstance(op, ReduceOp):
             if isinstance(producer.op, ReduceOp):
-                return cost.space, cost.anchored, True
+                return cost.space, cost.anchored, True, cost.by_rows
             if cost.collapsed:
-                return cost.space, cost.anchored, True
-    return own, False, False
+                return cost.space, cost.anchored, True, cost.by_rows
+    return own, False, False, False
 
 
 def _is_score(kind: OperatorKind, n: int, k: int) -> bool:
-    """Whether an attention product is cut along n, so that its result lies where the cache does."""
+    """Whether an attention product makes scores: its result lies where it is used."""
     return kind is OperatorKind.ATTENTION and n >= k

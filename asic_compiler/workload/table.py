@@ -81,6 +81,8 @@ class OperatorClass:
     the last dimension, or the folded ones of a reduction; M the rest."""
     anchored: bool = False
     """Its points are those of an attention product's result and are cut like it, over B first."""
+    by_rows: bool = False
+    """Of an anchored class: the product cuts its rows, for its keys are in no cache."""
     collapsed: bool = False
     """It works on the results of a reduction over ``space``, where that leaves them: one point for
     each of B x M."""

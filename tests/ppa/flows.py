@@ -6,7 +6,7 @@ from asic_compiler.hardware.derive import Bands, TileSizes
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.ppa.mapping import VectorSplit, split_vectors
 from asic_compiler.ppa.profile import Profile
-from asic_compiler.ppa.timing import Fabric, Incoming, Split
+from asic_compiler.ppa.timing import Fabric, Incoming, Split, split_streams
 from asic_compiler.ppa.transfer import incoming, result_grids, time_transfers
 
 
@@ -24,4 +24,5 @@ def brought(
     moved = time_transfers(
         profile, profile.flow, design, bands, sizes, split, vectors, grid, fabric
     )
-    return vectors, incoming(profile.flow, moved, len(profile.table.classes))
+    streams = split_streams(profile.contractions, split, design)
+    return vectors, incoming(profile, moved, streams)

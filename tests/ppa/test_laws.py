@@ -25,7 +25,7 @@ law = settings(
 
 
 def timed(profile, design, fabric=None):
-    """The contraction and vector times of designs, on a fabric of ours and an ample buffer."""
+    """The contraction and vector times of designs, on a fabric of ours."""
     count = len(design)
     bands = make_bands(design, profile.has_conv)
     sizes = size_tiles(design, bands, profile.lane_cycles[design.rows.astype(int) - 1])
@@ -42,11 +42,11 @@ def timed(profile, design, fabric=None):
         np.ones(count),
         np.zeros(count),
     )
-    buffer = np.full((count, len(profile.contractions.index)), 32768.0)
+    streams = timing.split_streams(profile.contractions, split, design)
     vectors, arriving = brought(profile, design, bands, sizes, split, fabric)
     work, moved = profile.contractions, arriving.take(profile.contractions.index)
     tensor = timing.time_contractions(
-        work, split, design, bands, sizes, issue, fabric, buffer, moved, constants
+        work, split, design, bands, sizes, issue, fabric, streams, moved, constants
     )
     moved = arriving.take(profile.vectors.index)
     vector = timing.time_vectors(
@@ -127,7 +127,14 @@ def test_memories_hold_the_whole_model(small, draw, make_model, seed):
     sizes = size_tiles(d, bands, small.lane_cycles[d.rows.astype(int) - 1])
     split = timing.split_contractions(small.contractions, d, bands)
     need = memory_need(
-        small, d, bands, sizes, split, split_vectors(small.vectors, bands, sizes), stages
+        small,
+        d,
+        bands,
+        sizes,
+        split,
+        split_vectors(small.vectors, bands, sizes),
+        timing.split_streams(small.contractions, split, d),
+        stages,
     )
     spread, total = stages.segments.spread, stages.segments.total
     tiles = stages.multiplicity[:, None] * spread(bands.tiles)
@@ -157,6 +164,7 @@ def test_slices_laid_out_as_placed_stay_within_what_is_provided(small, draw):
         sizes,
         split,
         split_vectors(small.vectors, bands, sizes),
+        timing.split_streams(small.contractions, split, d),
         stage_rows(small, d),
     )
     work = small.contractions
@@ -331,10 +339,10 @@ def test_one_class_of_tiles_with_shorter_vectors_is_slower(small, draw):
     split = timing.split_contractions(small.contractions, d, bands)
     none, one = np.zeros(200), np.ones(200)
     fabric = timing.Fabric(one, one, one, bands.width, none, none, one, none)
-    buffer = np.full((200, len(small.contractions.index)), 1e9)
+    streams = timing.split_streams(small.contractions, split, d)
     work = small.contractions
     _, arriving = brought(small, d, bands, sizes, split, fabric)
-    args = (issue, fabric, buffer, arriving.take(work.index), constants)
+    args = (issue, fabric, streams, arriving.take(work.index), constants)
     fast = timing.time_contractions(work, split, d, bands, whole, *args)
     slow = timing.time_contractions(work, split, d, bands, sizes, *args)
     hit = bands.member[np.arange(200), weak][:, work.region]

@@ -15,7 +15,7 @@ from xdsl.dialects.builtin import (
     f64,
     i64,
 )
-from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.ir import Attribute, Operation, OpResult, SSAValue
 from xdsl.ir.affine import AffineMap
 from xdsl.irdl import (
     irdl_op_definition,
@@ -85,9 +85,10 @@ class MmaOp(Instruction):
     adds.
 
     ``piece = [c, p]`` does the c-th of p equal ranges of this tile's part of k; the pieces after
-    the first add to ``acc``, what the one before left. WMEM holds a tile's slices one after
-    another, in the order of its instructions: of each the columns in order, of a column its part
-    of k.
+    the first add to ``acc``, what the one before left. With ``rows`` it does a range of the tile's
+    part of m instead, and writes these rows beside those of acc, whose buffer it goes on filling:
+    its result has no address of its own. WMEM holds a tile's slices one after another, in the
+    order of its instructions: of each the columns in order, of a column its part of k.
 
     Verified, besides the shared rules:
         3. sizes are 4 positive integers.
@@ -95,7 +96,9 @@ class MmaOp(Instruction):
         5. with a cut k, partial sums of floats are f32 or f64.
         6. input and result have b*m*k and b*m*n elements, and so has acc.
         7. piece is an index and a count; acc is given exactly for a piece after the first; floats
-           of acc, and of the result before the last piece, are f32 or f64.
+           of acc, and of the result before the last piece, are f32 or f64, or with rows acc has
+           the type of the result.
+        8. rows is said of a piece.
     Checked by the program: the weight has b*n*k elements (n*k if shared), or is read through a
     map.
     """
@@ -107,6 +110,7 @@ class MmaOp(Instruction):
     sizes = prop_def(Sizes)
     cut = prop_def(CutAttr)
     piece = opt_prop_def(Sizes)
+    rows = opt_prop_def(UnitAttr)
     acc = opt_operand_def(BufferType)
     transposed = opt_prop_def(UnitAttr)
     shared = opt_prop_def(UnitAttr)
@@ -116,7 +120,7 @@ class MmaOp(Instruction):
     traits = traits_def(HasParent(ProgramOp))
     assembly_format = (
         "$input `,` $weight (`acc` $acc^ `:` type($acc))? `sizes` $sizes"
-        " (`piece` $piece^)? (`transposed` $transposed^)? (`shared` $shared^)?"
+        " (`piece` $piece^)? (`rows` $rows^)? (`transposed` $transposed^)? (`shared` $shared^)?"
         " (`through` $weight_map^)? `cut` $cut " + SCHEDULE + " `:` type($input) `->` type($result)"
     )
 
@@ -133,12 +137,14 @@ class MmaOp(Instruction):
         shared: bool = False,
         weight_map: AffineMap | None = None,
         piece: tuple[int, int] | None = None,
+        rows: bool = False,
         acc: SSAValue | None = None,
     ) -> None:
         super().__init__(
             operands=[input, [] if acc is None else [acc]],
             properties={
                 "piece": int_list(piece),
+                "rows": UnitAttr() if rows else None,
                 "weight": SymbolRefAttr(weight),
                 "sizes": _sizes(sizes),
                 "cut": cut,
@@ -164,8 +170,25 @@ class MmaOp(Instruction):
             raise VerifyException("acc is what the piece before left, and the first has none")
         if self.acc is not None:
             require_elements("acc", self.acc, b * m * n)
+        if self.rows is not None:
+            if self.piece is None:
+                raise VerifyException("rows is said of a piece")
+            if self.acc is not None and self.acc.type != self.result.type:
+                raise VerifyException(f"acc is {self.acc.type}, the result {self.result.type}")
+            return
+        if self.acc is not None:
             _verify_partial(self.acc, partial=True)
         _verify_partial(self.result, index + 1 < count)
+
+    @property
+    def continues(self) -> SSAValue | None:
+        """The buffer that it goes on filling."""
+        return None if self.rows is None else self.acc
+
+    @property
+    def buffers(self) -> tuple[OpResult, ...]:
+        """The buffers that it begins to fill."""
+        return () if self.continues is not None else super().buffers
 
     @property
     def pieces(self) -> tuple[int, int]:

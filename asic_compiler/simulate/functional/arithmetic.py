@@ -70,7 +70,7 @@ class Arithmetic:
                 assert block.rhs is not None
                 rhs = tile.read(op.operands[1], block.rhs, op)
             before = None
-            if isinstance(op, tcc.MmaOp) and op.acc is not None:
+            if isinstance(op, tcc.MmaOp) and op.acc is not None and op.rows is None:
                 before = tile.read(op.acc, block.result, op)
             if not is_float(element):
                 lhs, rhs = lhs.astype(dtype_of(element)), rhs.astype(dtype_of(element))
@@ -81,7 +81,9 @@ class Arithmetic:
             return
         found, given = np.concatenate(elements), np.concatenate(values)
         order = np.argsort(found, kind="stable")
-        tile.write(op.result, found[order], given[order], op)
+        some = isinstance(op, tcc.MmaOp) and op.rows is not None
+        write = tile.write_some if some else tile.write
+        write(op.result, found[order], given[order], op)
 
     def _vector(self, tile: Tile, op: tcc.VectorOp, index: Index) -> None:
         kernel = self._elaboration.kernel(op)

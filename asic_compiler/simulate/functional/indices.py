@@ -7,7 +7,7 @@ are of elements of whole tensors; where an element lies in a tile's memory is as
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, TypeVar, cast
 
@@ -96,7 +96,11 @@ class Indices:
         piece: tuple[int, int],
     ) -> Contraction:
         ranges = ranges_of(op, index)
-        low, high = piece_of(ranges.k, piece)
+        low, high = ranges.k
+        if isinstance(op, tcc.MmaOp) and op.rows is not None:
+            ranges = replace(ranges, m=piece_of(ranges.m, piece))
+        else:
+            low, high = piece_of(ranges.k, piece)
         depth = low - ranges.k[0], high - ranges.k[0]
         if isinstance(op, tcc.ConvOp):
             return Contraction(_windows(op, ranges), depth)

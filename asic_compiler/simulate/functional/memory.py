@@ -34,6 +34,14 @@ class Dmem:
         self.data[start:stop] = data
         self.owner[start:stop] = owner
 
+    def write_elements(
+        self, start: int, positions: NDArray[np.int64], width: int, data: Bytes, owner: int
+    ) -> None:
+        """Writes elements of ``width`` bytes that lie behind ``start``."""
+        at = (start + positions[:, None] * width + np.arange(width)).reshape(-1)
+        self.data[at] = data
+        self.owner[at] = owner
+
     def read(self, start: int, stop: int) -> Bytes:
         """The bytes as they are; they share memory."""
         return self.data[start:stop]

@@ -155,6 +155,21 @@ class Tile:
         assert len(data) == size
         self.dmem.write(start, data, self.owners[root])
 
+    def write_some(
+        self, buffer: SSAValue, elements: Elements, values: Array, op: tcc.Instruction
+    ) -> None:
+        """Fills elements of a buffer, ascending numbers; the others stay as they are."""
+        start, _ = self._extent(buffer, op)
+        at = find(self.part(buffer), elements)
+        if at is None:
+            raise MissingElementsError(
+                f"{len(elements)} elements that are not all in its part", self.place, op
+            )
+        root = self.program.root[buffer]
+        width = self.storage[root].width
+        data = to_bytes(values, buffer_type(root).element_type)
+        self.dmem.write_elements(start, at, width, data, self.owners[root])
+
     def require(self, value: SSAValue, op: tcc.Instruction) -> None:
         """Raises UndefinedReadError unless all that it holds of a buffer is there."""
         root = self.program.root[value]

@@ -109,6 +109,8 @@ class Contraction:
     """Where these rows lie."""
     result_bits: int
     piece: tuple[int, int] = (0, 1)
+    by_rows: bool = False
+    """Whether that is one of rows, not of k."""
 
 
 def contraction_cost(machine: Machine, cut: CutAttr, work: Contraction) -> Cost:
@@ -123,7 +125,9 @@ def contraction_cost(machine: Machine, cut: CutAttr, work: Contraction) -> Cost:
     items = np.where(columns > 0, (high - 1) // n - low // n + 1, 0) if flat else groups
     whole = _length(spans(k, cut.k.data, p.k))
     index, count = work.piece
-    depth = _length(spans(whole, count, index))
+    depth = whole if work.by_rows else _length(spans(whole, count, index))
+    if work.by_rows:
+        rows, index, count = _length(spans(rows, count, index)), 0, 1
 
     vlen, tensor_rows = machine.vlen[p.tile], machine.rows[p.tile]
     blocks = np.ceil(rows / tensor_rows)

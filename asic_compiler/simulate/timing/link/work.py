@@ -80,6 +80,7 @@ class Costs:
             in_wmem=not isinstance(op, tcc.MmaDmemOp),
             result_bits=stored_bits(buffer_type(op.result).element_type),
             piece=op.pieces if isinstance(op, tcc.MmaOp) else (0, 1),
+            by_rows=isinstance(op, tcc.MmaOp) and op.rows is not None,
         )
         key = ("contraction", op.cut, work)
         if key not in self._known:
