@@ -71,6 +71,10 @@ EVERYTHING = f"""
       : {X} -> {P}
     %y1 = tcc.mma %x0, @"a.w" acc %y0 : {P} sizes [1, 3, 16, 8] piece [1, 2] cut {CUT} op = 0
       at = 4 cycles = 4 addr [128] : {X} -> {Y}
+    %r0 = tcc.mma %x, @"a.w" sizes [1, 3, 16, 8] piece [0, 2] rows cut {CUT} op = 0 addr [128]
+      : {X} -> {Y}
+    %r1 = tcc.mma %x, @"a.w" acc %r0 : {Y} sizes [1, 3, 16, 8] piece [1, 2] rows cut {CUT} op = 0
+      : {X} -> {Y}
     %p = tcc.mma %x, @"a.w" sizes [1, 3, 16, 8] transposed shared through {ID2} cut {K_CUT} op = 1
       : {X} -> {P}
     %t1, %r = tcc.reduce %p with ["arith.addf"] along "k" bytes = 192 cut {K_CUT} op = 1
@@ -202,6 +206,13 @@ LAST_PIECE = (
     f'{FIRST_PIECE}\n%y1 = tcc.mma %x, @"a.w" acc %y0 : {P} sizes [1, 3, 16, 8] piece [1, 2] '
     f"cut {CUT} op = 0 : {X} -> {Y}"
 )
+FIRST_ROWS = (
+    f'%y0 = tcc.mma %x, @"a.w" sizes [1, 3, 16, 8] piece [0, 2] rows cut {CUT} op = 0 : {X} -> {Y}'
+)
+LAST_ROWS = (
+    f'{FIRST_ROWS}\n%y1 = tcc.mma %x, @"a.w" acc %y0 : {Y} sizes [1, 3, 16, 8] piece [1, 2] rows '
+    f"cut {CUT} op = 0 : {X} -> {Y}"
+)
 # acc has the elements of the result, or comes from a vector instruction of 24.
 OTHER_ACC = (
     f"%v = tcc.vector @square(%x) over [1, 3, 8] cut {CUT} op = 0 : ({X}) -> ({X})\n"
@@ -300,6 +311,15 @@ BAD_INSTRUCTIONS = {
         OTHER_ACC.replace(f"-> {P}", f"-> {P}\n{MMA}"), f"acc %p : {P}", f"acc %y : {Y}",
         "partial sums are f32 or f64, not f16",
     ),
+    "mma_7_rows_acc": (
+        LAST_ROWS, f"[1, 2] rows cut {CUT} op = 0 : {X} -> {Y}",
+        f"[1, 2] rows cut {CUT} op = 0 : {X} -> {P}", f"acc is {Y}, the result {P}",
+    ),
+    "op_2_addr_rows": (
+        LAST_ROWS, f"[1, 2] rows cut {CUT} op = 0", f"[1, 2] rows cut {CUT} op = 0 addr [0]",
+        "0 buffers need an address",
+    ),
+    "mma_8": (FIRST_ROWS, "piece [0, 2] rows", "rows", "rows is said of a piece"),
     "mma_symbol": (MMA, '@"a.w"', "@keys", "@keys is not a tcc.weight"),
     "mma_weight": (MMA, '@"a.w"', "@table", "has not the 128 elements"),
     "dmem_3": (DMEM, "[1, 3, 3, 8]", "[1, 3, 3, 0]", "sizes must be 4 positive integers"),

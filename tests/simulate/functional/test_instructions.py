@@ -89,6 +89,30 @@ def test_mma_in_pieces_adds_up_what_the_pieces_left(split: str):
     np.testing.assert_allclose(found, x.astype(np.float32) @ w.astype(np.float32).T, **F16)
 
 
+@pytest.mark.parametrize("split", [cut(n=4), cut(m=2, n=2), cut(n=2, k=2)])
+@pytest.mark.parametrize("count", [2, 4, 5])
+def test_pieces_of_rows_fill_one_buffer(split: str, count: int):
+    """Seven rows, or three and four, in pieces: some are empty."""
+    x, w = random(1, 7, 12), random(2, 8, 12)
+    partial = "k = 1" not in split
+    last, element = ("p", "f32") if partial else ("v", "f16")
+    pieces: list[str] = []
+    for c in range(count):
+        into = last if c == count - 1 else f"a{c}"
+        acc = f" acc %a{c - 1} : !tcc.buffer<7x8x{element}>" if c else ""
+        pieces.append(f"""
+    %t{c}, %x{c} = tcc.receive @x piece [{c}, {count}] bytes = 1 op = 0 : !tcc.buffer<7x12xf16>
+    tcc.wait %t{c} op = 0
+    %{into} = tcc.mma %x{c}, @w{acc} sizes [1, 7, 8, 12] piece [{c}, {count}] rows cut {split}
+      op = 0 : !tcc.buffer<7x12xf16> -> !tcc.buffer<7x8x{element}>""")
+    body = f"""{"".join(pieces)}
+    {reduce_k(False, "7x8").format(cut=split) if partial else ""}
+    {send("v", "7x8xf16")}"""
+    symbols = "\n".join((weight("w", "8x12xf16"), given("x", "7x12xf16"), taken("7x8xf16")))
+    found = run_text(symbols, body, {"x": x}, {"w": w})["y"]
+    np.testing.assert_allclose(found, x.astype(np.float32) @ w.astype(np.float32).T, **F16)
+
+
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
 @pytest.mark.parametrize("shared", [False, True])
 def test_columns_of_all_batch_items_are_cut_as_one(n: int, shared: bool):

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from asic_compiler.simulate.timing.link.reduction import (
 )
 from asic_compiler.simulate.timing.program import Kind, Unit
 from asic_compiler.simulate.timing.report import module_trace, require_end, simulate_timing
+from asic_compiler.workload.body_cost import body_cost
 from asic_compiler.workload.extract import extract
 
 CASES = [("decoder", 3), ("decoder", 10), ("vision", 2), ("vision", 4)]
@@ -82,6 +84,48 @@ def test_multiply_accumulates_are_those_of_the_model(name: str, seed: int) -> No
     table = extract(model(name))
     expected = sum(c.batch * c.m * c.n * c.k for c in (table.classes[i] for i in table.sequence))
     assert linked(name, seed).events[:, :, Event.MACS_NARROW].sum() == expected
+
+
+@pytest.mark.parametrize("name", ["decoder", "vision"])
+def test_kernels_cost_what_the_model_counts(name: str) -> None:
+    """A kernel in tcc has the body of its operator, and nothing more."""
+    table = extract(model(name))
+    module = generate(model(name), plan(name, 3))
+    elaboration = elaborate(module)
+    seen = 0
+    for program in elaboration.programs:
+        for op in program.instructions:
+            if isinstance(op, tcc.VectorOp):
+                kernel = elaboration.kernel(op)
+                assert kernel is not None
+                cost = table.classes[table.sequence[op.position]]
+                assert body_cost(kernel.body.block) == cost.body
+                seen += 1
+    assert seen
+
+
+@pytest.mark.parametrize("rows", [5, 16])
+def test_pieces_of_rows_cost_what_the_whole_does(rows: int) -> None:
+    """Each reads its own rows and writes its own results; only latencies are paid again."""
+    made = linked("vision", 2)
+    op = next(
+        op
+        for program in made.elaboration.programs
+        for op in program.instructions
+        if isinstance(op, tcc.MmaOp)
+    )
+    work = Contraction((1, 64, 32, 48), 16, 16.0, True, 16)
+    cut = tcc.CutAttr.of(1, 1, 1, 1, op.cut.region, 0)
+    whole = contraction_cost(made.machine, cut, work)
+    count = 64 // rows
+    pieces = [
+        contraction_cost(made.machine, cut, replace(work, piece=(c, count), by_rows=True))
+        for c in range(count)
+    ]
+    for event in (Event.MACS_NARROW, Event.DMEM_BITS):
+        assert sum(p.amounts[event].sum() for p in pieces) == whole.amounts[event].sum()
+    assert sum(p.port.sum() for p in pieces) == whole.port.sum()
+    assert sum(p.cycles.max() for p in pieces) >= whole.cycles.max()
 
 
 def test_hop_bits_are_those_that_the_engine_moves() -> None:
