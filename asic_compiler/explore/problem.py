@@ -165,7 +165,7 @@ class ChipProblem:
         on_chip = not all(store.off_chip for store in self.freedom.weight_stores)
         cache_tiles = profile.total_kv_bytes * min(self.freedom.kv_bits) / 16.0 / (420.0 * 1024)
         weight_tiles = profile.weight_bytes * narrow * on_chip / (24.0 * 2**20)
-        activation_tiles = profile.activation_bytes / (420.0 * 1024)
+        activation_tiles = profile.activation_bytes / (200.0 * 1024)  # beside inputs and sums
         least = max(cache_tiles, weight_tiles, activation_tiles, 1.0)
         budget = self.model.conditions.constraints.power_w
         thrifty = budget is not None and budget / least < _THRIFTY_TILE_W

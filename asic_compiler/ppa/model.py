@@ -229,6 +229,7 @@ class PPAModel:
         stage_cycles = stages.total(class_cycles) + handed_on + travel
         period = segments.largest(stage_cycles)
         latency_cycles = segments.total(stage_cycles * stages.multiplicity)
+        latency_cycles = latency_cycles - dot_rows(class_cycles, stages.aside)
         traffic = None
         if off_chip is not None:
             traffic = dram.traffic(profile, design)
@@ -246,6 +247,9 @@ class PPAModel:
         parts = spent.of_step(profile)
         transferred = segments.total(stages.transfer_bytes * stages.multiplicity) * 8.0
         parts[:, power.NOC] += transferred * np.maximum(hops, 1.0) * memory.hop
+        # Within a stage of one tile nothing else moves: what it is handed is read and written.
+        alone = bands.width * bands.height == 1.0
+        parts[:, power.DMEM] += np.where(alone, 2.0 * transferred * memory.dmem, 0.0)
         active = energy.active_cycles(
             bands, *(segments.total(kind * stages.multiplicity) for kind in kinds)
         )

@@ -36,6 +36,9 @@ class Contractions:
     n: FloatArray
     k: FloatArray
     bits: FloatArray
+    """Of an operand."""
+    widening: FloatArray
+    """Bits of a result over those of an operand."""
     attention: NDArray[np.bool_]
     cached: NDArray[np.bool_]
     """One operand is the KV cache, already in place."""
@@ -98,6 +101,9 @@ class StageCut:
     """[S] kind of each stage in program order."""
     boundaries: IntArray
     """[S + 1] positions in program order where stages start; the last is the program's end."""
+    aside: FloatArray
+    """[C] operators of each class that are not on the longest way through the program: those of
+    another stage run at the same time."""
 
 
 class Profile:
@@ -228,7 +234,34 @@ class Profile:
             transfer_bytes=transfer,
             of_stage=of_stage,
             boundaries=boundaries,
+            aside=counts.sum(axis=0) - self._longest_way(boundaries),
         )
+
+    def _longest_way(self, boundaries: IntArray) -> FloatArray:
+        """[C] operators on the way of most work: each after those it reads and its stage's last.
+
+        Work stands for time here, so that the way is found once and not for every design.
+        """
+        sequence, time = self.table.sequence, self._time_cost
+        before: list[list[int]] = [[] for _ in sequence]
+        for producer, consumer in self.table.edges[:, :2].tolist():
+            before[consumer].append(producer)
+        firsts = set(boundaries.tolist())
+        done = np.zeros(len(sequence))
+        last = np.full(len(sequence), -1, dtype=np.int64)
+        for position in range(len(sequence)):
+            if position not in firsts:
+                before[position].append(position - 1)
+            if before[position]:
+                last[position] = max(before[position], key=lambda p: float(done[p]))
+                done[position] = done[last[position]]
+            done[position] += time[position]
+        way = np.zeros(len(self.table.classes))
+        position = int(np.argmax(done)) if len(done) else -1
+        while position >= 0:
+            way[sequence[position]] += 1.0
+            position = int(last[position])
+        return way
 
 
 def partition(cost: FloatArray, parts: int) -> IntArray:
@@ -287,6 +320,13 @@ def _column(classes: tuple[OperatorClass, ...], name: str) -> FloatArray:
     return np.array([getattr(c, name) for c in classes], dtype=np.float64)
 
 
+def _widening(cost: OperatorClass) -> float:
+    results = cost.batch * cost.m * cost.n
+    if not cost.output_bytes or not results:
+        return 1.0
+    return cost.output_bytes * 8.0 / (results * cost.element_bits)
+
+
 def _contractions(classes: tuple[OperatorClass, ...]) -> Contractions:
     index = [i for i, c in enumerate(classes) if c.kind in _CONTRACTIONS]
     chosen = tuple(classes[i] for i in index)
@@ -298,6 +338,7 @@ def _contractions(classes: tuple[OperatorClass, ...]) -> Contractions:
         n=_column(chosen, "n"),
         k=_column(chosen, "k"),
         bits=_column(chosen, "element_bits"),
+        widening=np.array([_widening(c) for c in chosen], dtype=np.float64),
         attention=np.array([c.kind is OperatorKind.ATTENTION for c in chosen], dtype=np.bool_),
         cached=np.array([c.kv_read_bytes > 0 for c in chosen], dtype=np.bool_),
         region=np.array([regions.get(c.kind, GENERAL) for c in chosen], dtype=np.int64),

@@ -125,6 +125,7 @@ def _tree(group: Group, ways: Ways, adder: Adder) -> FloatArray:
         np.ceil(group.stride / ways.width) * ways.sc_x,
         np.minimum(group.stride, ways.width) * ways.sc_y,
     )
+    beside = beside * ~_at_one_router(group, ways)
     moved = np.maximum(np.ceil(bits / ways.port), beside * np.ceil(bits / ways.flit))
     adding = _adding(group.elements, np.ones(1), np.zeros(1), np.zeros(1), adder)
     # The first level reads what the tile had, the last writes the sum.
@@ -163,6 +164,7 @@ def _scatter(group: Group, ways: Ways, adder: Adder) -> FloatArray:
     apart = np.ceil(group.stride / ways.width)
     rows = np.maximum(np.ceil(group.size * group.stride / ways.width), 1.0)
     beside = np.where(in_column, apart * ways.sc_x, group.stride * ways.sc_y / rows)
+    beside = beside * ~_at_one_router(group, ways)
     half = np.floor(group.size / 2.0)
     crossing = np.maximum(half * np.ceil(takers / 2.0), 1.0) * beside
     crossing = crossing * np.where(in_column, ways.slowest, 1.0)
@@ -203,10 +205,18 @@ def _in_column(group: Group, ways: Ways) -> NDArray[np.bool_]:
     return group.stride >= ways.width
 
 
+def _at_one_router(group: Group, ways: Ways) -> NDArray[np.bool_]:
+    """Whether all members share a router, and need no links."""
+    span = group.size * group.stride
+    column = _in_column(group, ways) & (ways.width <= ways.sc_x) & (span <= ways.width * ways.sc_y)
+    return column | (~_in_column(group, ways) & (span <= ways.sc_x))
+
+
 def _step_hops(group: Group, ways: Ways) -> FloatArray:
     """Hops from a member to the next."""
     down = np.ceil(group.stride / ways.width) / ways.sc_y
-    return np.where(_in_column(group, ways), down, group.stride / ways.sc_x)
+    step = np.where(_in_column(group, ways), down, group.stride / ways.sc_x)
+    return step * ~_at_one_router(group, ways)
 
 
 def _adding(

@@ -23,6 +23,8 @@ class StageRows:
     """[M] stages that the row stands for."""
     transfer_bytes: FloatArray
     """[M] activation bytes that one of them receives."""
+    aside: FloatArray
+    """[N, C] operators that run beside those of another stage."""
 
     def total(self, per_class: FloatArray) -> FloatArray:
         """[N, C] of one operator to [M] of all the operators of a stage."""
@@ -50,7 +52,8 @@ def stage_rows(profile: Profile, design: DesignBatch) -> StageRows:
     within = np.arange(len(segments.owner)) - segments.first[segments.owner]
     row = starts[which][segments.owner] + within
     assert len(distinct) == len(cuts)
-    return StageRows(segments, counts[row], multiplicity[row], transfer[row])
+    aside = np.stack([cut.aside for cut in cuts])[which]
+    return StageRows(segments, counts[row], multiplicity[row], transfer[row], aside)
 
 
 def dot_rows(left: FloatArray, right: FloatArray) -> FloatArray:

@@ -343,7 +343,7 @@ def time_contractions(
     stored_bits = np.where(work.cached & (work.bits == 16.0), design.kv_bits[:, None], work.bits)
     dmem_bits = (
         inputs * work.bits * passes
-        + groups * m_tile * n_tile * np.where(reduced, 32.0, work.bits)
+        + groups * m_tile * n_tile * np.where(reduced, 32.0, work.bits * work.widening)
         + operand_rows * stored_bits
         + 16.0 * arriving.copied_bytes
     )
@@ -367,7 +367,7 @@ def time_contractions(
             size=k_split,
             elements=held * n_tile,
             share=held * np.ceil(n_tile / k_split),
-            result_bits=np.broadcast_to(work.bits, k_split.shape),
+            result_bits=np.broadcast_to(work.bits * work.widening, k_split.shape),
             stride=np.where(attention, 1.0, split.n * split.m),
         ),
         scatter,

@@ -143,7 +143,7 @@ def time_transfers(
     links, hops, over = _links(
         receivers, parts * mean_fan * flits, parts, bands, design, region, fabric.slowest_flit
     )
-    sent = takers * brought / receivers
+    sent = takers * need / receivers * to_others * moves
     return Transfers(
         moves=moves,
         need_bytes=need,
