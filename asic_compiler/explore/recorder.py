@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -37,6 +38,7 @@ class Recorder:
         self._batches: list[Evaluation] = []
         self._evaluations = 0
         self._feasible = 0
+        self._signals: list[tuple[int, dict[str, float]]] = []
         self._began_s = time.perf_counter()
 
     @property
@@ -108,6 +110,24 @@ class Recorder:
             columns[name] = everything.discrete[:, index].copy()
         for index, name in enumerate(self.problem.continuous_names):
             columns[name] = everything.continuous[:, index].copy()
+        return columns
+
+    def signal(self, values: Mapping[str, float]) -> None:
+        """Notes what a strategy knows of itself now: one row of its ``signals`` table.
+
+        Names are the strategy's own; names that share what stands before a dot (``gate.0``,
+        ``gate.1``) belong together and are drawn in one plot. A name that a row lacks is NaN there.
+        """
+        self._signals.append((self._evaluations, {k: float(v) for k, v in values.items()}))
+
+    def signals(self) -> Columns:
+        """What was noted, in order: ``evaluation`` (so many were done) and a column a name."""
+        if not self._signals:
+            return {}
+        names = list(dict.fromkeys(name for _, row in self._signals for name in row))
+        columns: Columns = {"evaluation": np.array([at for at, _ in self._signals], dtype=np.int64)}
+        for name in names:
+            columns[name] = np.array([row.get(name, np.nan) for _, row in self._signals])
         return columns
 
     def _progress(self) -> Progress:

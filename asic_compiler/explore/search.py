@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.explore.archive import ParetoArchive
@@ -33,6 +33,8 @@ class SearchResult:
     """The infeasible design of least violation, one row; None if every design was feasible."""
     history: Columns
     """One column a name, one row an evaluation (see :meth:`Recorder.columns`)."""
+    signals: Columns = field(default_factory=dict[str, Any])
+    """What the strategy noted of itself over time (see :meth:`Recorder.signal`); often empty."""
 
 
 class Strategy(Protocol):
@@ -62,6 +64,7 @@ def conclude(strategy: str, seed: int, recorder: Recorder) -> SearchResult:
         best_score=None if best is None else float(score(best, recorder.problem)[0]),
         nearest=recorder.archive.nearest,
         history=recorder.columns(),
+        signals=recorder.signals(),
     )
 
 
