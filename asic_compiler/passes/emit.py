@@ -58,6 +58,8 @@ def emit_exploration(folder: Path, module: ModuleOp, exploration: Exploration) -
         name: getattr(request, name)
         for name in ("goal", "power_w", "area_mm2", "dies", "tokens_per_s", "clock_hz")
     }
+    if request.constraints is not None:
+        constraints["variables"] = str(request.restrictions)
     asked = {
         "mode": request.mode,
         "strategy": result.strategy,

@@ -13,6 +13,7 @@ from xdsl.passes import ModulePass
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects.asic import CHIP, SplitAttr
+from asic_compiler.explore.constraint_text import parse_constraints
 from asic_compiler.explore.goal_text import parse_goal
 from asic_compiler.explore.observer import RichObserver
 from asic_compiler.explore.run import Exploration, Request, explore
@@ -45,6 +46,10 @@ class RLExplorePass(ModulePass):
     goal: str | None = field(
         default=None,
         metadata={"help": "what to maximize or minimize, subject to what (docs/goals.md)"},
+    )
+    constraints: str | None = field(
+        default=None,
+        metadata={"help": "'mesh = 8x8; vlen in 256..1024': what a design may be (docs/goals.md)"},
     )
     strategy: str = field(default="sac-moe", metadata={"help": "sac-moe or random"})
     evaluations: int = field(default=DEFAULT_EVALUATIONS, metadata={"help": "designs to evaluate"})
@@ -88,6 +93,8 @@ class RLExplorePass(ModulePass):
     def __post_init__(self) -> None:
         if self.goal is not None:
             parse_goal(self.goal)  # a wrong goal is told before a model is read
+        if self.constraints is not None:
+            parse_constraints(self.constraints)
         if self.tech is not None:
             load_node(self.node, self.tech)  # and so is a wrong file
 
@@ -134,6 +141,7 @@ class RLExplorePass(ModulePass):
             tech=self.tech,
             mode=self.mode,
             goal=self.goal,
+            constraints=self.constraints,
             strategy=self.strategy,
             evaluations=self.evaluations,
             seed=self.seed,
