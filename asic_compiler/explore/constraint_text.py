@@ -121,7 +121,7 @@ def _operators(tree: Tree[Token]) -> tuple[str, ...]:
 def _body(tree: Tree[Token], variable: str, axis: int | None, word: Token) -> Restriction:
     """The restriction of one variable; ``axis`` is its place in a size, None for a number."""
     facts = VARIABLES[variable]
-    place = {"column": word.column or 1, "line": word.line or 1}
+    column, line = word.column or 1, word.line or 1
     parts = [child for child in tree.children if isinstance(child, Tree)]
     if tree.data == "relation":
         sign = tree.children[0]
@@ -130,7 +130,9 @@ def _body(tree: Tree[Token], variable: str, axis: int | None, word: Token) -> Re
         value = _number(_value(parts[0]), variable, axis)
         low = value if relation in (">=", "=") else facts.low
         high = value if relation in ("<=", "=") else facts.high
-        return _checked(Restriction(variable, low, high, **place), _value(parts[0]).token)
+        return _checked(
+            Restriction(variable, low, high, None, (), column, line), _value(parts[0]).token
+        )
     inner = parts[0]
     values = [_value(child) for child in inner.children if isinstance(child, Tree)]
     if inner.data == "range":
@@ -140,7 +142,7 @@ def _body(tree: Tree[Token], variable: str, axis: int | None, word: Token) -> Re
         if low > high:
             raise _error(f"the range of {variable} is empty: {low:g} is above {high:g}",
                          values[0].token)  # fmt: skip
-        return _checked(Restriction(variable, low, high, **place), values[0].token)
+        return _checked(Restriction(variable, low, high, None, (), column, line), values[0].token)
     if axis is not None or variable in OUTCOMES or not facts.values:
         raise _error(f"{word} takes a value or a range, not a set", values[0].token)
     if values[-1].unit is not None:  # {32, 64} KiB is not in the grammar; {32, 64 KiB} is
@@ -150,7 +152,7 @@ def _body(tree: Tree[Token], variable: str, axis: int | None, word: Token) -> Re
         if number not in facts.values:
             raise _nothing(variable, f"{value.token} is none of its values", value.token, number)
     choices = tuple(sorted(dict.fromkeys(chosen)))
-    return _simplified(Restriction(variable, choices[0], choices[-1], choices, **place))
+    return _simplified(Restriction(variable, choices[0], choices[-1], choices, (), column, line))
 
 
 def _simplified(restriction: Restriction) -> Restriction:

@@ -6,6 +6,7 @@ and emitted obeys, whatever a strategy asked for.
 
 from __future__ import annotations
 
+import math
 from typing import NoReturn
 
 import numpy as np
@@ -206,8 +207,9 @@ class Projection:
         if restriction is None:
             return None
         least, most = technology.voltage.minimum, technology.voltage.maximum
-        steps = np.arange(np.floor(least / VDD_STEP_V), np.ceil(most / VDD_STEP_V) + 1)
-        volts = np.unique(np.clip(steps * VDD_STEP_V, least, most))
+        first, last = math.floor(least / VDD_STEP_V), math.ceil(most / VDD_STEP_V)
+        steps = np.arange(first, last + 1, dtype=np.float64)
+        volts: FloatArray = np.unique(np.clip(steps * VDD_STEP_V, least, most))
         volts = volts[np.clip(np.rint(volts / VDD_STEP_V) * VDD_STEP_V, least, most) == volts]
         kept = volts[restriction.holds(volts)]
         if not len(kept):
@@ -369,7 +371,7 @@ def _regions(restriction: Restriction, profile: Profile) -> frozenset[int]:
     for word in restriction.operators:
         mine = [
             int(region_of[own])
-            for name, own in zip(table.names, table.sequence, strict=True)
+            for name, own in zip(table.names, map(int, table.sequence), strict=True)
             if f".{word}." in f".{name}."
             or word in (str(table.classes[own].kind), REGION_NAMES[region_of[own]])
         ]
