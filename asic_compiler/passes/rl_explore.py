@@ -51,7 +51,9 @@ class RLExplorePass(ModulePass):
         default=None,
         metadata={"help": "'mesh = 8x8; vlen in 256..1024': what a design may be (docs/goals.md)"},
     )
-    strategy: str = field(default="sac-moe", metadata={"help": "sac-moe or random"})
+    strategy: str = field(
+        default="sac-moe", metadata={"help": "how to search; explore --help names all"}
+    )
     evaluations: int = field(default=DEFAULT_EVALUATIONS, metadata={"help": "designs to evaluate"})
     seed: int = field(default=0, metadata={"help": "of every random choice"})
     emit: str | None = field(
