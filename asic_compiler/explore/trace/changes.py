@@ -29,7 +29,7 @@ def ablation(probe: Probe, evaluation: int, discrete: IntArray, continuous: Floa
     earlier, earlier_scores = probe.evaluate(discrete[None], continuous[None])
     here, there = shown(probe.problem, best)[0], shown(probe.problem, earlier)[0]
     names = differing(there, here)
-    if probe.budget_sets_clock:  # no decision: it follows from the others
+    if probe.fastest_clock:  # no decision: it follows from the others
         names = [name for name in names if name != "clock"]
     if not names:
         return {"reference": _reference(evaluation, earlier, earlier_scores), "variables": []}

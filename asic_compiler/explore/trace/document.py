@@ -72,7 +72,7 @@ def decision_trace(problem: ChipProblem, result: SearchResult) -> Json:
             "performance": float(best.performance[0]),
             "power_w": float(best.power_w[0]),
             "area_mm2": float(best.area_mm2[0]),
-            "budget_sets_clock": probe.budget_sets_clock,
+            "fastest_clock": probe.fastest_clock,
             "variables": [
                 {"variable": name, "value": values[name], "unit": UNITS[name]} for name in NAMES
             ],

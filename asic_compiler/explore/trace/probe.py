@@ -35,7 +35,7 @@ class Probe:
         self.evaluations = 0
         self.score = float(score(best, problem)[0])
         self.discrete, self.continuous = best.discrete[0].copy(), best.continuous[0].copy()
-        self.budget_sets_clock = self._free_clock()
+        self.fastest_clock = self._free_clock()
 
     def evaluate(
         self, discrete: IntArray, continuous: FloatArray, problem: ChipProblem | None = None
@@ -68,9 +68,9 @@ class Probe:
         return names, np.array(discrete), np.array(continuous)
 
     def _free_clock(self) -> bool:
-        """Whether the best runs at the clock that its power budget leaves, and not at a lower one.
+        """Whether the best runs as fast as supply, structure and power budget allow.
 
-        Then every variant is asked to run as fast as it may: the chosen clock was the budget's.
+        Then every variant is asked to run as fast as it may, too: the clock was no choice.
         """
         column = INDEX["clock"]
         asked = self.continuous.copy()
