@@ -84,6 +84,11 @@ class ChipProblem:
         self._weights = weights
 
     @property
+    def restrictions(self) -> Restrictions:
+        """Variables that are pinned or kept within a range."""
+        return Restrictions() if self.projection is None else self.projection.restrictions
+
+    @property
     def further_bounds(self) -> tuple[Bound, ...]:
         """Constraints of the goal that the cost model does not check by itself."""
         return () if self.goal is None else self.goal.further_bounds

@@ -23,10 +23,10 @@ from asic_compiler.explore.constraints import (
 from asic_compiler.explore.protocol import FloatArray, IntArray
 from asic_compiler.hardware.derive import make_bands
 from asic_compiler.hardware.design import VDD_STEP_V, DesignBatch, Freedom, snap
-from asic_compiler.hardware.space import CONTINUOUS, DISCRETE, INDEX, STAGE_GRIDS, Scale
+from asic_compiler.hardware.space import CONTINUOUS, DISCRETE, INDEX, STAGE_GRIDS, Scale, pick
 from asic_compiler.hardware.tile_limits import TileLimits, nearest
 from asic_compiler.ppa.model import Metrics, PPAModel
-from asic_compiler.ppa.profile import GENERAL, REGION_NAMES, Profile
+from asic_compiler.ppa.profile import CONV, GENERAL, REGION_NAMES, Profile
 from asic_compiler.technology.node import Technology
 
 OWN_SIZES: tuple[str, ...] = ("vlen", "fetch")
@@ -66,6 +66,7 @@ class Projection:
         self._variables = _chip_wide(restrictions)
         self._check_memories()
         self.limits = self._tile_limits()
+        self._apart = self._must_part(profile.has_conv)
         self._values = {
             INDEX[name]: r.values
             for name, r in self._variables.items()
@@ -112,7 +113,8 @@ class Projection:
             out[:, column] = np.where(moved == value, out[:, column], variable.encode(moved))
         if self._volts is not None:
             out[:, INDEX["vdd"]] = self._supplied(out[:, INDEX["vdd"]], self._volts)
-        return self._placed(discrete, out)
+        discrete, out = self._placed(discrete, out)
+        return discrete, self._parted(discrete, out) if self._apart else out
 
     def settle(self, design: DesignBatch, model: PPAModel) -> DesignBatch:
         """The design with what only the model can tell moved into its bounds, where it can be.
@@ -190,6 +192,51 @@ class Projection:
                         f"operators of the {REGION_NAMES[region]} region share their tiles",
                     )
         return limits
+
+    def _must_part(self, has_conv: bool) -> bool:
+        """Whether no tile may serve both the general region and another: their bounds contradict.
+
+        Regions whose shares a constraint bounds as well stay where that puts them.
+        """
+        if self.limits is None:
+            return False
+        empty = {
+            code
+            for allowed in self.limits.allowed.values()
+            for code, values in enumerate(allowed)
+            if values is not None and not len(values)
+        }
+        if has_conv and 0b011 in empty:
+            culprit = next(r for r, at in self._regions.items() if CONV in at)
+            _refuse(
+                culprit,
+                f"nothing keeps '{culprit}' and what is said of matmuls",
+                "convolutions and matmuls both run on the first rows of a stage",
+            )
+        bounded = any(f"{name}_ratio" in self._variables for name in REGION_NAMES)
+        return not bounded and bool(empty & {0b101, 0b110, 0b111})
+
+    def _parted(self, discrete: IntArray, continuous: FloatArray) -> FloatArray:
+        """Shares of rows shrunk alike until the general region and the others do not meet.
+
+        Rows are rounded up, so that the shares may fill one row less than the stage has.
+        """
+        grid = pick((continuous[:, INDEX["stages"]] + 1.0) * 0.5, self._grids)
+        rows = np.array([r for _, r in STAGE_GRIDS])[grid]
+        height = snap(discrete[:, 1], rows, DISCRETE[1].high) / rows
+        front = [INDEX["matmul_ratio"], INDEX["conv_ratio"]]
+        columns = [*front, INDEX["general_ratio"]]
+        share = {
+            c: np.clip(0.3 + CONTINUOUS[c].decode(continuous[:, c]), 0.0, 1.0) for c in columns
+        }
+        total = np.maximum(*(share[c] for c in front)) + share[columns[2]]
+        room = 1.0 - 1.0 / height
+        over = (total > room * (1.0 + _TOLERANCE)) & (room > 0.0)
+        factor = np.where(over, room / np.maximum(total, 1e-300), 1.0)
+        for c in columns:
+            moved = CONTINUOUS[c].encode(share[c] * factor - 0.3)
+            continuous[:, c] = np.where(over, moved, continuous[:, c])
+        return continuous
 
     def _check_memories(self) -> None:
         own = self._variables.get("heterogeneity")
@@ -293,9 +340,7 @@ class Projection:
     def _placed(self, discrete: IntArray, continuous: FloatArray) -> tuple[IntArray, FloatArray]:
         """Stages first, then a mesh that they divide, then clusters that the mesh holds."""
         at = INDEX["stages"]
-        asked = np.minimum(
-            ((continuous[:, at] + 1.0) * 0.5 * self._grids).astype(np.int64), self._grids - 1
-        )
+        asked = pick((continuous[:, at] + 1.0) * 0.5, self._grids)
         grid = self._grid_of[asked]
         if not self._all_grids:
             centre = 2.0 * (grid + 0.5) / self._grids - 1.0

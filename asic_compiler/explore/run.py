@@ -362,6 +362,8 @@ def infeasible(problem: ChipProblem, result: SearchResult) -> UserError:
         if any(value > 0.0 for value in over.values()):
             notes.append(_advice(over))
         notes += _missed(problem, result.nearest, metrics)
+        if problem.restrictions:
+            notes.append(f"the constraints may leave no room: {problem.restrictions}")
     return UserError(
         f"infeasible: none of {result.evaluations} designs keeps every constraint", notes=notes
     )

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from workloads import transformer
 
 from asic_compiler.diagnostics import UserError
+from asic_compiler.explore.checkpoint.fingerprint import fingerprint
 from asic_compiler.explore.constraint_text import parse_constraints
 from asic_compiler.explore.constraints import VARIABLES, Restriction
-from asic_compiler.explore.run import Request, make_problem
+from asic_compiler.explore.run import Request, explore, make_problem
 from asic_compiler.explore.search import search
 from asic_compiler.explore.strategies import strategy_names
 from asic_compiler.hardware.derive import make_bands, size_tiles
@@ -176,6 +177,35 @@ def test_tiles_that_serve_two_operators_that_contradict_are_infeasible():
     assert (evaluation.violation >= 1.0).all()
 
 
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 1000))
+def test_regions_whose_operators_contradict_are_parted(seed):
+    chips = problem("vlen = 256 for lm_head; vlen >= 1024 for attention; mesh in 4x4..24x24")
+    evaluation = chips.evaluate(*actions(64, seed))
+    design = chips.decode(evaluation.discrete, evaluation.continuous)
+    bands = make_bands(design, chips.model.profile.has_conv)
+    tall = bands.height >= 2
+    assert tall.any()
+    assert not (bands.member[:, :, 0] & bands.member[:, :, 2]).any(axis=1)[tall].any()
+    again = chips.evaluate(evaluation.discrete, evaluation.continuous)
+    np.testing.assert_allclose(again.continuous, evaluation.continuous, atol=1e-9)
+
+
+def test_a_checkpoint_knows_the_constraints():
+    """No start has more than 12 rows: by their outcome alone these would be one problem."""
+    texts = ("", "rows <= 12", "rows <= 13")
+    assert len({fingerprint(problem(text)) for text in texts}) == 3
+
+
+def test_the_answer_to_nothing_names_the_constraints():
+    with pytest.raises(UserError) as error:
+        explore(TABLE, Request(constraints="mesh = 1x1; dmem <= 16 KiB", strategy="random",
+                               evaluations=20))  # fmt: skip
+    assert "the constraints may leave no room: mesh_width = 1; mesh_height = 1; dmem = 16 KiB" in (
+        error.value.notes
+    )
+
+
 def test_a_bounded_memory_is_the_same_on_every_tile():
     chips = problem("dmem <= 256 KiB; heterogeneity <= 0.5")
     found = chips.evaluate(*chips.start(64, np.random.default_rng(0)))
@@ -246,7 +276,7 @@ def test_limits_of_tiles_know_regions():
 @pytest.mark.parametrize("name", strategy_names())
 def test_every_strategy_obeys(name):
     chips = problem("mesh in 4x4..8x8; vlen in {256, 1024}; rows = 2; stages = 1")
-    history = search(chips, name, evaluations=24, seed=1).history
+    history = search(chips, name, evaluations=12, seed=1).history
     assert set(history["mesh_width"].tolist()) <= set(range(4, 9))
     design = chips.decode(
         np.stack([history[n] for n in chips.discrete_names], axis=1),

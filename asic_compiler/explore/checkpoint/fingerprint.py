@@ -21,7 +21,7 @@ def fingerprint(problem: Problem) -> str:
     """
     designs = problem.start(_PROBES, np.random.default_rng(0))
     outcome = problem.evaluate(*designs)
-    described = {
+    described: dict[str, object] = {
         "features": list(problem.feature_names),
         "observed": [int(i) for i in problem.observed],
         "discrete": list(problem.discrete_names),
@@ -33,6 +33,9 @@ def fingerprint(problem: Problem) -> str:
         "context": [f"{v:.6g}" for v in context_of(problem)],
         "outcome": _figures(outcome, problem),
     }
+    restrictions = getattr(problem, "restrictions", None)
+    if restrictions:  # 16 designs may all keep them
+        described["restrictions"] = str(restrictions)
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
 
