@@ -3,8 +3,8 @@
     python benchmarks/strategies.py [llama.mlir] [--seeds 3] [--nodes 3nm,28nm]
 
 Without a file the model is imported first. One row a node and strategy: median over the seeds, and
-the worst and best in brackets. benchmarks/search.py compares all strategies, at length. The score is docs/explorer.md's; 0.01 of it are 4.7 % of
-performance^0.4 / (power^0.4 area^0.2).
+the worst and best in brackets. The score is docs/explorer.md's; 0.01 of it are 4.7 % of
+performance^0.4 / (power^0.4 area^0.2). benchmarks/search.py compares all strategies, at length.
 """
 
 from __future__ import annotations
