@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from asic_compiler.explore.constraints import Restrictions
-from asic_compiler.explore.features import FEATURE_NAMES, OBSERVED, features
+from asic_compiler.explore.features import CONTEXT_NAMES, FEATURE_NAMES, OBSERVED, context, features
 from asic_compiler.explore.goal import Bound, Goal, excess
 from asic_compiler.explore.projection import Projection
 from asic_compiler.explore.protocol import Evaluation, FloatArray, IntArray, ObjectiveRange
@@ -106,6 +106,23 @@ class ChipProblem:
     def observed(self) -> IntArray:
         """[52] indices of the features that the actor sees."""
         return OBSERVED
+
+    @property
+    def context_names(self) -> tuple[str, ...]:
+        """Names of what differs from problem to problem."""
+        return CONTEXT_NAMES
+
+    @cached_property
+    def context(self) -> FloatArray:
+        """[C] what a policy for many problems needs to know of this one."""
+        return context(
+            self.model.profile,
+            self.technology,
+            self.model.conditions,
+            self.freedom,
+            self.weights,
+            None if self.goal is None else self.goal.objective,
+        )
 
     @property
     def discrete_names(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 from asic_compiler.diagnostics import UserError
@@ -15,7 +16,8 @@ from asic_compiler.explore.goal_text import parse_goal
 from asic_compiler.explore.observer import Observer
 from asic_compiler.explore.problem import ChipProblem
 from asic_compiler.explore.protocol import Evaluation
-from asic_compiler.explore.search import DEFAULT_EVALUATIONS, SearchResult, search
+from asic_compiler.explore.search import DEFAULT_EVALUATIONS, SearchResult, Strategy, search
+from asic_compiler.explore.strategies import resolve
 from asic_compiler.hardware.design import Freedom
 from asic_compiler.hardware.legality import REASONS, Constraints, Reason
 from asic_compiler.hardware.weight_store import STORES, WeightStore
@@ -85,6 +87,12 @@ class Request:
     """Tokens that the cache keeps; None keeps all of the context."""
     kv_page: int | None = None
     """Tokens a page of the cache; None is one piece a sequence."""
+    policy: str = "default"
+    """What sac-moe begins with: ``default`` (the shipped policy), ``none``, or a path."""
+    train: bool = False
+    """Whether sac-moe learns although it begins with a policy."""
+    learner: str = ""
+    """Hyper-parameters of sac-moe that differ from their defaults: ``experts=1 mpc=false``."""
 
     @property
     def freedom(self) -> Freedom:
@@ -100,6 +108,28 @@ class Request:
             kv_bits=self.kv_bits,
             weight_stores=tuple(WeightStore(store) for store in self.weight_store),
         )
+
+    @property
+    def searcher(self) -> Strategy:
+        """The strategy with its options.
+
+        Raises:
+            UserError: There is no such strategy, or it has no such option.
+        """
+        if self.strategy == "sac-moe":
+            from asic_compiler.explore.strategies.sac_moe.config import parse_config
+            from asic_compiler.explore.strategies.sac_moe.strategy import SacMoe
+
+            learns = self.train or self.policy == "none"
+            return SacMoe(parse_config(self.learner), self.policy, learns)
+        for option, given in (
+            ("learner", self.learner != ""),
+            ("policy", self.policy not in ("default", "none")),
+            ("train", self.train),
+        ):
+            if given:
+                raise UserError(f"{option} is an option of sac-moe, not of {self.strategy}")
+        return resolve(self.strategy)
 
     def resolved(self) -> Request:
         """The request with the mode's defaults filled in.
@@ -317,9 +347,15 @@ def make_problem(table: OperatorTable, request: Request) -> ChipProblem:
 
 
 def explore(
-    table: OperatorTable, request: Request, observer: Observer | None = None
+    table: OperatorTable,
+    request: Request,
+    observer: Observer | None = None,
+    checkpoint: Path | None = None,
+    resume: Path | None = None,
 ) -> Exploration:
     """Searches a chip for ``table`` and places the program on it.
+
+    ``checkpoint`` and ``resume`` are those of :func:`search`.
 
     Raises:
         UserError: The request has no meaning, the workload is empty, or nothing evaluated keeps
@@ -332,7 +368,15 @@ def explore(
             notes=["a function with at least one linalg or asic operator is needed"],
         )
     problem = make_problem(table, request)
-    result = search(problem, request.strategy, request.evaluations, request.seed, observer)
+    result = search(
+        problem,
+        request.searcher,
+        request.evaluations,
+        request.seed,
+        observer,
+        checkpoint,
+        resume,
+    )
     if result.best is None:
         raise infeasible(problem, result)
     design = problem.decode(result.best.discrete, result.best.continuous)

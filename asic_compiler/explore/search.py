@@ -37,6 +37,8 @@ class SearchResult:
     """One column a name, one row an evaluation (see :meth:`Recorder.columns`)."""
     signals: Columns = field(default_factory=dict[str, Any])
     """What the strategy noted of itself over time (see :meth:`Recorder.signal`); often empty."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of how the search went, a sentence each; mostly empty."""
 
 
 class Strategy(Protocol):
@@ -68,7 +70,9 @@ class Resumable(Protocol):
         ...
 
 
-def conclude(strategy: str, seed: int, recorder: Recorder) -> SearchResult:
+def conclude(
+    strategy: str, seed: int, recorder: Recorder, notes: tuple[str, ...] = ()
+) -> SearchResult:
     """The result of a strategy whose evaluations all went through ``recorder``."""
     best = recorder.archive.best(recorder.problem)
     return SearchResult(
@@ -81,6 +85,7 @@ def conclude(strategy: str, seed: int, recorder: Recorder) -> SearchResult:
         nearest=recorder.archive.nearest,
         history=recorder.columns(),
         signals=recorder.signals(),
+        notes=notes,
     )
 
 

@@ -8,7 +8,7 @@ import torch
 from asic_compiler.explore.checkpoint.keeper import Keeper
 from asic_compiler.explore.checkpoint.state import State, StateReader, generator_state
 from asic_compiler.explore.environment import DesignEnvironment, Transition
-from asic_compiler.explore.protocol import Evaluation, FloatArray, IntArray, context_of
+from asic_compiler.explore.protocol import Evaluation, FloatArray, IntArray
 from asic_compiler.explore.recorder import Recorder
 from asic_compiler.explore.reward import reward
 from asic_compiler.explore.strategies.sac_moe.agent import Agent
@@ -19,7 +19,7 @@ from asic_compiler.explore.strategies.sac_moe.exploration.proposals import explo
 from asic_compiler.explore.strategies.sac_moe.imagination.planner import Planner
 from asic_compiler.explore.strategies.sac_moe.imagination.surrogate import Surrogate, screen
 from asic_compiler.explore.strategies.sac_moe.imagination.world_model import WorldModel
-from asic_compiler.explore.strategies.sac_moe.networks import Dimensions
+from asic_compiler.explore.strategies.sac_moe.networks import dimensions_of
 from asic_compiler.explore.strategies.sac_moe.replay import Replay
 from asic_compiler.explore.strategies.sac_moe.reward_scale import RewardScale
 
@@ -56,7 +56,7 @@ class Loop:
         self._recorder = recorder
         self._train = train
         self._rng = np.random.default_rng(actions)
-        self._sizes = dimensions_of(recorder)
+        self._sizes = dimensions_of(problem)
         self._replay = Replay(
             min(config.replay_capacity, max(budget, config.environments)),
             self._sizes.observed,
@@ -192,7 +192,7 @@ class Loop:
         knowing = self._warm or self._knows
         explores = self._rng.random(count) < (self._epsilon.value if knowing else 1.0)
         near = self._rng.random(count) < self._config.elite_share
-        screening = self._surrogate is not None and self._warm
+        screening = self._surrogate is not None and self._surrogate.begun
         tries = self._config.proposals if screening else 1
         choices, continuous = exploring_actions(
             self._elite,
@@ -242,7 +242,7 @@ class Loop:
         count = len(blind)
         destination = self._environment.destination(choices)
         mean, deviation = self._surrogate.judge(destination, continuous)
-        trusted = self._config.disagreement * self._agent.reward_scale.spread
+        trusted = self._config.disagreement
         chosen = screen(mean.reshape(-1, count), deviation.reshape(-1, count), trusted)
         self._signals["surrogate.trusted"] = float((deviation <= trusted).mean())
         chosen[blind] = 0
@@ -263,7 +263,9 @@ class Loop:
             if self._world is not None:
                 self._signals["loss.world"] = self._world.learn(batch)
         if self._surrogate is not None:
-            for _ in range(config.surrogate_updates):
+            begins = not self._surrogate.begun
+            updates = config.surrogate_start if begins else config.surrogate_updates
+            for _ in range(updates):
                 self._signals["loss.surrogate"] = self._surrogate.learn()
 
     def _note(self) -> None:
@@ -279,18 +281,6 @@ class Loop:
                 **self._signals,
             }
         )
-
-
-def dimensions_of(recorder: Recorder) -> Dimensions:
-    """Sizes of the networks for what ``recorder`` evaluates."""
-    problem = recorder.problem
-    context = len(context_of(problem))
-    return Dimensions(
-        observed=len(problem.observed) + context,
-        discrete=len(problem.discrete_names),
-        continuous=len(problem.continuous_names),
-        context=context,
-    )
 
 
 def _torch_generator(stream: np.random.SeedSequence) -> torch.Generator:

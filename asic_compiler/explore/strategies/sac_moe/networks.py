@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from asic_compiler.explore.environment import STEP_CHOICES
+from asic_compiler.explore.protocol import Problem, context_of
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
 
 
@@ -24,6 +25,17 @@ class Dimensions:
     continuous: int
     context: int = 0
     """How much of ``observed`` is context, which no action changes."""
+
+
+def dimensions_of(problem: Problem) -> Dimensions:
+    """Sizes of the networks for ``problem``."""
+    context = len(context_of(problem))
+    return Dimensions(
+        observed=len(problem.observed) + context,
+        discrete=len(problem.discrete_names),
+        continuous=len(problem.continuous_names),
+        context=context,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from asic_compiler.diagnostics import UserError
 from asic_compiler.explore.checkpoint.keeper import Identity, Keeper
 from asic_compiler.explore.observer import Observer
 from asic_compiler.explore.protocol import Problem
@@ -15,13 +16,20 @@ from asic_compiler.explore.recorder import Recorder
 from asic_compiler.explore.search import SearchResult, conclude
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
 from asic_compiler.explore.strategies.sac_moe.loop import Loop
+from asic_compiler.explore.strategies.sac_moe.policy_file import choose_policy
 
 
 @dataclass(frozen=True, slots=True)
 class SacMoe:
-    """Soft actor-critic with a mixture-of-experts policy, trained from nothing in the loop."""
+    """Soft actor-critic with a mixture-of-experts policy, trained in the loop."""
 
     config: SacMoeConfig = field(default_factory=SacMoeConfig)
+    policy: str = "none"
+    """What it begins with: ``none`` (nothing), ``default`` (the shipped policy, if there is one and
+    it fits; otherwise nothing, and the result says so), or the path of a policy."""
+    train: bool = True
+    """Whether it learns. Without, a policy acts, beside the exploring actions; where none is
+    shipped, ``default`` learns all the same."""
 
     @property
     def name(self) -> str:
@@ -40,18 +48,30 @@ class SacMoe:
         """As :meth:`run`, with checkpoints.
 
         Raises:
-            UserError: The checkpoint to go on from is not one of this run.
+            UserError: The checkpoint to go on from is not one of this run, the policy does not fit,
+                or there is neither policy nor training.
         """
         recorder = Recorder(problem, budget, observer)
+        policy, note = choose_policy(self.policy, problem, self.config)
+        if policy is None and note is None and not self.train:
+            raise UserError(
+                "policy=none and train=false leave nothing to act with", notes=["use train=true"]
+            )
+        train = self.train or policy is None
+        configuration = {**self.config.describe(), "train": train, "policy": "none"}
+        if policy is not None:
+            configuration["policy"] = policy.digest
+
+        def identity() -> Identity:
+            return Identity.of(problem, self.name, configuration, budget, seed)
+
         with _one_deterministic_thread():
-            with keeper.resuming(lambda: self._identity(problem, budget, seed)) as resumed:
-                loop = Loop(self.config, recorder, seed, resumed)
+            with keeper.resuming(identity) as resumed:
+                parameters = None if policy is None else policy.parameters
+                loop = Loop(self.config, recorder, seed, resumed, parameters, train)
             keeper.offer(recorder.evaluations, loop.state, always=True)
             loop.to_the_end(keeper)
-        return conclude(self.name, seed, recorder)
-
-    def _identity(self, problem: Problem, budget: int, seed: int) -> Identity:
-        return Identity.of(problem, self.name, dict(self.config.describe()), budget, seed)
+        return conclude(self.name, seed, recorder, notes=() if note is None else (note,))
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from asic_compiler.explore.protocol import (
     Problem,
     context_of,
 )
-from asic_compiler.explore.reward import normalised, reward
+from asic_compiler.explore.reward import RewardCoefficients, normalised, violation_penalty
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
 from asic_compiler.explore.strategies.sac_moe.networks import layer
 from asic_compiler.explore.strategies.sac_moe.replay import Float32Array
@@ -29,14 +29,20 @@ from asic_compiler.explore.strategies.sac_moe.tensor_state import (
 )
 
 _HEADS = 4
-"""Performance, power, area (normalised), and what the reward has beyond their weighted sum."""
+"""Performance, power, area (normalised), and the violation, see ``_STEEPNESS``."""
 
 _LOW, _HIGH = -3.0, 2.0
 """Targets are clipped to this range: far outside it nothing is to be told apart."""
 
+_STEEPNESS = 20.0
+"""The fourth head learns log(1 + 20 v) / 2 of a violation v: small ones are told from none."""
+
+_NONE = 0.05
+"""Value of that head up to which a design counts as feasible: v = 0.5 %."""
+
 
 class Surrogate(nn.Module):
-    """Heads for performance, power and area of a *requested* design, before any projection.
+    """Heads for performance, power, area and violation of a *requested* design, not projected yet.
 
     A design's inputs are its discrete variables (their logarithm, in [-1, 1]), its continuous
     variables and the problem's context, which says which node, workload and goal it is. Each member
@@ -48,7 +54,6 @@ class Surrogate(nn.Module):
         super().__init__()
         self._config = config
         self._generator = generator
-        self._weights = torch.tensor(problem.weights)
         self._problem = problem
         self._context = context_of(problem)
         inputs = (
@@ -58,13 +63,22 @@ class Surrogate(nn.Module):
         self.w1, self.b1 = layer((members, inputs, width), generator)
         self.w2, self.b2 = layer((members, width, width), generator)
         self.w3, self.b3 = layer((members, width, _HEADS), generator)
-        self._optimiser = torch.optim.Adam(self.parameters(), lr=config.learning_rate, fused=True)
+        rate = config.surrogate_learning_rate
+        self._optimiser = torch.optim.Adam(self.parameters(), lr=rate, fused=True)
         self._inputs: Float32Array = np.zeros((0, inputs), np.float32)
         self._targets: Float32Array = np.zeros((0, _HEADS), np.float32)
+        self._best: Tensor | None = None
+        self._sorted = 0
+        self._updates = 0
 
     def __len__(self) -> int:
         """Designs that it learns from."""
         return len(self._targets)
+
+    @property
+    def begun(self) -> bool:
+        """Whether it has learned anything yet."""
+        return self._updates > 0
 
     def forward(self, inputs: Tensor) -> Tensor:
         """[members, B, 4] each member's heads for ``inputs`` [B, D] or [members, B, D]."""
@@ -77,18 +91,23 @@ class Surrogate(nn.Module):
     def add(self, discrete: IntArray, continuous: FloatArray, outcome: Evaluation) -> None:
         """Remembers what n requested designs turned out to be; the oldest are forgotten."""
         objectives = normalised(outcome, self._problem)
-        weighted = objectives @ (np.array(self._problem.weights) * (1.0, -1.0, -1.0))
-        rest = reward(outcome, self._problem) - weighted
-        targets = np.clip(np.concatenate([objectives, rest[:, None]], axis=1), _LOW, _HIGH)
+        excess = np.log1p(_STEEPNESS * outcome.violation) / 2.0
+        targets = np.clip(np.concatenate([objectives, excess[:, None]], axis=1), _LOW, _HIGH)
         keep = -self._config.replay_capacity
         described = self.describe(discrete, continuous)
         self._inputs = np.concatenate([self._inputs, described])[keep:]
         self._targets = np.concatenate([self._targets, targets.astype(np.float32)])[keep:]
 
     def learn(self) -> float:
-        """One step of every member on a batch of its own; the mean squared error before it."""
+        """One step of every member on a batch of its own; the mean squared error before it.
+
+        Half of a batch comes from the best quarter of the designs: there a difference counts.
+        """
         members, batch = self._config.ensemble, self._config.batch
         rows = torch.randint(len(self), (members, batch), generator=self._generator)
+        best = self._best_quarter()
+        among = torch.randint(len(best), (members, batch // 2), generator=self._generator)
+        rows[:, : batch // 2] = best[among]
         inputs = torch.as_tensor(self._inputs)[rows]
         error = (self(inputs) - torch.as_tensor(self._targets)[rows]).square()
         # Summed over the members, so that each learns at its full rate.
@@ -96,19 +115,39 @@ class Surrogate(nn.Module):
         self._optimiser.zero_grad()
         loss.backward()
         self._optimiser.step()  # pyright: ignore[reportUnknownMemberType]
+        self._updates += 1
         return loss.item() / members
 
     @torch.no_grad()
     def judge(self, discrete: IntArray, continuous: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The members' mean reward of n requested designs, and its standard deviation: [n], [n]."""
-        heads = self(torch.as_tensor(self.describe(discrete, continuous)))
-        performance, power, area, rest = heads.unbind(dim=-1)
-        a, b, c = self._weights
-        rewards = a * performance - b * power - c * area + rest
+        heads = self(torch.as_tensor(self.describe(discrete, continuous))).numpy()
+        rewards = self._reward(heads.astype(np.float64))
+        return rewards.mean(axis=0), rewards.std(axis=0)
+
+    def _reward(self, heads: FloatArray) -> FloatArray:
+        """[...] the reward of what the heads [..., 4] say, without margin and hazards."""
+        a, b, c = self._problem.weights
+        violation = np.expm1(2.0 * np.clip(heads[..., 3], 0.0, _HIGH)) / _STEEPNESS
+        feasible = heads[..., 3] <= _NONE
+        values = np.where(feasible[..., None], heads[..., :3], np.clip(heads[..., :3], 0.0, 1.0))
+        shape = RewardCoefficients()
+        penalty = violation_penalty(violation, shape.knee)
         return (
-            rewards.mean(dim=0).numpy().astype(np.float64),
-            rewards.std(dim=0).numpy().astype(np.float64),
+            a * values[..., 0]
+            - b * values[..., 1]
+            - c * values[..., 2]
+            + shape.feasibility * np.where(feasible, 1.0, -penalty)
         )
+
+    def _best_quarter(self) -> Tensor:
+        """Rows of the designs of highest reward, sorted out anew when there are more designs."""
+        if self._best is None or len(self) != self._sorted:
+            rewards = self._reward(self._targets.astype(np.float64))
+            order = np.argsort(-rewards, kind="stable")
+            self._best = torch.as_tensor(order[: max(len(order) // 4, 1)].copy())
+            self._sorted = len(self)
+        return self._best
 
     def describe(self, discrete: IntArray, continuous: FloatArray) -> Float32Array:
         """[n, D] designs as the networks see them."""
@@ -126,6 +165,7 @@ class Surrogate(nn.Module):
             "generator": torch_generator_state(self._generator),
             "inputs": self._inputs,
             "targets": self._targets,
+            "updates": self._updates,
         }
 
     def restore(self, reader: StateReader) -> None:
@@ -139,6 +179,7 @@ class Surrogate(nn.Module):
             raise StateError(f"the surrogate learns from at most {self._config.replay_capacity}")
         self._inputs = inputs
         self._targets = reader.array("targets", np.float32, (len(inputs), _HEADS), _LOW, _HIGH)
+        self._updates = reader.integer("updates")
 
 
 def screen(mean: FloatArray, deviation: FloatArray, trusted: float) -> IntArray:
