@@ -62,7 +62,12 @@ def missing(asked: Iterable[Task]) -> list[Task]:
 
 
 def work(todo: list[Task], processes: int, minutes: float) -> int:
-    """Makes the runs, writes each as it ends; returns how many were made."""
+    """Makes the runs, writes each as it ends; returns how many were made.
+
+    Raises:
+        SystemExit: In the end, if a run failed: it is reported, and the others go on.
+    """
+    failed: list[str] = []
     deadline = time.monotonic() + 60.0 * minutes
     hints: dict[tuple[str, str], int] = {}
     queue, made, running = iter(todo), 0, dict[Future[tuple[Record, Record]], Task]()
@@ -77,9 +82,15 @@ def work(todo: list[Task], processes: int, minutes: float) -> int:
                 task = Task(task.workload, task.node, task.label, task.seed, task.limit, hint)
                 running[pool.submit(run, task)] = task
             if not running:
+                if failed:
+                    raise SystemExit(f"{made} made, {len(failed)} failed:\n" + "\n".join(failed))
                 return made
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 task = running.pop(future)
+                if (error := future.exception()) is not None:
+                    failed.append(f"{' '.join(map(str, task.key))}: {error!r}")
+                    print(f"failed: {failed[-1]}", flush=True)
+                    continue
                 record, design = future.result()
                 store.append(record)
                 better = store.offer_best(design)
