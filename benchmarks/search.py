@@ -24,6 +24,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -71,7 +72,7 @@ def work(todo: list[Task], processes: int, minutes: float) -> int:
     deadline = time.monotonic() + 60.0 * minutes
     hints: dict[tuple[str, str], int] = {}
     queue, made, running = iter(todo), 0, dict[Future[tuple[Record, Record]], Task]()
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+    pool = workers(processes)
     try:
         while True:
             while len(running) < processes and time.monotonic() < deadline:
@@ -101,6 +102,22 @@ def work(todo: list[Task], processes: int, minutes: float) -> int:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
+def leave_with_parent(parent: int) -> None:
+    """In a worker: ends it when the script is killed; it would wait for work for ever."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def workers(processes: int) -> ProcessPoolExecutor:
+    """Processes that start afresh, one thread each."""
+    return ProcessPoolExecutor(processes, get_context("spawn"), leave_with_parent, (os.getpid(),))
+
+
 def told(record: Record, made: int, of: int) -> str:
     """A finished run in a line."""
     value = "none feasible" if record["score"] is None else f"{record['score']:.4f}"
@@ -116,7 +133,7 @@ def enumerated(args: argparse.Namespace) -> None:
     path = store.FOLDER / "exact.json"
     store.FOLDER.mkdir(parents=True, exist_ok=True)
     held: dict[str, Record] = json.loads(path.read_text()) if path.exists() else {}
-    with ProcessPoolExecutor(args.processes, mp_context=get_context("spawn")) as pool:
+    with workers(args.processes) as pool:
         for workload in args.workloads:
             for node in args.nodes:
                 name, digest = f"{workload} {node}", model_digest(workload, node)
