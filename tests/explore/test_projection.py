@@ -177,6 +177,32 @@ def test_tiles_that_serve_two_operators_that_contradict_are_infeasible():
     assert (evaluation.violation >= 1.0).all()
 
 
+def test_a_clock_is_moved_into_its_bounds_and_not_only_refused():
+    chips = problem("clock in 300..400 MHz", power_w=1e4)
+    evaluation = chips.evaluate(*chips.start(64, np.random.default_rng(1)))
+    design = chips.decode(evaluation.discrete, evaluation.continuous)
+    clock_hz = chips.model.evaluate(design).clock_hz
+    assert clock_hz.min() >= 300e6 * (1 - 1e-9)
+    assert clock_hz.max() <= 400e6 * (1 + 1e-9)
+
+
+def test_bounded_memories_make_tiles_equal_whatever_is_asked_for():
+    chips = problem("imem <= 64 KiB")
+    assert (chips.decode(*actions(32, 5)).heterogeneity == 0).all()
+    assert (problem("vlen <= 1024").decode(*actions(32, 5)).heterogeneity > 0).any()
+
+
+def test_a_cluster_out_of_a_set_fits_its_mesh():
+    chips = problem("sc_x in {1, 3}; mesh in 1x1..2x2; stages = 1")
+    design = chips.decode(*actions(64, 2))
+    assert (design.sc_x == 1).all()  # 3 are wider than the mesh, and 2 are not in the set
+
+
+def test_scores_with_and_without_constraints_compare():
+    plain, pinned = problem(""), problem("mesh = 8x8; vlen = 256; dmem <= 64 KiB")
+    assert pinned.ranges == plain.ranges
+
+
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 1000))
 def test_regions_whose_operators_contradict_are_parted(seed):

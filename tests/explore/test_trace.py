@@ -76,6 +76,14 @@ def test_incumbents_end_at_the_best_and_only_rise(searched, trace):
     assert found[0]["evaluation"] == first + 1
 
 
+def test_an_incumbent_is_better_and_not_as_good():
+    history = {
+        "feasible": np.array([False, True, True, False, True, True]),
+        "score": np.array([9.0, 1.0, 1.0, 7.0, 0.5, 2.0]),
+    }
+    assert incumbent_rows(history).tolist() == [1, 5]
+
+
 def test_what_a_variable_did_is_the_score_without_it(searched, trace):
     """Recomputed here: the best design with that one action of the first incumbent."""
     chips, result = searched
