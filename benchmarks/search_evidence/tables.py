@@ -26,7 +26,7 @@ def tables(records: list[Record], best: dict[str, Record], limit: str) -> Iterat
     for (workload, node), entrants in cells.items():
         known = best.get(f"{workload} {node}")
         top = -math.inf if known is None else known["score"]
-        top = max([top, *(r["score"] for rs in entrants.values() for r in rs if r["score"])])
+        top = max([top, *(_score(run) for runs in entrants.values() for run in runs)])
         yield f"\n### {WORKLOADS[workload].title}, {node}, {_budget(limit)}\n"
         if known is not None:
             by = f"{known['strategy']}, {_budget(known['limit'])}"
@@ -35,7 +35,7 @@ def tables(records: list[Record], best: dict[str, Record], limit: str) -> Iterat
         yield "|" + " --- |" * len(HEADER)
         order = sorted(entrants, key=lambda label: (-_median(entrants[label]), label))
         for place, label in enumerate(order, 1):
-            gap = 1.0 - math.exp((_median(entrants[label]) - top) * _octaves(workload, node))
+            gap = _gap(_median(entrants[label]), top, _octaves(workload, node))
             ranks[workload][label].append((place, gap))
             yield _row(label, entrants[label], gap, top - _percent(workload, node))
     for workload, places in ranks.items():
@@ -62,7 +62,7 @@ def _row(label: str, runs: list[Record], gap: float, target: float) -> str:
         str(len(runs)),
         f"{np.median(scores):.4f}" if found else "none",
         f"{low:.4f} to {high:.4f}" if found else "",
-        f"-{gap:.1%}" if found else "",
+        f"{-gap:.1%}" if found else "",
         f"{np.median([run['hypervolume'] for run in runs]):.4f}",
         f"{np.median([run['feasible'] for run in runs]):.0%}",
         f"{evaluations:,}",
@@ -78,6 +78,11 @@ def _score(run: Record) -> float:
 
 def _median(runs: list[Record]) -> float:
     return float(np.median([_score(run) for run in runs]))
+
+
+def _gap(score: float, top: float, octaves: float) -> float:
+    """How much lower the figure of merit is than that of ``top``; 1 where nothing was found."""
+    return 1.0 - math.exp((score - top) * octaves) if math.isfinite(score) else 1.0
 
 
 def _octaves(workload: str, node: str) -> float:

@@ -1,10 +1,12 @@
 """The evidence harness: records that survive, figures that are right, no run made twice."""
 
+import argparse
 import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import search
 from hypothesis import given
 from hypothesis import strategies as st
 from search_evidence import exact, runs, store, tables, workloads
@@ -191,6 +193,31 @@ def test_the_table_names_the_best_first_and_who_reached_it():
     assert rows[0].startswith(f"| {first} | 2 | {medians[first]:.4f}")
     assert len(rows) == 4  # two of the problem, two over the nodes
     assert list(tables.tables(records, {}, "4613")) == []
+
+
+def test_where_no_strategy_found_anything_the_table_says_so():
+    record, _ = run(task("random", limit="1"))
+    text = "\n".join(tables.tables([record | {"score": None, "curve": []}], {}, "1"))
+    assert "| random | 1 | none |  |  |" in text
+    assert "not (0/1)" in text
+
+
+def test_only_runs_without_a_current_record_are_made(monkeypatch):
+    held = {task(seed=seed).key: run(task(seed=seed))[0] for seed in (0, 1)}
+    held[task(seed=1).key]["code"] = "older"
+    monkeypatch.setattr(store, "load", lambda: held)
+    asked = [task(seed=seed) for seed in (0, 1, 2)]
+    assert search.missing(asked) == asked[1:]
+
+
+def test_the_first_seed_of_everything_comes_first_and_slow_strategies_have_fewer():
+    args = argparse.Namespace(
+        seeds=6, workloads=["llama"], nodes=["7nm"], strategies=["tpe", "grid"], limit="9"
+    )
+    made = [(one.label, one.seed) for one in search.tasks(args)]
+    assert made[:3] == [("tpe", 0), ("grid", 0), ("tpe", 1)]
+    assert ("tpe", 5) not in made
+    assert ("grid", 5) in made
 
 
 def test_the_reduced_space_is_what_searches_see_and_its_enumeration_is_whole(monkeypatch):
