@@ -169,6 +169,21 @@ def test_constraints_of_every_kind_are_relaxed():
         ("budget", "tokens_per_s >= 4.95"), ("goal", "latency <= 1.01 s"),
         ("goal", "clock <= 909000000 Hz"),
     ]  # fmt: skip
+    for row in rows[:5]:
+        at_least = ">=" in row["constraint"]
+        ratio = row["value"] / row["limit"]
+        assert row["slack"] == pytest.approx(ratio - 1.0 if at_least else 1.0 - ratio, abs=1e-9)
+    assert rows[0]["slack"] > 0.1
+
+
+def test_an_infeasible_design_has_no_score():
+    chips = problem(goal="maximize tokens_per_s subject to power <= 0.5 W and dies <= 1")
+    result = search(chips, "random", evaluations=100, seed=1)
+    probe = Probe(chips, result.best)
+    rows = np.flatnonzero(~result.history["feasible"])[:5]
+    assert len(rows)
+    _, scores = probe.evaluate(*actions_at(chips, result.history, rows))
+    assert np.isneginf(scores).all()
 
 
 def test_a_fixed_clock_is_a_constraint():
@@ -191,6 +206,8 @@ def test_trades_are_of_the_front_and_not_the_chosen(searched, trace):
         assert row["differs"]
         ratio = row["performance"] / trace["design"]["performance"]
         assert row["performance_ratio"] == pytest.approx(ratio)
+        assert row["power_ratio"] == pytest.approx(row["power_w"] / trace["design"]["power_w"])
+        assert row["area_ratio"] == pytest.approx(row["area_mm2"] / trace["design"]["area_mm2"])
     assert len({row["performance"] for row in trace["trades"]}) == len(trace["trades"])
 
 
