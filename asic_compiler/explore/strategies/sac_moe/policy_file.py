@@ -43,7 +43,7 @@ class TrainedPolicy:
 
 def variables_of(problem: Problem) -> str:
     """What a policy sees and moves, by name and in order: another order needs another policy."""
-    names = {
+    names: dict[str, list[str]] = {
         "observed": [problem.feature_names[i] for i in problem.observed],
         "context": list(getattr(problem, "context_names", ())),
         "discrete": list(problem.discrete_names),

@@ -158,8 +158,7 @@ class Replay:
         total = np.cumsum(priority)
         # One draw in each of `count` equal slices: less variance than independent draws.
         at = (np.arange(count) + self._rng.random(count)) * (total[-1] / count)
-        found = np.searchsorted(total, at, side="right").astype(np.int64)
-        rows: IntArray = np.minimum(found, self._size - 1)
+        rows: IntArray = total.searchsorted(at, side="right").clip(max=self._size - 1)
         weight = (priority[rows] * (self._size / total[-1])) ** -importance
         return rows, (weight / weight.max()).astype(np.float32)
 
