@@ -4,6 +4,7 @@
     python benchmarks/search.py --strategies cma-es,sac-moe --nodes 7nm --seeds 2 --minutes 10
     python benchmarks/search.py --seconds 20        # at equal processor time instead
     python benchmarks/search.py --ablations         # the learner without one of its parts
+    python benchmarks/search.py --strategies sac-moe/pretrained --budget 92   # a 50th
     python benchmarks/search.py --best-known        # 100 times the budget, for those that can
     python benchmarks/search.py --exact             # an enumerated space: gap to its optimum
     python benchmarks/search.py --table             # what the records say
@@ -36,7 +37,15 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 from search_evidence import exact, store
-from search_evidence.plan import ABLATIONS, BEST_KNOWN, BUDGET, ENTRANTS, EVERY, FEW_SEEDS
+from search_evidence.plan import (
+    ABLATIONS,
+    BEST_KNOWN,
+    BUDGET,
+    ENTRANTS,
+    EVERY,
+    FEW_SEEDS,
+    PRETRAINED,
+)
 from search_evidence.runs import Record, Task, code_digest, model_digest, run
 from search_evidence.tables import tables
 from search_evidence.workloads import NODES, WORKLOADS, table_of
@@ -198,7 +207,7 @@ def parsed() -> argparse.Namespace:
     args = parser.parse_args()
     usual = ENTRANTS
     if args.ablations:
-        usual = {"sac-moe": ENTRANTS["sac-moe"], **ABLATIONS}
+        usual = {"sac-moe": ENTRANTS["sac-moe"], **ABLATIONS, **PRETRAINED}
     elif args.best_known:
         usual = {label: EVERY[label] for label in BEST_KNOWN}
     args.strategies = args.strategies.split(",") if args.strategies else list(usual)

@@ -18,6 +18,10 @@ class Entrant:
     """The name it is resolved by."""
     options: str = ""
     """Of the learner, as its configuration reads them: an ablation."""
+    policy: str = "none"
+    """What the learner begins with; ``default`` is the shipped policy."""
+    train: bool = True
+    """Whether the learner learns."""
     seeds: int = SEEDS
     """:data:`FEW_SEEDS` where a run of the full budget takes over a minute."""
     most: int = 10**9
@@ -25,12 +29,12 @@ class Entrant:
 
     def make(self) -> Strategy:
         """The strategy itself."""
-        if not self.options:
+        if not self.options and self.policy == "none":
             return resolve(self.strategy)
         from asic_compiler.explore.strategies.sac_moe.config import parse_config
         from asic_compiler.explore.strategies.sac_moe.strategy import SacMoe
 
-        return SacMoe(parse_config(self.options))
+        return SacMoe(parse_config(self.options), self.policy, self.train)
 
     def budget(self, evaluations: int) -> int:
         """What it gets of a budget."""
@@ -61,9 +65,15 @@ ABLATIONS: dict[str, Entrant] = {
     "sac-moe/no-surrogate": Entrant("sac-moe", "surrogate=false"),
     "sac-moe/no-elites": Entrant("sac-moe", "elite_share=0 return_share=0"),
 }
-"""The learner without one of its parts."""
+"""The learner from scratch without one of its parts."""
 
-EVERY = ENTRANTS | ABLATIONS
+PRETRAINED: dict[str, Entrant] = {
+    "sac-moe/pretrained": Entrant("sac-moe", policy="default", train=False),
+    "sac-moe/refined": Entrant("sac-moe", policy="default"),
+}
+"""The learner with the shipped policy, as it is and trained further; ``sac-moe`` is without."""
+
+EVERY = ENTRANTS | ABLATIONS | PRETRAINED
 
 BEST_KNOWN = ("cma-es", "annealing", "gradient", "nsga2", "nsga3", "grid")
 """Those that can evaluate 100 times the budget in minutes."""

@@ -31,8 +31,10 @@ Of the default ranges 2e-4 is 0.1 % of the figure of merit."""
 
 LIBRARIES = ("numpy", "torch", "cma", "pymoo", "optuna", "scipy", "gymnasium", "stable-baselines3")
 _EXPLORE = ROOT / "asic_compiler" / "explore"
-_SHARED = ("environment.py", "reward.py", "strategies/flat.py", "strategies/torch_state.py")
-_OWN = {"sb3": ("gym_env.py",)}
+_SHARED = ("reward.py", "strategies/flat.py", "strategies/torch_state.py")
+_WALKS = ("environment.py", "features.py")
+_OWN = {"sb3": (*_WALKS, "gym_env.py"), "strategy": _WALKS}
+"""What a strategy depends on besides, by the name of its module."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,14 +185,20 @@ def model_digest(workload: str, node: str) -> str:
 
 @cache
 def code_digest(label: str) -> str:
-    """Of the strategy's own source without comments and docstrings, and of its options."""
+    """Of the strategy's own source without comments and docstrings, its options and its policy.
+
+    Raises:
+        FileNotFoundError: It begins with the shipped policy, and none is shipped.
+    """
     entrant = EVERY[label]
     module = sys.modules[type(entrant.make()).__module__]
     assert module.__file__ is not None
     own = Path(module.__file__)
     files = sorted(own.parent.rglob("*.py")) if own.parent.name != "strategies" else [own]
     shared = (*_SHARED, *_OWN.get(own.stem, ()))
-    told = hashlib.sha256(entrant.options.encode())
+    told = hashlib.sha256(repr((entrant.options, entrant.policy, entrant.train)).encode())
+    if entrant.policy == "default":
+        told.update((own.parent / "policy.safetensors").read_bytes())
     for path in [*files, *(_EXPLORE / name for name in shared)]:
         told.update(_bare(path.read_text()).encode())
     return told.hexdigest()[:12]

@@ -66,7 +66,10 @@ def is_current(record: Record) -> bool:
         return False
     if limit.isdigit() and record["evaluations"] != EVERY[label].budget(int(limit)):
         return False
-    now = (model_digest(record["workload"], record["node"]), code_digest(label))
+    try:
+        now = (model_digest(record["workload"], record["node"]), code_digest(label))
+    except FileNotFoundError:  # its policy is shipped no more
+        return False
     return (record["model"], record["code"]) == now
 
 

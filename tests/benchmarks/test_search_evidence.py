@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from search_evidence import exact, runs, store, tables, workloads
 from search_evidence.figures import hypervolume, interval, reached
-from search_evidence.plan import ABLATIONS, BEST_KNOWN, ENTRANTS, EVERY
+from search_evidence.plan import ABLATIONS, BEST_KNOWN, ENTRANTS, EVERY, PRETRAINED
 from search_evidence.runs import Task, code_digest, curve, model_digest, run
 from workloads import transformer
 
@@ -41,6 +41,10 @@ def test_every_strategy_takes_part_and_every_ablation_is_a_configuration():
     assert len(set(digests)) == len(digests)
     for label in ABLATIONS:
         assert EVERY[label].make().config != ENTRANTS["sac-moe"].make().config
+    made = {label: EVERY[label].make() for label in ("sac-moe", *PRETRAINED)}
+    assert [(one.policy, one.train) for one in made.values()] == [
+        ("none", True), ("default", False), ("default", True)
+    ]  # fmt: skip
 
 
 def test_a_table_is_read_as_it_was_written():

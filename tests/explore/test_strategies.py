@@ -112,6 +112,15 @@ def test_a_front_goes_beyond_the_starts(strategy):
     assert len(ours.archive) > len(run("starts", 1500, 5).archive)
 
 
+def test_the_second_grid_is_half_as_wide():
+    history = run("grid", 1500, 5).history
+    # 64 starts, 68 of one variable at a time, 3^5 in a grid; then again one at a time.
+    for begin, width in ((64, 2.0), (64 + 68 + 3**5, 1.0)):
+        knobs = np.stack([history[f"knob_{i}"][begin : begin + 68] for i in range(30)], axis=1)
+        moved = np.abs(knobs[8 + 2 * np.arange(30) + 1] - knobs[8 + 2 * np.arange(30)]).max(axis=1)
+        assert moved.max() == pytest.approx(width)
+
+
 @pytest.mark.parametrize("strategy", ["bayesian", "tpe"])
 def test_models_of_the_merit_are_better_than_sampling_with_few_designs(strategy):
     budget = {"bayesian": 80, "tpe": 160}[strategy]

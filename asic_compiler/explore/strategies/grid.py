@@ -39,7 +39,7 @@ class GridSearch:
         """Evaluates exactly ``budget`` designs."""
         flat = FlatSearch(problem, budget, seed, observer)
         points, merits = flat.start()
-        centre, peak, span = points[merits.argmax()], merits.max(), 1.0
+        centre, peak, span = points[merits.argmax()], merits.max(), 2.0
         while flat.remaining:
             alone = _one_at_a_time(centre, span)
             effects = flat.evaluate(alone)
@@ -55,7 +55,7 @@ class GridSearch:
             everything, outcome = np.concatenate(tried), np.concatenate(values)
             if outcome.max() > peak:
                 centre, peak = everything[outcome.argmax()], outcome.max()
-            span /= 2.0
+            span = min(span / 2.0, 0.5)
         return flat.conclude(self.name)
 
     def _axes(self, effects: FloatArray, remaining: int) -> IntArray:
