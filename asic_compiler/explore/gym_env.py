@@ -20,7 +20,13 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from asic_compiler.explore.environment import STEP_CHOICES, DesignEnvironment
-from asic_compiler.explore.protocol import Evaluation, FloatArray, IntArray, Problem
+from asic_compiler.explore.protocol import (
+    Evaluation,
+    FloatArray,
+    IntArray,
+    Problem,
+    context_of,
+)
 from asic_compiler.explore.recorder import Recorder
 from asic_compiler.explore.reward import score
 
@@ -33,6 +39,7 @@ OBSERVATION_LIMIT = 10.0
 
 Action = tuple[NDArray[np.int64], NDArray[np.float32]]
 Observation = NDArray[np.float32]
+Flat = NDArray[np.float32]
 
 
 class BudgetSpentError(RuntimeError):
@@ -71,16 +78,17 @@ class ChipDesignEnv(gymnasium.Env[Observation, Action]):
         self._episode_length = episode_length
         self._walk: DesignEnvironment | None = None
         self._age = 0
-        observed = len(problem.observed) + len(np.atleast_1d(getattr(problem, "context", ())))
+        observed = len(problem.observed) + len(context_of(problem))
         self.observation_space = spaces.Box(
             -OBSERVATION_LIMIT, OBSERVATION_LIMIT, (observed,), np.float32
         )
-        self.action_space = spaces.Tuple(
+        actions: Any = spaces.Tuple(
             (
                 spaces.MultiDiscrete([STEP_CHOICES] * len(problem.discrete_names)),
                 spaces.Box(-1.0, 1.0, (len(problem.continuous_names),), np.float32),
             )
         )
+        self.action_space = actions
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -128,7 +136,7 @@ class ChipDesignEnv(gymnasium.Env[Observation, Action]):
         }
 
 
-class FlatActions(gymnasium.ActionWrapper[Observation, FloatArray, Action]):
+class FlatActions(gymnasium.ActionWrapper[Observation, Flat, Action]):
     """The same environment with one ``Box(-1, 1, (34,))``, for libraries that know no tuples.
 
     The first four coordinates are the choices: [-1, 1] in five equal parts.
@@ -136,12 +144,12 @@ class FlatActions(gymnasium.ActionWrapper[Observation, FloatArray, Action]):
 
     def __init__(self, env: gymnasium.Env[Observation, Action]) -> None:
         super().__init__(env)
-        choices, continuous = env.action_space.spaces  # type: ignore[attr-defined]
-        self._discrete = len(choices.nvec)
-        size = self._discrete + continuous.shape[0]
+        actions: Any = env.action_space
+        self._discrete = len(actions[0].nvec)
+        size: int = self._discrete + actions[1].shape[0]
         self.action_space = spaces.Box(-1.0, 1.0, (size,), np.float32)
 
-    def action(self, action: FloatArray) -> Action:
+    def action(self, action: Flat) -> Action:
         """The tuple that a point of the box stands for."""
         share = (np.clip(action[: self._discrete], -1.0, 1.0) + 1.0) / 2.0
         choices = np.minimum((share * STEP_CHOICES).astype(np.int64), STEP_CHOICES - 1)
@@ -163,4 +171,6 @@ def _clipped(observation: FloatArray) -> Observation:
 
 
 if ID not in gymnasium.registry:
-    gymnasium.register(ID, entry_point="asic_compiler.embedding:environment")
+    gymnasium.register(  # pyright: ignore[reportUnknownMemberType]
+        ID, entry_point="asic_compiler.embedding:environment"
+    )

@@ -1,3 +1,4 @@
+# pyright: basic
 """CMA-ES (Hansen and Ostermeier 2001) by pycma, with restarts of growing population."""
 
 from __future__ import annotations

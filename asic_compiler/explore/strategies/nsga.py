@@ -1,3 +1,4 @@
+# pyright: basic
 """NSGA-II (Deb et al. 2002) and NSGA-III (Deb and Jain 2014) by pymoo, asked and told.
 
 They evolve the front, not the score: performance, power and area, normalised as in the score, under
@@ -39,7 +40,8 @@ class Nsga2:
     ) -> SearchResult:
         """Evaluates exactly ``budget`` designs."""
         flat = FlatSearch(problem, budget, seed, observer)
-        _evolve(NSGA2(pop_size=STARTS, sampling=flat.start_points()), flat)
+        starts: Any = flat.start_points()
+        _evolve(NSGA2(pop_size=STARTS, sampling=starts), flat)
         return flat.conclude(self.name)
 
 
@@ -62,7 +64,8 @@ class Nsga3:
         """Evaluates exactly ``budget`` designs."""
         flat = FlatSearch(problem, budget, seed, observer)
         directions = get_reference_directions("das-dennis", 3, n_partitions=self.partitions)
-        _evolve(NSGA3(directions, pop_size=STARTS, sampling=flat.start_points()), flat)
+        starts: Any = flat.start_points()
+        _evolve(NSGA3(directions, pop_size=STARTS, sampling=starts), flat)
         return flat.conclude(self.name)
 
 

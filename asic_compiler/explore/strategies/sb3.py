@@ -83,4 +83,4 @@ def _environment(recorder: Recorder, episode_length: int) -> DummyVecEnv:
 def _learn(model: SAC | PPO, budget: int) -> None:
     # A step costs an evaluation and a reset another: the budget always ends first.
     with suppress(BudgetSpentError):
-        model.learn(total_timesteps=budget + 1)
+        model.learn(total_timesteps=budget + 1)  # pyright: ignore[reportUnknownMemberType]

@@ -23,7 +23,7 @@ def one_deterministic_thread() -> Generator[None, None, None]:
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     try:
-        with torch.random.fork_rng():
+        with torch.random.fork_rng():  # pyright: ignore[reportUnknownMemberType]
             yield
     finally:
         torch.use_deterministic_algorithms(deterministic)
