@@ -1,6 +1,6 @@
 """The learner apart from chips: our SAC beside stable-baselines3's at equal steps.
 
-    python benchmarks/learner.py [--steps 10000] [--seeds 5] [--tasks pendulum,gears] [--table]
+    python benchmarks/learner.py [--steps 5000] [--seeds 5] [--tasks pendulum,gears] [--table]
 
 Two tasks. ``pendulum`` is gymnasium's Pendulum-v1, one continuous action. ``gears`` has a discrete
 action too: one of five gears, which differ in strength and direction, and a throttle; a mass is to
@@ -193,7 +193,7 @@ def table(runs: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=10_000)
+    parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--tasks", default="pendulum,gears")
     parser.add_argument("--table", action="store_true")
@@ -210,6 +210,8 @@ def main() -> None:
                 train = train_ours if learner == "ours" else train_sb3
                 result = train(task, args.steps, seed)
                 seconds = time.perf_counter() - began
+                # Read again: another process may work on another task.
+                runs = load()
                 runs.append({**key, "return": round(result, 3), "seconds": round(seconds, 1)})
                 RESULTS.parent.mkdir(exist_ok=True)
                 lines = ",\n".join(" " + json.dumps(run) for run in runs)
