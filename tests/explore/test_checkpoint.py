@@ -117,6 +117,22 @@ def test_writing_checkpoints_does_not_change_the_result(strategy, whole, tmp_pat
     assert digest(done) == digest(again) == whole
 
 
+def test_the_observer_of_a_resumed_search_hears_of_all_that_was_done(tmp_path):
+    class Watcher:
+        def on_batch(self, progress):
+            self.last = progress
+
+        def on_end(self):
+            pass
+
+    path = tmp_path / "run.ckpt"
+    interrupted(SMALL, path, 150)
+    watcher = Watcher()
+    result = search(WalkAndTune(), SMALL, BUDGET, seed=3, resume=path, observer=watcher)
+    assert watcher.last.evaluations == BUDGET
+    assert watcher.last.feasible == result.history["feasible"].sum()
+
+
 def test_what_was_infeasible_so_far_resumes_too(tmp_path):
     path = tmp_path / "run.ckpt"
     whole = search(NothingFits(), SMALL, 100)

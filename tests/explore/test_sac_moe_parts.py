@@ -184,6 +184,15 @@ def test_the_world_model_learns_what_an_action_leads_to():
     np.testing.assert_array_equal(guess[:, 4:], test.observation[:, 4:])
 
 
+def test_a_world_model_that_knows_nothing_expects_no_change():
+    model = WorldModel(SIZES, SMALL, generator())
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    seen = torch.rand(5, 6)
+    assert torch.equal(model(seen, torch.zeros(5, 2, dtype=torch.int64), torch.zeros(5, 3)), seen)
+
+
 class Valley(torch.nn.Module):
     """Critics that know the best value of the first two variables, whatever the state."""
 

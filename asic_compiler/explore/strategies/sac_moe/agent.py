@@ -180,7 +180,10 @@ class Agent:
         return float(alpha[0]), float(alpha[1])
 
     def state(self) -> State:
-        """Networks, optimisers, temperatures and the generator."""
+        """Networks, optimisers, temperatures and the generator.
+
+        The scale of rewards is not among them: it follows from the replay, before every update.
+        """
         return {
             "actor": module_state(self.actor),
             "critics": module_state(self.critics),
@@ -191,8 +194,6 @@ class Agent:
             "alpha_optimiser": adam_state(self._alpha_optimiser),
             "generator": torch_generator_state(self._generator),
             "updates": self._updates,
-            "reward_centre": self.reward_scale.centre,
-            "reward_spread": self.reward_scale.spread,
         }
 
     def restore(self, reader: StateReader) -> None:
@@ -209,9 +210,6 @@ class Agent:
         restore_adam(self._alpha_optimiser, reader.part("alpha_optimiser"))
         restore_torch_generator(self._generator, reader.part("generator"))
         self._updates = reader.integer("updates")
-        self.reward_scale = RewardScale(
-            reader.number("reward_centre"), reader.number("reward_spread", 0.0)
-        )
 
     def _normal(self, like: Tensor) -> Tensor:
         return torch.empty_like(like, requires_grad=False).normal_(generator=self._generator)
