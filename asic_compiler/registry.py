@@ -50,6 +50,7 @@ PASSES: dict[str, Entry] = {
     "convert-linalg-to-asic": Entry(
         "asic_compiler.passes.convert_linalg_to_asic", "ConvertLinalgToAsic"
     ),
+    "explore": Entry("asic_compiler.passes.explore", "ExplorePass"),
     "rl-explore": Entry("asic_compiler.passes.rl_explore", "RLExplorePass"),
 }
 """Passes, by the name that ``asic-opt --<name>`` and ``-p`` use."""

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from asic_compiler.explore.checkpoint.rows import evaluation_state, read_evaluation
+from asic_compiler.explore.checkpoint.state import State, StateError, StateReader
 from asic_compiler.explore.protocol import BoolArray, Evaluation, FloatArray, IntArray, Problem
 from asic_compiler.explore.reward import score
 
@@ -155,3 +157,20 @@ class ParetoArchive:
         closest = np.flatnonzero(infeasible.violation == infeasible.violation.min())
         ties = take(infeasible, closest)
         self._nearest = take(ties, _canonical_order(ties)[:1])
+
+    def state(self) -> State:
+        """The members, and the nearest miss."""
+        kept = {"members": self._members, "nearest": self._nearest}
+        return {k: evaluation_state(v) for k, v in kept.items() if v is not None}
+
+    def restore(self, reader: StateReader, problem: Problem) -> None:
+        """Takes what :meth:`state` told of a search of ``problem``; raises StateError."""
+        names = reader.names()
+        if "members" in names:
+            self._members = read_evaluation(reader.part("members"), problem)
+            if not len(self._members) or not self._members.feasible.all():
+                raise StateError("a member of the Pareto front is not feasible")
+        if "nearest" in names:
+            self._nearest = read_evaluation(reader.part("nearest"), problem, count=1)
+            if self._nearest.feasible.any():
+                raise StateError("the nearest miss is feasible")

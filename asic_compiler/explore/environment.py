@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asic_compiler.explore.protocol import Evaluation, FloatArray, IntArray
+from asic_compiler.explore.checkpoint.rows import evaluation_state, read_evaluation
+from asic_compiler.explore.checkpoint.state import State, StateError, StateReader, generator_state
+from asic_compiler.explore.protocol import Evaluation, FloatArray, IntArray, context_of
 from asic_compiler.explore.recorder import Recorder
 from asic_compiler.explore.reward import RewardCoefficients, reward
 
@@ -25,7 +27,7 @@ class Transition:
     reward: FloatArray
     """[n]"""
     next_observation: FloatArray
-    """[n, 52] of the designs arrived at, before any reset."""
+    """[n, 52 + C] of the designs arrived at, before any reset."""
     terminated: bool
     """Always false: no design is the end of the walk, there is always a next step."""
     truncated: bool
@@ -54,6 +56,10 @@ class DesignEnvironment:
         rng: For the starting designs.
         coefficients: The shape of the reward.
         returns: Designs that later episodes begin from instead, as many as it gives.
+        resumed: What :meth:`state` told, to go on from there and not from a start.
+
+    Raises:
+        StateError: That is no state of this environment.
     """
 
     def __init__(
@@ -64,6 +70,7 @@ class DesignEnvironment:
         rng: np.random.Generator,
         coefficients: RewardCoefficients | None = None,
         returns: Returns | None = None,
+        resumed: StateReader | None = None,
     ) -> None:
         self._recorder = recorder
         self._problem = recorder.problem
@@ -72,8 +79,9 @@ class DesignEnvironment:
         self._rng = rng
         self._coefficients = coefficients
         self._returns = returns
+        self._context = context_of(self._problem)
         self._age = 0
-        self._current = self._start()
+        self._current = self._start() if resumed is None else self._restored(resumed)
 
     @property
     def exhausted(self) -> bool:
@@ -87,8 +95,21 @@ class DesignEnvironment:
 
     @property
     def observation(self) -> FloatArray:
-        """[N, 52] what the actor sees of the current designs (fewer rows once exhausted)."""
-        return self._observe(self._current)
+        """[N, 52 + C] what the actor sees of the current designs (fewer rows once exhausted).
+
+        The observed features of each design, then the problem's context, the same in every row.
+        """
+        return self._observe(self.current)
+
+    def destination(self, choices: IntArray) -> IntArray:
+        """[n, 4] discrete values that ``choices`` [n, 4] ask for from the current designs.
+
+        n may be a multiple of the number of designs: they are then repeated as a whole.
+        """
+        here = np.tile(self.current.discrete, (len(choices) // len(self.current), 1))
+        return np.clip(
+            here + choices - LARGEST_STEP, self._problem.discrete_low, self._problem.discrete_high
+        )
 
     def step(self, choices: IntArray, continuous: FloatArray) -> Transition:
         """Moves every design once, or as many of the first of them as the budget allows.
@@ -105,12 +126,7 @@ class DesignEnvironment:
             raise ValueError(f"a choice is outside 0..{STEP_CHOICES - 1}")
         if not (np.abs(continuous) <= 1.0).all():
             raise ValueError("a continuous action is outside [-1, 1]")
-        discrete = np.clip(
-            self._current.discrete + choices - LARGEST_STEP,
-            self._problem.discrete_low,
-            self._problem.discrete_high,
-        )
-        evaluation = self._recorder.evaluate(discrete, continuous)
+        evaluation = self._recorder.evaluate(self.destination(choices), continuous)
         self._age += 1
         truncated = self._age == self._episode_length
         self._current = evaluation
@@ -134,7 +150,25 @@ class DesignEnvironment:
         return self._recorder.evaluate(discrete, continuous)
 
     def _observe(self, evaluation: Evaluation) -> FloatArray:
-        return evaluation.features[:, self._problem.observed]
+        seen = evaluation.features[:, self._problem.observed]
+        context = np.broadcast_to(self._context, (len(seen), len(self._context)))
+        return np.concatenate([seen, context], axis=1)
+
+    def state(self) -> State:
+        """Where the designs stand."""
+        return {
+            "age": self._age,
+            "rng": generator_state(self._rng),
+            "current": evaluation_state(self.current),
+        }
+
+    def _restored(self, reader: StateReader) -> Evaluation:
+        self._age = reader.integer("age", 0, self._episode_length)
+        self._rng = reader.generator("rng")
+        current = read_evaluation(reader.part("current"), self._problem)
+        if not 0 < len(current) <= self._count:
+            raise StateError(f"{len(current)} designs are walked, not {self._count}")
+        return current
 
 
 def uniform_actions(count: int, variables: int, rng: np.random.Generator) -> FloatArray:

@@ -9,11 +9,12 @@ import math
 
 import numpy as np
 
+from asic_compiler.explore.goal import Quantity
 from asic_compiler.hardware.derive import make_bands
-from asic_compiler.hardware.design import DesignBatch
+from asic_compiler.hardware.design import DesignBatch, Freedom
 from asic_compiler.hardware.precision import FORMATS, Arithmetic
 from asic_compiler.hardware.space import CONTINUOUS, FloatArray, IntArray
-from asic_compiler.ppa.model import Metrics
+from asic_compiler.ppa.model import Conditions, Metrics
 from asic_compiler.ppa.profile import Profile
 from asic_compiler.technology.node import Technology
 
@@ -58,6 +59,60 @@ OBSERVED: IntArray = np.array(
 )
 assert len(FEATURE_NAMES) == 73
 assert len(OBSERVED) == 52
+
+
+CONTEXT_NAMES: tuple[str, ...] = (
+    "weight_performance", "weight_power", "weight_area", "power_budget", "power_budgeted",
+    "area_budget", "area_budgeted", "dies_budgeted", "throughput_floor", "throughput_floored",
+    "temperature", "fixed_clock", "clock_fixed", "node_feature", "node_energy", "node_leakage",
+    "weight_bytes", "kv_bytes", "macs", "vector_share", "tokens", "autoregressive", "narrow_formats",
+    "narrow_cache", "off_chip_weights", "goal_per_user", "goal_latency",
+)  # fmt: skip
+"""What differs between problems and not between designs of one: the goal, its budgets, the node and
+the workload. One policy for many problems sees these beside the features."""
+
+
+def context(
+    profile: Profile,
+    technology: Technology,
+    conditions: Conditions,
+    freedom: Freedom,
+    weights: tuple[float, float, float],
+    objective: Quantity | None,
+) -> FloatArray:
+    """[C] the context of a problem, each value scaled to about [-1, 1]; absent budgets are 0."""
+    limits = conditions.constraints
+    work, vector = profile.contractions, profile.vectors
+    macs = float((work.macs * profile.counts[work.index]).sum())
+    cycles = float((vector.elements * vector.cycles * profile.counts[vector.index]).sum())
+
+    def budget(value: float | None, low: float, high: float) -> tuple[float, float]:
+        return (0.0, -1.0) if value is None else (float(_log(value, low, high)), 1.0)
+
+    values = (
+        *(2.0 * weight - 1.0 for weight in weights),
+        *budget(limits.power_w, -3, 3),
+        *budget(limits.area_mm2, 0, 5),
+        1.0 if limits.dies is not None else -1.0,
+        *budget(limits.tokens_per_s, 0, 6),
+        conditions.temperature_c / 100.0,
+        *budget(conditions.clock_hz, 6, 10),
+        2.0 * math.log(technology.feature_nm / 3.0) / math.log(28.0 / 3.0) - 1.0,
+        2.0 * technology.scale_from_28nm - 1.0,
+        float(_log(technology.leakage.logic_85c, -4, 0)),
+        float(_log(profile.weight_bytes, 5, 12)),
+        float(_log(profile.total_kv_bytes + 1.0, 4, 12)),
+        float(_log(macs + 1.0, 5, 13)),
+        2.0 * cycles / max(macs + cycles, 1.0) - 1.0,
+        float(_log(float(profile.table.tokens_per_step), 0, 4)),
+        1.0 if profile.autoregressive else -1.0,
+        1.0 if min(f.weight_bits for f in freedom.formats) < 16 else -1.0,
+        1.0 if min(freedom.kv_bits) < 16 else -1.0,
+        1.0 if any(store.off_chip for store in freedom.weight_stores) else -1.0,
+        1.0 if objective is Quantity.TOKENS_PER_S_PER_USER else -1.0,
+        1.0 if objective is Quantity.LATENCY else -1.0,
+    )
+    return np.clip(np.array(values), -2.0, 2.0)
 
 
 def features(

@@ -14,6 +14,7 @@ from importlib.resources import files
 from lark import Lark, Token, Tree, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 from asic_compiler.diagnostics import SourceLocation, UserError
+from asic_compiler.explore.constraints import PAIRS, VARIABLES
 from asic_compiler.explore.goal import FACTS, OBJECTIVES, Bound, Goal, Quantity, Relation, Sense
 
 FILE = "goal"
@@ -91,6 +92,12 @@ def _quantity(word: Token, known: tuple[Quantity, ...], kind: str) -> Quantity:
         return Quantity(name)
     if name in tuple(Quantity):
         raise _error(f"{name} can be bounded, but is no {kind}", word, _known(kind, known))
+    if name in VARIABLES or name in PAIRS:
+        raise _error(
+            f"{name} is a variable of the design, not what it leads to",
+            word,
+            f"pin it in the constraints: constraints='{name} ...'",
+        )
     near = get_close_matches(name, known, n=1)
     notes = [f"did you mean '{near[0]}'?"] if near else []
     raise _error(f"unknown {kind} '{word}'", word, *notes, _known(kind, known))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
-from asic_compiler.explore.features import FEATURE_NAMES, OBSERVED, features
+from asic_compiler.explore.constraints import Restrictions
+from asic_compiler.explore.features import CONTEXT_NAMES, FEATURE_NAMES, OBSERVED, context, features
 from asic_compiler.explore.goal import Bound, Goal, excess
+from asic_compiler.explore.projection import Projection
 from asic_compiler.explore.protocol import Evaluation, FloatArray, IntArray, ObjectiveRange
 from asic_compiler.hardware.design import DesignBatch, Freedom, decode, encode_projection
 from asic_compiler.hardware.legality import REASONS, Reason
@@ -55,6 +58,10 @@ class ChipProblem:
         freedom: What the user lets the search change.
         weights: Of performance, power and area; they sum to one.
         goal: What else is to be kept, and what stands for performance.
+        restrictions: Variables that are pinned or kept within a range.
+
+    Raises:
+        UserError: No design can keep the restrictions.
     """
 
     def __init__(
@@ -65,12 +72,21 @@ class ChipProblem:
         freedom: Freedom,
         weights: tuple[float, float, float],
         goal: Goal | None = None,
+        restrictions: Restrictions | None = None,
     ) -> None:
         self.goal = goal
+        self.projection = (
+            Projection(restrictions, profile, technology, freedom) if restrictions else None
+        )
         self.model = PPAModel(profile, technology, conditions)
         self.technology = technology
         self.freedom = freedom
         self._weights = weights
+
+    @property
+    def restrictions(self) -> Restrictions:
+        """Variables that are pinned or kept within a range."""
+        return Restrictions() if self.projection is None else self.projection.restrictions
 
     @property
     def further_bounds(self) -> tuple[Bound, ...]:
@@ -92,6 +108,23 @@ class ChipProblem:
         return OBSERVED
 
     @property
+    def context_names(self) -> tuple[str, ...]:
+        """Names of what differs from problem to problem."""
+        return CONTEXT_NAMES
+
+    @cached_property
+    def context(self) -> FloatArray:
+        """[C] what a policy for many problems needs to know of this one."""
+        return context(
+            self.model.profile,
+            self.technology,
+            self.model.conditions,
+            self.freedom,
+            self.weights,
+            None if self.goal is None else self.goal.objective,
+        )
+
+    @property
     def discrete_names(self) -> tuple[str, ...]:
         """Mesh width and height, super-cluster x and y."""
         return DISCRETE_NAMES
@@ -104,11 +137,15 @@ class ChipProblem:
     @property
     def discrete_low(self) -> IntArray:
         """[4] smallest values."""
+        if self.projection is not None:
+            return self.projection.lowest
         return np.array([v.low for v in DISCRETE], dtype=np.int64)
 
     @property
     def discrete_high(self) -> IntArray:
         """[4] largest values."""
+        if self.projection is not None:
+            return self.projection.highest
         return np.array([v.high for v in DISCRETE], dtype=np.int64)
 
     @property
@@ -129,8 +166,8 @@ class ChipProblem:
         4,096 fixed designs. With equal spans the score is the logarithm of
         performance^a / (power^b area^c), which prefers the same design whatever the units. (On a
         linear scale with equal weights of performance and power, a chip that does almost nothing
-        scores as well as any.) The fixed designs are not part of a search's budget, and no search
-        sees them.
+        scores as well as any.) The fixed designs are not part of a search's budget, no search
+        sees them, and restrictions do not touch them, so that scores with and without compare.
         """
         return self._ranges
 
@@ -150,8 +187,8 @@ class ChipProblem:
     @cached_property
     def _calibration(self) -> Metrics:
         rng = np.random.default_rng(0)
-        discrete, continuous = self.start(_CALIBRATION_DESIGNS, rng)
-        return self.model.evaluate(self.decode(discrete, continuous))
+        actions = self._sketches(_CALIBRATION_DESIGNS, rng)
+        return self.model.evaluate(decode(*actions, self.technology, self.freedom))
 
     @cached_property
     def _power_scale(self) -> float:
@@ -160,6 +197,10 @@ class ChipProblem:
 
     def start(self, count: int, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
         """Starting designs: a mesh that could hold weights and cache, a tile near the usual."""
+        return self.project(*self._sketches(count, rng))
+
+    def _sketches(self, count: int, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
+        """Starting designs before restrictions."""
         profile = self.model.profile
         narrow = min(f.weight_bits for f in self.freedom.formats) / 16.0
         on_chip = not all(store.off_chip for store in self.freedom.weight_stores)
@@ -176,7 +217,7 @@ class ChipProblem:
         height = np.rint(np.sqrt(tiles / aspect))
         cluster = rng.integers(1, 3, (count, 2))
         discrete = np.stack([width, height, cluster[:, 0], cluster[:, 1]], axis=1).astype(np.int64)
-        discrete = np.clip(discrete, self.discrete_low, self.discrete_high)
+        discrete = np.clip(discrete, [v.low for v in DISCRETE], [v.high for v in DISCRETE])
         centre = _THRIFTY if thrifty else _USUAL
         usual = np.array([v.encode(np.asarray(centre[v.name])) for v in CONTINUOUS])
         noise = 0.25 if thrifty else 0.4
@@ -191,12 +232,34 @@ class ChipProblem:
         )
         return discrete, continuous
 
+    def project(self, discrete: IntArray, continuous: FloatArray) -> tuple[IntArray, FloatArray]:
+        """The nearest actions that keep the restrictions; the same arrays where there are none."""
+        if self.projection is None:
+            return discrete, continuous
+        return self.projection.project(discrete, continuous)
+
     def decode(self, discrete: IntArray, continuous: FloatArray) -> DesignBatch:
-        """Designs for action vectors."""
-        return decode(discrete, continuous, self.technology, self.freedom)
+        """Designs for action vectors, moved to where they keep the restrictions."""
+        design = decode(*self.project(discrete, continuous), self.technology, self.freedom)
+        if self.projection is None:
+            return design
+        return self.projection.settle(replace(design, limits=self.projection.limits), self.model)
+
+    def excess(self, design: DesignBatch, metrics: Metrics) -> FloatArray:
+        """[N, bounds] relative excess over what the cost model does not check by itself.
+
+        First the goal's ``further_bounds``, then a column for each restriction, and one for tiles
+        whose operators' restrictions contradict each other.
+        """
+        over = excess(self.further_bounds, metrics)
+        if self.projection is None:
+            return over
+        broken = self.projection.broken(design, metrics, self.model.profile.has_conv)
+        return np.concatenate([over, broken], axis=1)
 
     def evaluate(self, discrete: IntArray, continuous: FloatArray) -> Evaluation:
         """Projects, quantises and evaluates N designs."""
+        discrete, continuous = self.project(discrete, continuous)
         design = self.decode(discrete, continuous)
         metrics = self.model.evaluate(design)
         projected = design.with_(
@@ -206,7 +269,7 @@ class ChipProblem:
         )
         budget = self.model.conditions.constraints.power_w
         margin = (budget - metrics.power_w) / budget if budget is not None else 0.0
-        over = excess(self.further_bounds, metrics)
+        over = self.excess(design, metrics)
         at = np.stack(
             [design.mesh_width, design.mesh_height, design.sc_x, design.sc_y], axis=1
         ).astype(np.int64)

@@ -59,7 +59,12 @@ class ObjectiveRange:
 
 
 class Problem(Protocol):
-    """A design space with a batched, pure and deterministic evaluation."""
+    """A design space with a batched, pure and deterministic evaluation.
+
+    A problem may also have ``context``, [C] in about [-1, 1]: what does not change from design to
+    design but from problem to problem (node, workload, weights of the goal, budgets), so that one
+    policy can serve many. :func:`context_of` reads it.
+    """
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -113,3 +118,8 @@ class Problem(Protocol):
     def evaluate(self, discrete: IntArray, continuous: FloatArray) -> Evaluation:
         """Projects, quantises and evaluates N designs."""
         ...
+
+
+def context_of(problem: Problem) -> FloatArray:
+    """[C] the problem's context; empty where it has none."""
+    return np.asarray(getattr(problem, "context", ()), dtype=np.float64)

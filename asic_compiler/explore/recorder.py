@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 
 from asic_compiler.explore.archive import ParetoArchive, concatenate
+from asic_compiler.explore.checkpoint.rows import evaluation_state, read_evaluation
+from asic_compiler.explore.checkpoint.state import State, StateError, StateReader
 from asic_compiler.explore.observer import Incumbent, NullObserver, Observer, Progress
 from asic_compiler.explore.protocol import (
     BoolArray,
@@ -16,6 +22,9 @@ from asic_compiler.explore.protocol import (
     Problem,
 )
 from asic_compiler.explore.reward import score
+
+_ABSENT = -1.7976931348623157e308
+"""Stands in a checkpoint for a signal that a row lacks: every value there is finite."""
 
 Columns = dict[str, IntArray | FloatArray | BoolArray]
 
@@ -37,6 +46,7 @@ class Recorder:
         self._batches: list[Evaluation] = []
         self._evaluations = 0
         self._feasible = 0
+        self._signals: list[tuple[int, dict[str, float]]] = []
         self._began_s = time.perf_counter()
 
     @property
@@ -74,7 +84,8 @@ class Recorder:
         self._evaluations += count
         self._feasible += int(evaluation.feasible.sum())
         self.archive.insert(evaluation)
-        self._batches.append(evaluation)
+        # Features follow from the design, and would be most of what a checkpoint holds.
+        self._batches.append(replace(evaluation, features=evaluation.features[:, :0]))
         self._observer.on_batch(self._progress())
         return evaluation
 
@@ -109,6 +120,66 @@ class Recorder:
         for index, name in enumerate(self.problem.continuous_names):
             columns[name] = everything.continuous[:, index].copy()
         return columns
+
+    def signal(self, values: Mapping[str, float]) -> None:
+        """Notes what a strategy knows of itself now: one row of its ``signals`` table.
+
+        Names are the strategy's own; names that share what stands before a dot (``gate.0``,
+        ``gate.1``) belong together and are drawn in one plot. A name that a row lacks is NaN there.
+        """
+        self._signals.append((self._evaluations, {k: float(v) for k, v in values.items()}))
+
+    def signals(self) -> Columns:
+        """What was noted, in order: ``evaluation`` (so many were done) and a column a name."""
+        if not self._signals:
+            return {}
+        names = list(dict.fromkeys(name for _, row in self._signals for name in row))
+        columns: Columns = {"evaluation": np.array([at for at, _ in self._signals], dtype=np.int64)}
+        for name in names:
+            columns[name] = np.array([row.get(name, np.nan) for _, row in self._signals])
+        return columns
+
+    def state(self) -> State:
+        """Every evaluation, the archive and the signals."""
+        names = list(dict.fromkeys(name for _, row in self._signals for name in row))
+        rows = [[row.get(name, _ABSENT) for name in names] for _, row in self._signals]
+        return {
+            "designs": evaluation_state(concatenate(self._batches)) if self._batches else {},
+            "archive": self.archive.state(),
+            "signals": {
+                "names": json.dumps(names),
+                "evaluation": np.array([at for at, _ in self._signals], dtype=np.int64),
+                "values": np.array(rows, dtype=np.float64).reshape(len(rows), len(names)),
+            },
+        }
+
+    def restore(self, reader: StateReader) -> None:
+        """Takes what :meth:`state` told; raises StateError."""
+        designs = reader.part("designs")
+        if designs.names():
+            seen = read_evaluation(designs, self.problem, features=False)
+            if len(seen) > self.budget:
+                raise StateError(f"{len(seen)} designs were evaluated of {self.budget}")
+            self._batches = [seen]
+            self._evaluations = len(seen)
+            self._feasible = int(seen.feasible.sum())
+        self.archive.restore(reader.part("archive"), self.problem)
+        self._restore_signals(reader.part("signals"))
+
+    def _restore_signals(self, reader: StateReader) -> None:
+        try:
+            parsed: Any = json.loads(reader.text("names"))
+        except (ValueError, RecursionError) as error:
+            raise StateError("names of signals cannot be read") from error
+        if not isinstance(parsed, list):
+            raise StateError("names of signals are not a list")
+        names = [str(name) for name in cast("list[Any]", parsed)]
+        at = reader.array("evaluation", np.int64, (None,), 0, self.budget)
+        values = reader.array("values", np.float64, (len(at), len(names)))
+        self._signals = [
+            (int(when), {n: float(v) for n, v in zip(names, row, strict=True) if v != _ABSENT})
+            for when, row in zip(at, values, strict=True)
+        ]
 
     def _progress(self) -> Progress:
         best = self.archive.best(self.problem)

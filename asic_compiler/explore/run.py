@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 from asic_compiler.diagnostics import UserError
-from asic_compiler.explore.goal import Goal, Quantity, excess
+from asic_compiler.explore.constraint_text import parse_constraints
+from asic_compiler.explore.constraints import WIDTHS, Restrictions
+from asic_compiler.explore.goal import Goal, Quantity
 from asic_compiler.explore.goal_text import parse_goal
 from asic_compiler.explore.observer import Observer
 from asic_compiler.explore.problem import ChipProblem
 from asic_compiler.explore.protocol import Evaluation
-from asic_compiler.explore.search import DEFAULT_EVALUATIONS, SearchResult, search
+from asic_compiler.explore.search import DEFAULT_EVALUATIONS, SearchResult, Strategy, search
+from asic_compiler.explore.strategies import resolve
 from asic_compiler.hardware.design import Freedom
 from asic_compiler.hardware.legality import REASONS, Constraints, Reason
 from asic_compiler.hardware.weight_store import STORES, WeightStore
@@ -61,6 +65,8 @@ class Request:
     goal: str | None = None
     """What the design is chosen by, see docs/goals.md; takes the place of the mode's weights and
     power budget."""
+    constraints: str | None = None
+    """Variables of the design that are pinned or kept within a range, see docs/goals.md."""
     strategy: str = "sac-moe"
     evaluations: int = DEFAULT_EVALUATIONS
     seed: int = 0
@@ -81,6 +87,12 @@ class Request:
     """Tokens that the cache keeps; None keeps all of the context."""
     kv_page: int | None = None
     """Tokens a page of the cache; None is one piece a sequence."""
+    policy: str = "default"
+    """What sac-moe begins with: ``default`` (the shipped policy), ``none``, or a path."""
+    train: bool = False
+    """Whether sac-moe learns although it begins with a policy."""
+    learner: str = ""
+    """Hyper-parameters of sac-moe that differ from their defaults: ``experts=1 mpc=false``."""
 
     @property
     def freedom(self) -> Freedom:
@@ -97,6 +109,28 @@ class Request:
             weight_stores=tuple(WeightStore(store) for store in self.weight_store),
         )
 
+    @property
+    def searcher(self) -> Strategy:
+        """The strategy with its options.
+
+        Raises:
+            UserError: There is no such strategy, or it has no such option.
+        """
+        if self.strategy == "sac-moe":
+            from asic_compiler.explore.strategies.sac_moe.config import parse_config
+            from asic_compiler.explore.strategies.sac_moe.strategy import SacMoe
+
+            learns = self.train or self.policy == "none"
+            return SacMoe(parse_config(self.learner), self.policy, learns)
+        for option, given in (
+            ("learner", self.learner != ""),
+            ("policy", self.policy not in ("default", "none")),
+            ("train", self.train),
+        ):
+            if given:
+                raise UserError(f"{option} is an option of sac-moe, not of {self.strategy}")
+        return resolve(self.strategy)
+
     def resolved(self) -> Request:
         """The request with the mode's defaults filled in.
 
@@ -107,19 +141,68 @@ class Request:
             raise UserError(f"unknown mode '{self.mode}'", notes=[f"known: {', '.join(MODES)}"])
         load_node(self.node, self.tech)
         mode = MODES[self.mode]
-        if self.goal is not None:
-            out = self._with_goal(parse_goal(self.goal), mode)
+        request = self._with_restrictions(self.restrictions)
+        if request.goal is not None:
+            out = request._with_goal(parse_goal(request.goal), mode)
             out.check()
             return out
         out = replace(
-            self,
-            power_w=mode.power_w if self.power_w is None else self.power_w,
-            clock_hz=mode.clock_hz if self.clock_hz is None else self.clock_hz,
-            temperature_c=mode.temperature_c if self.temperature_c is None else self.temperature_c,
-            weights=mode.weights if self.weights is None else self.weights,
+            request,
+            power_w=mode.power_w if request.power_w is None else request.power_w,
+            clock_hz=request._clock_hz(mode),
+            temperature_c=mode.temperature_c
+            if request.temperature_c is None
+            else request.temperature_c,
+            weights=mode.weights if request.weights is None else request.weights,
         )
         out.check()
         return out
+
+    @property
+    def restrictions(self) -> Restrictions:
+        """What ``constraints`` says.
+
+        Raises:
+            UserError: It has no meaning.
+        """
+        return parse_constraints(self.constraints or "")
+
+    def _with_restrictions(self, restrictions: Restrictions) -> Request:
+        """The request with what options can say as well: widths, a fixed clock, most dies.
+
+        Raises:
+            UserError: An option says something else.
+        """
+        stated: dict[str, Any] = {}
+        for name in WIDTHS:
+            restriction = restrictions.of(name)
+            if restriction is not None:  # the widest first: it is the IR's own
+                widths = tuple(int(v) for v in sorted(restriction.values.tolist(), reverse=True))
+                same = sorted(getattr(self, name)) == sorted(widths)
+                stated[name] = getattr(self, name) if same else widths
+        dies, clock = restrictions.of("dies"), restrictions.of("clock")
+        if dies is not None and isfinite(dies.high):
+            stated["dies"] = int(dies.high)
+        if clock is not None and clock.low == clock.high:
+            stated["clock_hz"] = clock.low
+        for name, value in stated.items():
+            own, free = getattr(self, name), Request.__dataclass_fields__[name].default
+            if own not in (free, value):
+                raise UserError(
+                    f"both the constraints and the option {name} say what holds",
+                    notes=[f"constraints: {restrictions}", f"{name}={own}"],
+                )
+        if clock is not None and self.clock_hz is not None and self.clock_hz != clock.low:
+            raise UserError(
+                "both the constraints and the option clock_hz say what holds",
+                notes=[f"constraints: {restrictions}", f"clock_hz={self.clock_hz}"],
+            )
+        return replace(self, constraints=self.constraints if restrictions else None, **stated)
+
+    def _clock_hz(self, mode: Mode) -> float | None:
+        """The fixed clock: the mode's, where neither an option nor a constraint speaks of it."""
+        spoken = self.restrictions.of("clock") is not None
+        return mode.clock_hz if self.clock_hz is None and not spoken else self.clock_hz
 
     def _with_goal(self, goal: Goal, mode: Mode) -> Request:
         """The request with what ``goal`` states; of the mode what a goal cannot state is left."""
@@ -141,7 +224,7 @@ class Request:
             stated[name] = value if own is None else own
         bounds_clock = any(bound.quantity is Quantity.CLOCK for bound in goal.constraints)
         if stated["clock_hz"] is None and not bounds_clock:
-            stated["clock_hz"] = mode.clock_hz
+            stated["clock_hz"] = self._clock_hz(mode)
         temperature_c = mode.temperature_c if self.temperature_c is None else self.temperature_c
         return replace(self, goal=str(goal), temperature_c=temperature_c, **stated)
 
@@ -259,13 +342,20 @@ def make_problem(table: OperatorTable, request: Request) -> ChipProblem:
         replace(request.freedom, max_stages=min(16, profile.max_stages)),
         (weights[0], weights[1], weights[2]),
         None if request.goal is None else parse_goal(request.goal),
+        request.restrictions,
     )
 
 
 def explore(
-    table: OperatorTable, request: Request, observer: Observer | None = None
+    table: OperatorTable,
+    request: Request,
+    observer: Observer | None = None,
+    checkpoint: Path | None = None,
+    resume: Path | None = None,
 ) -> Exploration:
     """Searches a chip for ``table`` and places the program on it.
+
+    ``checkpoint`` and ``resume`` are those of :func:`search`.
 
     Raises:
         UserError: The request has no meaning, the workload is empty, or nothing evaluated keeps
@@ -278,7 +368,15 @@ def explore(
             notes=["a function with at least one linalg or asic operator is needed"],
         )
     problem = make_problem(table, request)
-    result = search(problem, request.strategy, request.evaluations, request.seed, observer)
+    result = search(
+        problem,
+        request.searcher,
+        request.evaluations,
+        request.seed,
+        observer,
+        checkpoint,
+        resume,
+    )
     if result.best is None:
         raise infeasible(problem, result)
     design = problem.decode(result.best.discrete, result.best.continuous)
@@ -307,14 +405,28 @@ def infeasible(problem: ChipProblem, result: SearchResult) -> UserError:
                 notes.append(_broken(reason, value, constraints))
         if any(value > 0.0 for value in over.values()):
             notes.append(_advice(over))
-        for bound, value in zip(
-            problem.further_bounds, excess(problem.further_bounds, metrics)[0], strict=True
-        ):
-            if value > 0.0:
-                notes.append(f"goal '{bound}': missed by a factor of {1.0 + value:.4g}")
+        notes += _missed(problem, result.nearest, metrics)
+        if problem.restrictions:
+            notes.append(f"the constraints may leave no room: {problem.restrictions}")
     return UserError(
         f"infeasible: none of {result.evaluations} designs keeps every constraint", notes=notes
     )
+
+
+def _missed(problem: ChipProblem, nearest: Evaluation, metrics: Metrics) -> list[str]:
+    """Of the goal and the constraints, what the nearest design misses."""
+    names = [f"goal '{bound}'" for bound in problem.further_bounds]
+    contradicted = None
+    if problem.projection is not None:
+        names += [f"constraint '{r}'" for r in problem.projection.restrictions.items]
+        contradicted = "constraints of operators that share tiles contradict each other"
+        names.append(contradicted)
+    over = problem.excess(problem.decode(nearest.discrete, nearest.continuous), metrics)[0]
+    return [
+        name if name == contradicted else f"{name}: missed by a factor of {1.0 + value:.4g}"
+        for name, value in zip(names, over, strict=True)
+        if value > 0.0
+    ]
 
 
 def describe(design: Evaluation, metrics: Metrics) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.explore.archive import ParetoArchive
+from asic_compiler.explore.checkpoint.keeper import Keeper
 from asic_compiler.explore.observer import NullObserver, Observer
 from asic_compiler.explore.protocol import Evaluation, Problem
 from asic_compiler.explore.recorder import Columns, Recorder
@@ -33,6 +35,10 @@ class SearchResult:
     """The infeasible design of least violation, one row; None if every design was feasible."""
     history: Columns
     """One column a name, one row an evaluation (see :meth:`Recorder.columns`)."""
+    signals: Columns = field(default_factory=dict[str, Any])
+    """What the strategy noted of itself over time (see :meth:`Recorder.signal`); often empty."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of how the search went, a sentence each; mostly empty."""
 
 
 class Strategy(Protocol):
@@ -50,7 +56,23 @@ class Strategy(Protocol):
         ...
 
 
-def conclude(strategy: str, seed: int, recorder: Recorder) -> SearchResult:
+@runtime_checkable
+class Resumable(Protocol):
+    """A strategy that can write its state down and go on from it."""
+
+    def run_kept(
+        self, problem: Problem, budget: int, seed: int, observer: Observer | None, keeper: Keeper
+    ) -> SearchResult:
+        """As :meth:`Strategy.run`, with ``keeper`` to go on from and to write checkpoints.
+
+        Wherever it was interrupted, the result is what it would have been: the same bytes.
+        """
+        ...
+
+
+def conclude(
+    strategy: str, seed: int, recorder: Recorder, notes: tuple[str, ...] = ()
+) -> SearchResult:
     """The result of a strategy whose evaluations all went through ``recorder``."""
     best = recorder.archive.best(recorder.problem)
     return SearchResult(
@@ -62,6 +84,8 @@ def conclude(strategy: str, seed: int, recorder: Recorder) -> SearchResult:
         best_score=None if best is None else float(score(best, recorder.problem)[0]),
         nearest=recorder.archive.nearest,
         history=recorder.columns(),
+        signals=recorder.signals(),
+        notes=notes,
     )
 
 
@@ -71,6 +95,8 @@ def search(
     evaluations: int = DEFAULT_EVALUATIONS,
     seed: int = 0,
     observer: Observer | None = None,
+    checkpoint: Path | None = None,
+    resume: Path | None = None,
 ) -> SearchResult:
     """Searches ``problem`` with exactly ``evaluations`` designs.
 
@@ -80,9 +106,14 @@ def search(
         evaluations: The budget, at least 1.
         seed: Of every random number drawn; not negative.
         observer: Told once a batch and at the end.
+        checkpoint: File that the state of the search is written to, again and again. Without it a
+            search that resumes goes on writing to the file that it resumed from.
+        resume: File of the same search, to go on from there to the same result.
 
     Raises:
-        UserError: If the name is unknown, the budget below 1 or the seed negative.
+        UserError: If the name is unknown, the budget below 1 or the seed negative; or if there is a
+            file to write or to resume from, and the strategy cannot, or the file is not one of
+            this search.
     """
     from asic_compiler.explore.strategies import resolve
 
@@ -92,7 +123,15 @@ def search(
         raise UserError(f"seed must not be negative, not {seed}")
     chosen = resolve(strategy) if isinstance(strategy, str) else strategy
     watching = observer or NullObserver()
+    keeper = Keeper(checkpoint or resume, resume)
     try:
-        return chosen.run(problem, evaluations, seed, watching)
+        if not keeper.active:
+            return chosen.run(problem, evaluations, seed, watching)
+        if not isinstance(chosen, Resumable):
+            raise UserError(
+                f"the strategy '{chosen.name}' writes no checkpoints",
+                notes=["leave out checkpoint and resume"],
+            )
+        return chosen.run_kept(problem, evaluations, seed, watching, keeper)
     finally:
         watching.on_end()

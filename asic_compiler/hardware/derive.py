@@ -120,6 +120,9 @@ def size_tiles(design: DesignBatch, bands: Bands, region_work: FloatArray) -> Ti
     scale = np.maximum(ratio, 1e-3) ** design.heterogeneity[:, None]
     vlen = CONTINUOUS[INDEX["vlen"]].quantise(design.vlen[:, None] * scale)
     fetch = CONTINUOUS[INDEX["fetch"]].quantise(design.fetch[:, None] * np.sqrt(scale))
+    if design.limits is not None:
+        vlen = design.limits.apply("vlen", vlen, bands.member)
+        fetch = design.limits.apply("fetch", fetch, bands.member)
     outside = ~bands.member
     return TileSizes(
         vlen=vlen,

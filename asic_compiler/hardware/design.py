@@ -22,6 +22,7 @@ from asic_compiler.hardware.space import (
     IntArray,
     pick,
 )
+from asic_compiler.hardware.tile_limits import TileLimits
 from asic_compiler.hardware.weight_store import STORE_INDEX, WeightStore
 from asic_compiler.technology.node import Technology
 
@@ -106,6 +107,8 @@ class DesignBatch:
     """Index in ``STAGE_GRIDS``."""
     heterogeneity: FloatArray
     locality: FloatArray
+    limits: TileLimits | None = None
+    """Of the tiles' own sizes, the same for all N designs."""
 
     def __len__(self) -> int:
         return len(self.vlen)
@@ -137,7 +140,8 @@ class DesignBatch:
 
     def take(self, rows: IntArray | slice) -> DesignBatch:
         """The designs at ``rows``."""
-        return DesignBatch(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+        arrays = (f.name for f in fields(self) if f.name != "limits")
+        return replace(self, **{name: getattr(self, name)[rows] for name in arrays})
 
     def with_(self, **changes: FloatArray) -> DesignBatch:
         """A copy with some arrays replaced."""
@@ -166,8 +170,8 @@ def decode(
     grid = pick(raw["stages"], grids)
     columns = np.array([c for c, _ in STAGE_GRIDS])[grid]
     stage_rows = np.array([r for _, r in STAGE_GRIDS])[grid]
-    width = _snap(position[:, 0], columns, int(high[0]))
-    height = _snap(position[:, 1], stage_rows, int(high[1]))
+    width = snap(position[:, 0], columns, int(high[0]))
+    height = snap(position[:, 1], stage_rows, int(high[1]))
 
     shares = raw["dmem_input"] + raw["dmem_output"] + raw["dmem_scratch"]
     supply = technology.voltage
@@ -216,7 +220,7 @@ def encode_projection(continuous: FloatArray, design: DesignBatch) -> FloatArray
     return out
 
 
-def _snap(value: IntArray, multiple: IntArray, high: int) -> IntArray:
+def snap(value: IntArray, multiple: IntArray, high: int) -> IntArray:
     """Nearest positive multiple of ``multiple`` that is at most ``high``."""
     nearest = np.maximum(1, np.rint(value / multiple)).astype(np.int64)
     return np.minimum(nearest, high // multiple) * multiple

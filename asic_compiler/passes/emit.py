@@ -15,6 +15,8 @@ from xdsl.dialects.builtin import ModuleOp
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.explore.run import Exploration
+from asic_compiler.explore.trace.document import decision_trace
+from asic_compiler.explore.trace.document import to_text as trace_text
 from asic_compiler.files import write_atomic
 from asic_compiler.hardware.spec import Predicted, hardware_spec, to_text
 from asic_compiler.placement.plan import Plan
@@ -25,7 +27,7 @@ from asic_compiler.report.summary import AREA_PARTS, ENERGY_PARTS
 from asic_compiler.workload.table import OperatorTable
 
 HARDWARE, PROGRAM = "hardware.json", "program.mlir"
-EVALUATIONS, PARETO = "evaluations.safetensors", "pareto.json"
+EVALUATIONS, PARETO, TRACE = "evaluations.safetensors", "pareto.json", "trace.json"
 
 
 @contextmanager
@@ -51,13 +53,15 @@ def open_run(folder: Path) -> Generator[Path, None, None]:
 
 
 def emit_exploration(folder: Path, module: ModuleOp, exploration: Exploration) -> None:
-    """Writes hardware.json, program.mlir, every evaluation and the Pareto front."""
+    """Writes hardware.json, program.mlir, every evaluation, the Pareto front and the trace."""
     plan, result = exploration.plan, exploration.result
     request = exploration.request
     constraints = {
         name: getattr(request, name)
         for name in ("goal", "power_w", "area_mm2", "dies", "tokens_per_s", "clock_hz")
     }
+    if request.constraints is not None:
+        constraints["variables"] = str(request.restrictions)
     asked = {
         "mode": request.mode,
         "strategy": result.strategy,
@@ -83,6 +87,7 @@ def emit_exploration(folder: Path, module: ModuleOp, exploration: Exploration) -
     columns = {name: np.ascontiguousarray(column) for name, column in result.history.items()}
     write_atomic(folder / EVALUATIONS, save(columns))
     write_atomic(folder / PARETO, json.dumps(_front(exploration), indent=1) + "\n")
+    write_atomic(folder / TRACE, trace_text(decision_trace(exploration.problem, result)))
     write_atomic(folder / HARDWARE, to_text(spec))
 
 

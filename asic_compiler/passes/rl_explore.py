@@ -13,10 +13,12 @@ from xdsl.passes import ModulePass
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects.asic import CHIP, SplitAttr
+from asic_compiler.explore.constraint_text import parse_constraints
 from asic_compiler.explore.goal_text import parse_goal
 from asic_compiler.explore.observer import RichObserver
 from asic_compiler.explore.run import Exploration, Request, explore
 from asic_compiler.explore.search import DEFAULT_EVALUATIONS
+from asic_compiler.explore.strategies.sac_moe.config import parse_config
 from asic_compiler.hardware.weight_store import OFF_CHIP
 from asic_compiler.passes.convert_linalg_to_asic import ConvertLinalgToAsic
 from asic_compiler.passes.emit import emit_exploration, open_run
@@ -46,7 +48,13 @@ class RLExplorePass(ModulePass):
         default=None,
         metadata={"help": "what to maximize or minimize, subject to what (docs/goals.md)"},
     )
-    strategy: str = field(default="sac-moe", metadata={"help": "sac-moe or random"})
+    constraints: str | None = field(
+        default=None,
+        metadata={"help": "'mesh = 8x8; vlen in 256..1024': what a design may be (docs/goals.md)"},
+    )
+    strategy: str = field(
+        default="sac-moe", metadata={"help": "how to search; explore --help names all"}
+    )
     evaluations: int = field(default=DEFAULT_EVALUATIONS, metadata={"help": "designs to evaluate"})
     seed: int = field(default=0, metadata={"help": "of every random choice"})
     emit: str | None = field(
@@ -83,11 +91,33 @@ class RLExplorePass(ModulePass):
         default=None, metadata={"help": "tokens the cache keeps; changes what the model computes"}
     )
     kv_page: int | None = field(default=None, metadata={"help": "tokens a page of the cache"})
+    policy: str = field(
+        default="default",
+        metadata={"help": "what sac-moe begins with: default (the shipped one), none, or a path"},
+    )
+    train: bool = field(
+        default=False, metadata={"help": "sac-moe learns although it begins with a policy"}
+    )
+    learner: str = field(
+        default="",
+        metadata={"help": "'experts=1 mpc=false': options of sac-moe (docs/explorer.md)"},
+    )
+    checkpoint: str | None = field(
+        default=None, metadata={"help": "file that the search's state is written to"}
+    )
+    resume: str | None = field(
+        default=None, metadata={"help": "checkpoint of the same search, to go on from"}
+    )
     quiet: bool = field(default=False, metadata={"help": "no summary on stderr"})
 
     def __post_init__(self) -> None:
         if self.goal is not None:
             parse_goal(self.goal)  # a wrong goal is told before a model is read
+        if self.constraints is not None:
+            parse_constraints(self.constraints)
+        parse_config(self.learner)
+        if "" in (self.checkpoint, self.resume):
+            raise UserError("checkpoint and resume need the path of a file")
         if self.tech is not None:
             load_node(self.node, self.tech)  # and so is a wrong file
 
@@ -121,7 +151,13 @@ class RLExplorePass(ModulePass):
 
     def _explore(self, ctx: Context, op: ModuleOp) -> Exploration:
         ConvertLinalgToAsic().apply(ctx, op)
-        exploration = explore(extract(op), self.request(), RichObserver())
+        exploration = explore(
+            extract(op),
+            self.request(),
+            RichObserver(),
+            None if self.checkpoint is None else Path(self.checkpoint),
+            None if self.resume is None else Path(self.resume),
+        )
         annotate(op, exploration.plan)
         return exploration
 
@@ -134,6 +170,7 @@ class RLExplorePass(ModulePass):
             tech=self.tech,
             mode=self.mode,
             goal=self.goal,
+            constraints=self.constraints,
             strategy=self.strategy,
             evaluations=self.evaluations,
             seed=self.seed,
@@ -153,11 +190,16 @@ class RLExplorePass(ModulePass):
             weight_store=self.weight_store,
             kv_window=self.kv_window,
             kv_page=self.kv_page,
+            policy=self.policy,
+            train=self.train,
+            learner=self.learner,
         )
 
     def _report(self, exploration: Exploration) -> None:
         print(f"pipeline: convert-linalg-to-asic,{self}", file=sys.stderr)
         print(summary(exploration), file=sys.stderr)
+        for note in exploration.result.notes:
+            print(f"note: {note}", file=sys.stderr)
 
 
 def annotate(module: ModuleOp, plan: Plan) -> None:

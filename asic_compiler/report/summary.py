@@ -130,6 +130,8 @@ def _asked(request: Request) -> str:
     if request.power_w is not None and " power <=" not in stated:
         parts.append(f"power <= {request.power_w:g} W")
     parts += stored
+    if request.constraints is not None:
+        parts.append(f"constraints {request.restrictions}")
     if request.clock_hz is not None and " clock =" not in stated:
         parts.append(f"clock = {request.clock_hz / 1e6:g} MHz")
     if request.area_mm2 is not None and " die_area <=" not in stated:

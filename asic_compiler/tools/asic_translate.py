@@ -21,6 +21,7 @@ examples:
   asic-translate --to-workload llama.mlir
   asic-opt llama.mlir --convert-linalg-to-asic | asic-translate --to-workload -o workload.txt
   asic-translate --to-trace out/program.mlir -o trace.json
+  asic-translate --to-report out/ -o report.html
   asic-translate --liberty-to-tech --node 5nm cells.lib -o my.toml
 """
 
@@ -39,6 +40,14 @@ class TextTranslation:
 
     help: str
     run: Callable[[str, str, argparse.Namespace], str]
+
+
+@dataclass(frozen=True, slots=True)
+class FolderTranslation:
+    """An output of a folder that ``rl-explore`` emitted: its path goes in."""
+
+    help: str
+    run: Callable[[str], str]
 
 
 def _to_workload(module: ModuleOp) -> str:
@@ -64,6 +73,14 @@ def _liberty_to_tech(text: str, name: str, options: argparse.Namespace) -> str:
     return calibrate(text, name, options.node, options.multiplier)
 
 
+def _to_report(folder: str) -> str:
+    from pathlib import Path
+
+    from asic_compiler.report.html.run_report import run_report
+
+    return run_report(Path(folder))
+
+
 TRANSLATIONS: dict[str, Translation] = {
     "to-workload": Translation(
         "the operator table: classes, counts, multiply-accumulates, bytes", _to_workload
@@ -79,6 +96,14 @@ TEXT_TRANSLATIONS: dict[str, TextTranslation] = {
     "liberty-to-tech": TextTranslation(
         "a Liberty cell library (.lib) to a file for rl-explore's tech option",
         _liberty_to_tech,
+    ),
+}
+
+
+FOLDER_TRANSLATIONS: dict[str, FolderTranslation] = {
+    "to-report": FolderTranslation(
+        "of a folder that rl-explore emitted, one HTML page: the chip and why it is this one",
+        _to_report,
     ),
 }
 
@@ -99,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     liberty.add_argument("--node", default="5nm", help="what keeps the rest; default: 5nm")
     liberty.add_argument("--multiplier", metavar="CELL", help="a cell that multiplies two integers")
     targets = parser.add_mutually_exclusive_group(required=True)
-    for name, translation in (TRANSLATIONS | TEXT_TRANSLATIONS).items():
+    for name, translation in (TRANSLATIONS | TEXT_TRANSLATIONS | FOLDER_TRANSLATIONS).items():
         targets.add_argument(
             f"--{name}", dest="target", action="store_const", const=name, help=translation.help
         )
@@ -113,6 +138,12 @@ def _usage_error(message: str) -> NoReturn:
 def _run(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     check_output(options.output_file)
+    if options.target in FOLDER_TRANSLATIONS:
+        if options.input_file is None:
+            raise UserError(f"--{options.target} takes a folder", notes=["none is given"])
+        text = FOLDER_TRANSLATIONS[options.target].run(options.input_file)
+        write_output(options.output_file, text)
+        return 0
     data, name = read_input(options.input_file)
     if options.target in TEXT_TRANSLATIONS:
         translation = TEXT_TRANSLATIONS[options.target]

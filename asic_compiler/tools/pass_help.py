@@ -44,11 +44,33 @@ def describe(name: str, entry: Entry) -> PassInfo:
     Raises:
         LookupError: There is no such module or class: a defect of the registry.
     """
-    tree = _parse_module(entry.module)
+    tree, node = _find_class(entry.module, entry.attribute)
+    return PassInfo(name, _summary(node), _inherited_options(tree, node))
+
+
+def _find_class(module: str, name: str) -> tuple[ast.Module, ast.ClassDef]:
+    tree = _parse_module(module)
     for node in tree.body:
-        if isinstance(node, ast.ClassDef) and node.name == entry.attribute:
-            return PassInfo(name, _summary(node), _options(tree, node))
-    raise LookupError(f"{entry.module} has no class {entry.attribute}")
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            return tree, node
+    raise LookupError(f"{module} has no class {name}")
+
+
+def _inherited_options(tree: ast.Module, node: ast.ClassDef) -> tuple[OptionInfo, ...]:
+    """Those of the pass that it extends, in their order, then its own; its own replace those."""
+    options: dict[str, OptionInfo] = {}
+    for base in (base.id for base in node.bases if isinstance(base, ast.Name)):
+        for statement in tree.body:
+            match statement:
+                case ast.ImportFrom(module=str() as module, names=names) if module.startswith(
+                    "asic_compiler.passes."
+                ) and any(alias.name == base for alias in names):
+                    found = _inherited_options(*_find_class(module, base))
+                    options |= {option.name: option for option in found}
+                case _:
+                    continue
+    options |= {option.name: option for option in _options(tree, node)}
+    return tuple(options.values())
 
 
 def _parse_module(module: str) -> ast.Module:

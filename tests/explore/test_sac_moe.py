@@ -14,7 +14,7 @@ from asic_compiler.explore.strategies.sac_moe.distributions import (
     straight_through,
     tanh_gaussian,
 )
-from asic_compiler.explore.strategies.sac_moe.epsilon import EpsilonSchedule
+from asic_compiler.explore.strategies.sac_moe.exploration.epsilon import EpsilonSchedule
 from asic_compiler.explore.strategies.sac_moe.networks import Dimensions, balance_loss
 from asic_compiler.explore.strategies.sac_moe.replay import Batch, Replay
 from asic_compiler.explore.strategies.sac_moe.reward_scale import RewardScale
@@ -268,8 +268,8 @@ def test_epsilon_falls_over_the_budget_and_ten_times_slower_while_nothing_is_fea
             schedule.advance(evaluations // steps, found)
         return schedule.value
 
-    assert after(1000, True) == pytest.approx(0.1 + 0.4 * math.exp(-1.5))
-    assert after(1000, False) == pytest.approx(0.1 + 0.4 * math.exp(-0.15))
+    assert after(1000, True) == pytest.approx(0.1 + 0.4 * math.exp(-2.5))
+    assert after(1000, False) == pytest.approx(0.1 + 0.4 * math.exp(-0.25))
     assert after(1000, False) == pytest.approx(after(100, True))
     # The rate follows the budget, and the size of the batches does not matter.
     assert after(2000, True, budget=2000) == pytest.approx(after(1000, True))

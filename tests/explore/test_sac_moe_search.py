@@ -7,7 +7,7 @@ from toy_problems import WalkAndTune
 
 from asic_compiler.explore.search import search
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
-from asic_compiler.explore.strategies.sac_moe.elite import Elite
+from asic_compiler.explore.strategies.sac_moe.exploration.elite import Elite
 from asic_compiler.explore.strategies.sac_moe.strategy import SacMoe
 
 # Narrower than the default, so that the test is short.

@@ -83,7 +83,7 @@ def test_decoding_what_was_decoded_changes_nothing(position, x):
     at = np.stack([d.mesh_width, d.mesh_height, d.sc_x, d.sc_y], axis=1).astype(np.int64)
     projected = encode_projection(np.array([x]), d)
     again = decode(at, projected, NODE, Freedom())
-    for name in d.__dataclass_fields__:
+    for name in sorted(set(d.__dataclass_fields__) - {"limits"}):
         np.testing.assert_allclose(getattr(again, name), getattr(d, name), rtol=1e-9, err_msg=name)
     assert np.array_equal(encode_projection(projected, again), projected) or np.allclose(
         encode_projection(projected, again), projected, atol=1e-12

@@ -2,31 +2,68 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.explore.search import Strategy
 
-_CLASSES = {
-    "random": ("asic_compiler.explore.strategies.random_search", "RandomSearch"),
-    "sac-moe": ("asic_compiler.explore.strategies.sac_moe.strategy", "SacMoe"),
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """Where a strategy lives, and which modules of the extra ``strategies`` it needs."""
+
+    module: str
+    attribute: str
+    needs: tuple[str, ...] = ()
+
+
+_ENTRIES = {
+    "annealing": _Entry("annealing", "Annealing"),
+    "bayesian": _Entry("optuna_search", "Bayesian", ("optuna", "scipy", "greenlet")),
+    "cma-es": _Entry("cma_es", "CmaEs", ("cma",)),
+    "gradient": _Entry("gradient", "GradientAscent"),
+    "grid": _Entry("grid", "GridSearch"),
+    "nsga2": _Entry("nsga", "Nsga2", ("pymoo",)),
+    "nsga3": _Entry("nsga", "Nsga3", ("pymoo",)),
+    "random": _Entry("random_search", "RandomSearch"),
+    "sac-moe": _Entry("sac_moe.strategy", "SacMoe"),
+    "sb3-ppo": _Entry("sb3", "Sb3Ppo", ("stable_baselines3", "gymnasium")),
+    "sb3-sac": _Entry("sb3", "Sb3Sac", ("stable_baselines3", "gymnasium")),
+    "starts": _Entry("start_sampling", "StartSampling"),
+    "tpe": _Entry("optuna_search", "Tpe", ("optuna",)),
 }
+
+_PACKAGES = {"stable_baselines3": "stable-baselines3"}
+"""Modules whose package has another name."""
 
 
 def strategy_names() -> tuple[str, ...]:
     """The names that :func:`resolve` knows, in alphabetical order."""
-    return tuple(sorted(_CLASSES))
+    return tuple(sorted(_ENTRIES))
 
 
 def resolve(name: str) -> Strategy:
     """The strategy of that name with its default configuration.
 
     Raises:
-        UserError: If there is none; the note lists those there are.
+        UserError: If there is none (the note lists those there are), or a library that it needs is
+            not installed (the note says how to install it).
     """
-    if name not in _CLASSES:
+    if name not in _ENTRIES:
         raise UserError(
             f"unknown strategy '{name}'", notes=[f"strategies are: {', '.join(strategy_names())}"]
         )
-    module, attribute = _CLASSES[name]
-    return getattr(import_module(module), attribute)()
+    entry = _ENTRIES[name]
+    missing = [module for module in entry.needs if find_spec(module) is None]
+    if missing:
+        packages = " ".join(_PACKAGES.get(module, module) for module in missing)
+        raise UserError(
+            f"strategy '{name}' needs a package that is not installed: {packages}",
+            notes=[
+                f"pip install {packages}",
+                'or all strategies at once: pip install "asic-compiler[strategies]"',
+            ],
+        )
+    return getattr(import_module(f"{__name__}.{entry.module}"), entry.attribute)()

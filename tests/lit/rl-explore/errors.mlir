@@ -15,7 +15,7 @@
 // NODE-NOT: Traceback
 // MODE: error: {{.*}}fast
 // STRATEGY: error: unknown strategy 'magic'
-// STRATEGY: note: strategies are: random, sac-moe
+// STRATEGY: note: strategies are: {{.*}}random, sac-moe
 // EVALUATIONS: error: evaluations must be at least 1, not 0
 // POWER: error: power_w must be positive, not -1
 // INFEASIBLE: error: infeasible: none of 64 designs keeps every constraint

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from asic_compiler.explore.checkpoint.state import State, StateReader
 from asic_compiler.explore.environment import STEP_CHOICES
 from asic_compiler.explore.protocol import BoolArray, FloatArray, IntArray
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
@@ -26,8 +27,16 @@ from asic_compiler.explore.strategies.sac_moe.networks import (
     TwinCritics,
     balance_loss,
 )
-from asic_compiler.explore.strategies.sac_moe.replay import Batch
+from asic_compiler.explore.strategies.sac_moe.replay import Batch, Float32Array
 from asic_compiler.explore.strategies.sac_moe.reward_scale import RewardScale
+from asic_compiler.explore.strategies.sac_moe.tensor_state import (
+    adam_state,
+    module_state,
+    restore_adam,
+    restore_module,
+    restore_torch_generator,
+    torch_generator_state,
+)
 
 
 class Agent:
@@ -50,7 +59,7 @@ class Agent:
         self.log_alpha = torch.full((2,), math.log(config.alpha), requires_grad=True)
         self.target_entropy = torch.tensor(
             [
-                config.target_entropy,
+                config.target_entropy * sizes.continuous,
                 config.discrete_target_share * sizes.discrete * math.log(STEP_CHOICES),
             ]
         )
@@ -76,11 +85,17 @@ class Agent:
         continuous = (policy.mean + policy.log_std.exp() * noise).tanh()
         return choices.numpy(), continuous.numpy().astype(np.float64)
 
-    def update(self, batch: Batch) -> float:
+    @torch.no_grad()
+    def gate(self, observation: FloatArray) -> FloatArray:
+        """[K] mean weight of each expert over ``observation`` [n, 52]."""
+        policy = self.actor(torch.as_tensor(observation, dtype=torch.float32))
+        return policy.gate.mean(dim=0).numpy().astype(np.float64)
+
+    def update(self, batch: Batch) -> Float32Array:
         """One step of critics and targets on B transitions; every second also of the policy.
 
         Returns:
-            The critics' loss before the step.
+            [B] the critics' error before the step, the mean of both magnitudes.
         """
         observation = torch.as_tensor(batch.observation)
         alpha = self.log_alpha.detach().exp()
@@ -88,8 +103,10 @@ class Agent:
         target = self.soft_target(batch, alpha)
         one_hot = functional.one_hot(torch.as_tensor(batch.choices), STEP_CHOICES).float()
         values = self.critics(observation, one_hot, torch.as_tensor(batch.continuous))
+        error = values - target
+        weight = 1.0 if batch.weight is None else torch.as_tensor(batch.weight)
         # Summed over the twins, so that each learns at its full rate.
-        critic_loss = (values - target).square().mean(dim=1).sum()
+        critic_loss = (weight * error.square()).mean(dim=1).sum()
         self._critic_optimiser.zero_grad()
         critic_loss.backward()
         _step(self._critic_optimiser)
@@ -98,7 +115,7 @@ class Agent:
         if self._updates % self._config.actor_period == 0:
             self._improve(observation, alpha)
         self.follow()
-        return critic_loss.item()
+        return error.detach().abs().mean(dim=0).numpy()
 
     def _improve(self, observation: Tensor, alpha: Tensor) -> None:
         actor_loss, entropy = self.actor_loss(observation, alpha)
@@ -155,6 +172,44 @@ class Agent:
         limit = self._config.log_alpha_limit
         with torch.no_grad():
             self.log_alpha.clamp_(-limit, limit)
+
+    @property
+    def alpha(self) -> tuple[float, float]:
+        """Temperatures of the continuous and of the discrete part."""
+        alpha = self.log_alpha.detach().exp()
+        return float(alpha[0]), float(alpha[1])
+
+    def state(self) -> State:
+        """Networks, optimisers, temperatures and the generator.
+
+        The scale of rewards is not among them: it follows from the replay, before every update.
+        """
+        return {
+            "actor": module_state(self.actor),
+            "critics": module_state(self.critics),
+            "targets": module_state(self.targets),
+            "log_alpha": self.log_alpha.detach().numpy().copy(),
+            "actor_optimiser": adam_state(self._actor_optimiser),
+            "critic_optimiser": adam_state(self._critic_optimiser),
+            "alpha_optimiser": adam_state(self._alpha_optimiser),
+            "generator": torch_generator_state(self._generator),
+            "updates": self._updates,
+        }
+
+    def restore(self, reader: StateReader) -> None:
+        """Takes what :meth:`state` told; raises StateError."""
+        restore_module(self.actor, reader.part("actor"))
+        restore_module(self.critics, reader.part("critics"))
+        restore_module(self.targets, reader.part("targets"))
+        limit = self._config.log_alpha_limit
+        log_alpha = reader.array("log_alpha", np.float32, (2,), -limit, limit)
+        with torch.no_grad():
+            self.log_alpha.copy_(torch.as_tensor(log_alpha))
+        restore_adam(self._actor_optimiser, reader.part("actor_optimiser"))
+        restore_adam(self._critic_optimiser, reader.part("critic_optimiser"))
+        restore_adam(self._alpha_optimiser, reader.part("alpha_optimiser"))
+        restore_torch_generator(self._generator, reader.part("generator"))
+        self._updates = reader.integer("updates")
 
     def _normal(self, like: Tensor) -> Tensor:
         return torch.empty_like(like, requires_grad=False).normal_(generator=self._generator)

@@ -1,18 +1,28 @@
-"""Every hyper-parameter of SAC-MoE, with what the seed paper says of it."""
+"""Every hyper-parameter of SAC-MoE, each part's switch, and what the seed paper says of them."""
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from dataclasses import dataclass
+from difflib import get_close_matches
+
+from asic_compiler.diagnostics import UserError
 
 
 @dataclass(frozen=True, slots=True)
 class SacMoeConfig:
-    """Seed paper: R. Ganti and S. Xu, arXiv 2604.07526, 2026. "Ours" marks what it leaves open."""
+    """Seed paper: R. Ganti and S. Xu, arXiv 2604.07526, 2026. "Ours" marks what it leaves open.
+
+    What switches a part off: ``experts=1``, ``balance=0``, ``priority_exponent=0``,
+    ``adaptive_epsilon=false``, ``mpc=false`` (the world model with it), ``surrogate=false``,
+    ``elite_share=0``, ``return_share=0``, ``greedy_share=0``.
+    """
 
     hidden: int = 256
     """Width of both hidden layers of actor and critics. Seed: actor 52-256-256, GELU."""
     experts: int = 4
-    """K experts on the policy head. Ours: the seed gives no K; not tuned."""
+    """K experts on the policy head; 1 is a plain policy. Ours: the seed gives no K; not tuned."""
     balance: float = 0.01
     """lambda in ``lambda * K * sum(mean gate^2)``. Ours: as in the Switch Transformer (Fedus 2021).
 
@@ -43,8 +53,8 @@ class SacMoeConfig:
     alpha_learning_rate: float = 1e-2
     """Of Adam, for both log temperatures. Ours: at 3e-4 alpha hardly leaves 0.2 within a budget and
     the policy stays near uniform; at 3e-2 it narrowed before the critics knew enough."""
-    target_entropy: float = -30.0
-    """Of the continuous part, nat: minus its dimension. Seed: -30."""
+    target_entropy: float = -1.0
+    """Of the continuous part, nat a dimension. Seed: -30 for 30 dimensions."""
     discrete_target_share: float = 0.5
     """Target of the discrete part as a share of its largest entropy, 4 ln 5 = 6.44 nat. Ours."""
     log_alpha_limit: float = 10.0
@@ -59,18 +69,28 @@ class SacMoeConfig:
     updates_per_step: int = 2
     """Updates after each step of all environments. Ours: bounded by the time of a run."""
     warm_up: int = 1000
-    """Evaluations with uniform actions before learning. Seed: 1,000."""
+    """Evaluations with exploring actions before learning. Seed: 1,000."""
     warm_up_share: float = 0.25
     """No more of the budget than this goes into the warm-up. Ours, for small budgets."""
-    replay_capacity: int = 100_000
-    """Transitions kept. Seed: 100,000 (prioritised there, uniform here)."""
 
+    replay_capacity: int = 100_000
+    """Transitions kept. Seed: 100,000."""
+    priority_exponent: float = 0.6
+    """Transitions are drawn by their temporal-difference error to this power; 0 draws uniformly.
+    Seed: 0.6 (Schaul et al. 2016)."""
+    importance_start: float = 0.4
+    """Exponent of the importance weights at first, 1 at the end of the budget. Seed: 0.4 to 1."""
+
+    adaptive_epsilon: bool = True
+    """Whether epsilon falls with the budget and waits for feasible designs; else it is
+    ``epsilon_end`` throughout."""
     epsilon_start: float = 0.5
-    """Share of uniformly random actions at first. Seed: 0.5."""
+    """Share of exploring actions at first. Seed: 0.5."""
     epsilon_end: float = 0.1
-    """Share of uniformly random actions in the end. Seed: 0.1."""
-    epsilon_decays: float = 1.5
-    """Time constants of the decay in one budget: exp(-1.5) of the way is left at its end. Ours."""
+    """Share of exploring actions in the end. Seed: 0.1."""
+    epsilon_decays: float = 2.5
+    """Time constants of the decay in one budget: exp(-2.5) of the way is left at its end, and the
+    last sixth is below ``mpc_epsilon``. Ours."""
     epsilon_slowdown: float = 10.0
     """How much slower epsilon falls while nothing feasible was found. Seed: 10."""
     elite: int = 16
@@ -87,3 +107,112 @@ class SacMoeConfig:
 
     A search is judged by its best design, and a sample of 30 dimensions is never at the mode.
     """
+
+    mpc: bool = True
+    """Whether a world model is learned, and the policy's tile parameters are planned over it."""
+    mpc_epsilon: float = 0.15
+    """Epsilon below which there is planning. Seed: 0.15."""
+    mpc_candidates: int = 64
+    """Sequences of actions tried in a plan. Seed: 64."""
+    mpc_horizon: int = 5
+    """Steps of a sequence. Seed: 5."""
+    mpc_noise: float = 0.3
+    """Standard deviation of the candidates' tile parameters around the policy's. Seed: 0.3."""
+    mpc_share: float = 0.7
+    """Weight of the plan in the tile parameters; the rest is the policy's. Seed: 0.7."""
+    world_rate: float = 0.5
+    """Learning rate of the world model over the critics'. Seed: 0.5."""
+
+    surrogate: bool = True
+    """Whether heads for performance, power, area and violation are learned, by which several
+    proposals are screened before one is evaluated."""
+    ensemble: int = 4
+    """Members that must agree. Ours."""
+    surrogate_hidden: int = 64
+    """Width of both hidden layers of a member. Ours."""
+    surrogate_learning_rate: float = 3e-3
+    """Of Adam. Ours: with 1e-3 it is behind the search."""
+    surrogate_updates: int = 10
+    """Updates of the surrogate after each step of all environments. Ours."""
+    surrogate_start: int = 300
+    """Updates of the surrogate when the warm-up ends. Ours."""
+    proposals: int = 32
+    """Actions proposed for each one that is evaluated. Ours."""
+    disagreement: float = 0.1
+    """Largest standard deviation of the members' predicted rewards at which a prediction counts.
+    Members that do not agree whether a design is feasible differ by more than 1. The seed has a
+    threshold and gives none."""
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            if not low <= value <= high:  # NaN fails too
+                raise UserError(f"{name} must be between {low:g} and {high:g}, not {value}")
+
+    def describe(self) -> dict[str, int | float | bool]:
+        """Every option and its value."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+
+
+_SHARE = (0.0, 1.0)
+_COUNT = (1, 10**6)
+_RANGES: dict[str, tuple[float, float]] = {
+    "hidden": (1, 8192), "experts": (1, 64), "balance": (0.0, math.inf),
+    "log_std_low": (-100.0, 10.0), "log_std_high": (-10.0, 10.0),
+    "learning_rate": (0.0, 1.0), "gamma": _SHARE, "tau": _SHARE, "batch": (1, 65536),
+    "reward_scale": (0.0, 1e6), "actor_period": _COUNT, "alpha": (1e-9, 1e6),
+    "alpha_learning_rate": _SHARE, "target_entropy": (-100.0, 1.0), "discrete_target_share": _SHARE,
+    "log_alpha_limit": (0.0, 80.0), "gumbel_temperature": (1e-3, 1e3), "environments": (1, 4096),
+    "episode_length": _COUNT, "updates_per_step": (0, 10**4), "warm_up": (0, 10**9),
+    "warm_up_share": _SHARE, "replay_capacity": (1, 10**7), "priority_exponent": _SHARE,
+    "importance_start": _SHARE, "epsilon_start": _SHARE, "epsilon_end": _SHARE,
+    "epsilon_decays": (0.0, 1e3), "epsilon_slowdown": (1.0, 1e6), "elite": (1, 4096),
+    "elite_share": _SHARE, "return_share": _SHARE, "greedy_share": _SHARE, "mpc_epsilon": _SHARE,
+    "mpc_candidates": (1, 4096), "mpc_horizon": (1, 100), "mpc_noise": (0.0, 2.0),
+    "mpc_share": _SHARE, "world_rate": (0.0, 100.0), "ensemble": (2, 64),
+    "surrogate_hidden": (1, 8192), "surrogate_updates": (0, 10**4), "surrogate_start": (1, 10**5),
+    "surrogate_learning_rate": _SHARE, "proposals": (1, 4096),
+    "disagreement": (0.0, math.inf),
+}  # fmt: skip
+
+
+def parse_config(text: str, base: SacMoeConfig | None = None) -> SacMoeConfig:
+    """A configuration from ``"experts=1 mpc=false"``.
+
+    Args:
+        text: Options and values, separated by spaces.
+        base: What holds where the text says nothing; the default configuration if None.
+
+    Raises:
+        UserError: An option is unknown or given twice, or its value is none it can have.
+    """
+    start = base or SacMoeConfig()
+    known = start.describe()
+    changes: dict[str, int | float | bool] = {}
+    for word in text.split():
+        name, equals, value = word.partition("=")
+        name = name.replace("-", "_")
+        if not equals:
+            raise UserError(f"'{word}' is not of the form option=value")
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            notes = [f"did you mean '{near[0]}'?"] if near else []
+            raise UserError(
+                f"the learner has no option '{name}'", notes=[*notes, f"it has: {', '.join(known)}"]
+            )
+        if name in changes:
+            raise UserError(f"the learner's option '{name}' is given twice")
+        changes[name] = _value(name, value, type(known[name]))
+    return dataclasses.replace(start, **changes)  # pyright: ignore[reportArgumentType]
+
+
+def _value(name: str, text: str, kind: type) -> int | float | bool:
+    if kind is bool:
+        if text not in ("true", "false"):
+            raise UserError(f"the learner's option '{name}' is true or false, not '{text}'")
+        return text == "true"
+    try:
+        return kind(text)
+    except ValueError as error:
+        what = "a whole number" if kind is int else "a number"
+        raise UserError(f"the learner's option '{name}' is {what}, not '{text}'") from error

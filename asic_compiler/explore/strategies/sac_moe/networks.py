@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from asic_compiler.explore.environment import STEP_CHOICES
+from asic_compiler.explore.protocol import Problem, context_of
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
 
 
@@ -18,10 +19,23 @@ class Dimensions:
     """Sizes of one problem."""
 
     observed: int
-    """Features that actor and critics see."""
+    """What actor and critics see: features of the design, then the problem's context."""
     discrete: int
-    """Discrete variables, each with a 5-way choice."""
+    """Discrete variables, each with a 5-way choice; there may be none."""
     continuous: int
+    context: int = 0
+    """How much of ``observed`` is context, which no action changes."""
+
+
+def dimensions_of(problem: Problem) -> Dimensions:
+    """Sizes of the networks for ``problem``."""
+    context = len(context_of(problem))
+    return Dimensions(
+        observed=len(problem.observed) + context,
+        discrete=len(problem.discrete_names),
+        continuous=len(problem.continuous_names),
+        context=context,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +61,10 @@ class Actor(nn.Module):
         self._config = config
         outputs = sizes.discrete * STEP_CHOICES + 2 * sizes.continuous
         width, experts = config.hidden, config.experts
-        self.w1, self.b1 = _layer((sizes.observed, width), generator)
-        self.w2, self.b2 = _layer((width, width), generator)
-        self.gate_w, self.gate_b = _layer((width, experts), generator)
-        self.expert_w, self.expert_b = _layer((width, experts * outputs), generator)
+        self.w1, self.b1 = layer((sizes.observed, width), generator)
+        self.w2, self.b2 = layer((width, width), generator)
+        self.gate_w, self.gate_b = layer((width, experts), generator)
+        self.expert_w, self.expert_b = layer((width, experts * outputs), generator)
 
     def forward(self, observation: Tensor) -> Policy:
         """The policy at ``observation`` [B, observed]."""
@@ -66,7 +80,7 @@ class Actor(nn.Module):
         logits, gaussian = mixed[:, :choices], mixed[:, choices:]
         mean, log_std = gaussian[:, :continuous], gaussian[:, continuous:]
         return Policy(
-            logits=logits.view(-1, discrete, STEP_CHOICES),
+            logits=logits.reshape(len(hidden), discrete, STEP_CHOICES),
             mean=mean,
             log_std=log_std.clamp(self._config.log_std_low, self._config.log_std_high),
             gate=gate,
@@ -85,9 +99,9 @@ class TwinCritics(nn.Module):
         super().__init__()
         inputs = sizes.observed + sizes.discrete * STEP_CHOICES + sizes.continuous
         width = config.hidden
-        self.w1, self.b1 = _layer((2, inputs, width), generator)
-        self.w2, self.b2 = _layer((2, width, width), generator)
-        w3, b3 = _layer((2, width, 1), generator)
+        self.w1, self.b1 = layer((2, inputs, width), generator)
+        self.w2, self.b2 = layer((2, width, width), generator)
+        w3, b3 = layer((2, width, 1), generator)
         self.w3 = nn.Parameter(w3.detach().transpose(1, 2).contiguous())
         self.b3 = nn.Parameter(b3.detach().view(2, 1))
 
@@ -106,7 +120,7 @@ class TwinCritics(nn.Module):
         return (hidden * self.w3).sum(dim=-1) + self.b3
 
 
-def _layer(shape: tuple[int, ...], generator: torch.Generator) -> tuple[nn.Parameter, nn.Parameter]:
+def layer(shape: tuple[int, ...], generator: torch.Generator) -> tuple[nn.Parameter, nn.Parameter]:
     """Weight [..., in, out] and bias, uniform in +-1/sqrt(in) as torch's own linear layers are."""
     bound = 1.0 / math.sqrt(shape[-2])
     # Batched layers keep a row axis in the bias for baddbmm; plain ones do not for addmm.

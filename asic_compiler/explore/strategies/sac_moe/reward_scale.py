@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,13 +32,15 @@ class RewardScale:
 
     centre: float = 0.0
     spread: float = 1.0
+    floor: float = -math.inf
+    """Lowest standardised reward."""
 
     @staticmethod
     def of(rewards: Float32Array) -> RewardScale:
         """The scale by which the median of ``rewards`` [N] is 0 and their 95th percentile 1."""
         centre, top = (float(q) for q in np.quantile(rewards, [_CENTRE, _TOP]))
-        return RewardScale(centre, max(top - centre, _NARROWEST))
+        return RewardScale(centre, max(top - centre, _NARROWEST), _FLOOR)
 
     def apply(self, reward: Tensor) -> Tensor:
         """Standardised rewards, not below the floor."""
-        return ((reward - self.centre) / self.spread).clamp_min(_FLOOR)
+        return ((reward - self.centre) / self.spread).clamp_min(self.floor)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from asic_compiler.explore.checkpoint.state import State, StateError, StateReader
 from asic_compiler.explore.environment import LARGEST_STEP
-from asic_compiler.explore.protocol import FloatArray, IntArray
+from asic_compiler.explore.protocol import FloatArray, IntArray, Problem
 
 _FINEST, _COARSEST = 0.01, 0.5
 """Standard deviations of a perturbation: drawn between these, uniformly in their logarithm."""
@@ -65,3 +66,20 @@ class Elite:
         noise = rng.normal(size=values.shape) * scale
         noise *= rng.random(values.shape) < _CONTINUOUS_SHARE
         return steps + LARGEST_STEP, np.clip(values + noise, -1.0, 1.0)
+
+    def state(self) -> State:
+        """The designs kept."""
+        return {"discrete": self.discrete, "continuous": self.continuous, "reward": self.reward}
+
+    def restore(self, reader: StateReader, problem: Problem) -> None:
+        """Takes what :meth:`state` told of a search of ``problem``; raises StateError."""
+        reward = reader.array("reward", np.float64, (None,))
+        size = len(reward)
+        if size > self._capacity:
+            raise StateError(f"{size} elite designs do not fit into {self._capacity}")
+        discrete = reader.array("discrete", np.int64, (size, self.discrete.shape[1]))
+        if not ((problem.discrete_low <= discrete) & (discrete <= problem.discrete_high)).all():
+            raise StateError("a discrete variable of an elite design is outside its range")
+        width = self.continuous.shape[1]
+        self.continuous = reader.array("continuous", np.float64, (size, width), -1.0, 1.0)
+        self.discrete, self.reward = discrete, reward

@@ -1,0 +1,197 @@
+"""What a design is worth without evaluating it: an ensemble that knows when it does not know."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from asic_compiler.explore.checkpoint.state import State, StateError, StateReader
+from asic_compiler.explore.protocol import (
+    Evaluation,
+    FloatArray,
+    IntArray,
+    Problem,
+    context_of,
+)
+from asic_compiler.explore.reward import RewardCoefficients, normalised, violation_penalty
+from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
+from asic_compiler.explore.strategies.sac_moe.networks import layer
+from asic_compiler.explore.strategies.sac_moe.replay import Float32Array
+from asic_compiler.explore.strategies.sac_moe.tensor_state import (
+    adam_state,
+    module_state,
+    restore_adam,
+    restore_module,
+    restore_torch_generator,
+    torch_generator_state,
+)
+
+_HEADS = 4
+"""Performance, power, area (normalised), and the violation, see ``_STEEPNESS``."""
+
+_LOW, _HIGH = -3.0, 2.0
+"""Targets are clipped to this range: far outside it nothing is to be told apart."""
+
+_STEEPNESS = 20.0
+"""The fourth head learns log(1 + 20 v) / 2 of a violation v: small ones are told from none."""
+
+_NONE = 0.05
+"""Value of that head up to which a design counts as feasible: v = 0.5 %."""
+
+
+class Surrogate(nn.Module):
+    """Heads for performance, power, area and violation of a *requested* design, not projected yet.
+
+    A design's inputs are its discrete variables (their logarithm, in [-1, 1]), its continuous
+    variables and the problem's context, which says which node, workload and goal it is. Each member
+    of the ensemble learns from other draws of the designs evaluated so far; where members disagree
+    there were no designs to agree on (Lakshminarayanan et al. 2017).
+    """
+
+    def __init__(self, problem: Problem, config: SacMoeConfig, generator: torch.Generator) -> None:
+        super().__init__()
+        self._config = config
+        self._generator = generator
+        self._problem = problem
+        self._context = context_of(problem)
+        inputs = (
+            len(problem.discrete_names) + len(problem.continuous_names) + self._context.shape[0]
+        )
+        members, width = config.ensemble, config.surrogate_hidden
+        self.w1, self.b1 = layer((members, inputs, width), generator)
+        self.w2, self.b2 = layer((members, width, width), generator)
+        self.w3, self.b3 = layer((members, width, _HEADS), generator)
+        rate = config.surrogate_learning_rate
+        self._optimiser = torch.optim.Adam(self.parameters(), lr=rate, fused=True)
+        self._inputs: Float32Array = np.zeros((0, inputs), np.float32)
+        self._targets: Float32Array = np.zeros((0, _HEADS), np.float32)
+        self._best: Tensor | None = None
+        self._sorted = 0
+        self._updates = 0
+
+    def __len__(self) -> int:
+        """Designs that it learns from."""
+        return len(self._targets)
+
+    @property
+    def begun(self) -> bool:
+        """Whether it has learned anything yet."""
+        return self._updates > 0
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """[members, B, 4] each member's heads for ``inputs`` [B, D] or [members, B, D]."""
+        if inputs.dim() == 2:
+            inputs = inputs.expand(self._config.ensemble, -1, -1)
+        hidden = functional.gelu(torch.baddbmm(self.b1, inputs, self.w1))
+        hidden = functional.gelu(torch.baddbmm(self.b2, hidden, self.w2))
+        return torch.baddbmm(self.b3, hidden, self.w3)
+
+    def add(self, discrete: IntArray, continuous: FloatArray, outcome: Evaluation) -> None:
+        """Remembers what n requested designs turned out to be; the oldest are forgotten."""
+        objectives = normalised(outcome, self._problem)
+        excess = np.log1p(_STEEPNESS * outcome.violation) / 2.0
+        targets = np.clip(np.concatenate([objectives, excess[:, None]], axis=1), _LOW, _HIGH)
+        keep = -self._config.replay_capacity
+        described = self.describe(discrete, continuous)
+        self._inputs = np.concatenate([self._inputs, described])[keep:]
+        self._targets = np.concatenate([self._targets, targets.astype(np.float32)])[keep:]
+
+    def learn(self) -> float:
+        """One step of every member on a batch of its own; the mean squared error before it.
+
+        Half of a batch comes from the best quarter of the designs: there a difference counts.
+        """
+        members, batch = self._config.ensemble, self._config.batch
+        rows = torch.randint(len(self), (members, batch), generator=self._generator)
+        best = self._best_quarter()
+        among = torch.randint(len(best), (members, batch // 2), generator=self._generator)
+        rows[:, : batch // 2] = best[among]
+        inputs = torch.as_tensor(self._inputs)[rows]
+        error = (self(inputs) - torch.as_tensor(self._targets)[rows]).square()
+        # Summed over the members, so that each learns at its full rate.
+        loss = error.mean(dim=(1, 2)).sum()
+        self._optimiser.zero_grad()
+        loss.backward()
+        self._optimiser.step()  # pyright: ignore[reportUnknownMemberType]
+        self._updates += 1
+        return loss.item() / members
+
+    @torch.no_grad()
+    def judge(self, discrete: IntArray, continuous: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The members' mean reward of n requested designs, and its standard deviation: [n], [n]."""
+        heads = self(torch.as_tensor(self.describe(discrete, continuous))).numpy()
+        rewards = self._reward(heads.astype(np.float64))
+        return rewards.mean(axis=0), rewards.std(axis=0)
+
+    def _reward(self, heads: FloatArray) -> FloatArray:
+        """[...] the reward of what the heads [..., 4] say, without margin and hazards."""
+        a, b, c = self._problem.weights
+        violation = np.expm1(2.0 * np.clip(heads[..., 3], 0.0, _HIGH)) / _STEEPNESS
+        feasible = heads[..., 3] <= _NONE
+        values = np.where(feasible[..., None], heads[..., :3], np.clip(heads[..., :3], 0.0, 1.0))
+        shape = RewardCoefficients()
+        penalty = violation_penalty(violation, shape.knee)
+        return (
+            a * values[..., 0]
+            - b * values[..., 1]
+            - c * values[..., 2]
+            + shape.feasibility * np.where(feasible, 1.0, -penalty)
+        )
+
+    def _best_quarter(self) -> Tensor:
+        """Rows of the designs of highest reward, sorted out anew when there are more designs."""
+        if self._best is None or len(self) != self._sorted:
+            rewards = self._reward(self._targets.astype(np.float64))
+            order = np.argsort(-rewards, kind="stable")
+            self._best = torch.as_tensor(order[: max(len(order) // 4, 1)].copy())
+            self._sorted = len(self)
+        return self._best
+
+    def describe(self, discrete: IntArray, continuous: FloatArray) -> Float32Array:
+        """[n, D] designs as the networks see them."""
+        low, high = self._problem.discrete_low, self._problem.discrete_high
+        span = np.maximum(np.log1p(high - low), 1e-9)
+        position = 2.0 * np.log1p(discrete - low) / span - 1.0
+        context = np.broadcast_to(self._context, (len(discrete), len(self._context)))
+        return np.concatenate([position, continuous, context], axis=1).astype(np.float32)
+
+    def state(self) -> State:
+        """Networks, optimiser, generator and what was learned from."""
+        return {
+            "network": module_state(self),
+            "optimiser": adam_state(self._optimiser),
+            "generator": torch_generator_state(self._generator),
+            "inputs": self._inputs,
+            "targets": self._targets,
+            "updates": self._updates,
+        }
+
+    def restore(self, reader: StateReader) -> None:
+        """Takes what :meth:`state` told; raises StateError."""
+        restore_module(self, reader.part("network"))
+        restore_adam(self._optimiser, reader.part("optimiser"))
+        restore_torch_generator(self._generator, reader.part("generator"))
+        width = self._inputs.shape[1]
+        inputs = reader.array("inputs", np.float32, (None, width))
+        if len(inputs) > self._config.replay_capacity:
+            raise StateError(f"the surrogate learns from at most {self._config.replay_capacity}")
+        self._inputs = inputs
+        self._targets = reader.array("targets", np.float32, (len(inputs), _HEADS), _LOW, _HIGH)
+        self._updates = reader.integer("updates")
+
+
+def screen(mean: FloatArray, deviation: FloatArray, trusted: float) -> IntArray:
+    """Which of M proposals is taken for each of n designs.
+
+    Args:
+        mean: [M, n] predicted rewards.
+        deviation: [M, n] their standard deviations among the members.
+        trusted: Largest deviation at which a prediction counts.
+
+    Returns:
+        [n] the proposal of highest predicted reward among those that are trusted; the first where
+        none is.
+    """
+    return np.where(deviation <= trusted, mean, -np.inf).argmax(axis=0)

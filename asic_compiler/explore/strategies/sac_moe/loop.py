@@ -1,0 +1,287 @@
+"""One run of SAC-MoE: propose, screen, walk, remember, learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from asic_compiler.explore.checkpoint.keeper import Keeper
+from asic_compiler.explore.checkpoint.state import State, StateReader, generator_state
+from asic_compiler.explore.environment import DesignEnvironment, Transition
+from asic_compiler.explore.protocol import Evaluation, FloatArray, IntArray
+from asic_compiler.explore.recorder import Recorder
+from asic_compiler.explore.reward import reward
+from asic_compiler.explore.strategies.sac_moe.agent import Agent
+from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
+from asic_compiler.explore.strategies.sac_moe.exploration.elite import Elite
+from asic_compiler.explore.strategies.sac_moe.exploration.epsilon import EpsilonSchedule
+from asic_compiler.explore.strategies.sac_moe.exploration.proposals import exploring_actions
+from asic_compiler.explore.strategies.sac_moe.imagination.planner import Planner
+from asic_compiler.explore.strategies.sac_moe.imagination.surrogate import Surrogate, screen
+from asic_compiler.explore.strategies.sac_moe.imagination.world_model import WorldModel
+from asic_compiler.explore.strategies.sac_moe.networks import dimensions_of
+from asic_compiler.explore.strategies.sac_moe.replay import Replay
+from asic_compiler.explore.strategies.sac_moe.reward_scale import RewardScale
+
+
+class Loop:
+    """The moving parts of one run.
+
+    Args:
+        config: What the run is made of.
+        recorder: Evaluates and counts.
+        seed: Of every random number.
+        resumed: What :meth:`state` told, to go on from there.
+        policy: Parameters of a trained actor to begin from, by name.
+        train: Whether to learn; otherwise the policy stays what it is.
+
+    Raises:
+        StateError: ``resumed`` is no state of such a run.
+    """
+
+    def __init__(
+        self,
+        config: SacMoeConfig,
+        recorder: Recorder,
+        seed: int,
+        resumed: StateReader | None = None,
+        policy: dict[str, torch.Tensor] | None = None,
+        train: bool = True,
+    ) -> None:
+        problem, budget = recorder.problem, recorder.budget
+        # One seed, several streams: what one part draws does not shift what another gets.
+        streams = np.random.SeedSequence(seed).spawn(7)
+        starts, actions, draws, network, world, plan, heads = streams
+        self._config = config
+        self._recorder = recorder
+        self._train = train
+        self._rng = np.random.default_rng(actions)
+        self._sizes = dimensions_of(problem)
+        self._replay = Replay(
+            min(config.replay_capacity, max(budget, config.environments)),
+            self._sizes.observed,
+            self._sizes.discrete,
+            self._sizes.continuous,
+            np.random.default_rng(draws),
+            config.priority_exponent,
+        )
+        self._agent = Agent(self._sizes, config, _torch_generator(network))
+        if policy is not None:
+            self._agent.actor.load_state_dict(policy)
+        self._world: WorldModel | None = None
+        self._planner: Planner | None = None
+        self._surrogate: Surrogate | None = None
+        if config.mpc and train:
+            self._world = WorldModel(self._sizes, config, _torch_generator(world))
+            self._planner = Planner(
+                self._agent, self._world, config, problem.tile_parameters, _torch_generator(plan)
+            )
+        if config.surrogate and train:
+            self._surrogate = Surrogate(problem, config, _torch_generator(heads))
+        self._epsilon = EpsilonSchedule(config, budget)
+        # A policy that knows something needs no warm-up to be better than chance.
+        self._warm_up = min(config.warm_up, int(config.warm_up_share * budget))
+        self._knows = policy is not None
+        self._elite = Elite(config.elite, self._sizes.discrete, self._sizes.continuous)
+        self._signals: dict[str, float] = {}
+        self._environment = self._walk(np.random.default_rng(starts), resumed)
+        if resumed is None:
+            self._offer_starts()
+        else:
+            self._restore(resumed)
+
+    def to_the_end(self, keeper: Keeper) -> None:
+        """Walks and learns until the budget is spent, and has ``keeper`` write checkpoints."""
+        while not self._environment.exhausted:
+            self._signals = {}
+            observation = self._environment.observation
+            choices, continuous = self._act(observation)
+            destination = self._environment.destination(choices)
+            transition = self._environment.step(choices, continuous)
+            self._remember(observation, choices, destination, continuous, transition)
+            count = len(transition.reward)
+            self._epsilon.advance(count, self._recorder.feasible > 0)
+            # After the last step there is nobody left to act on what would be learned.
+            if self._train and self._warm and not self._environment.exhausted:
+                self._learn()
+            if transition.truncated:
+                self._note()
+            keeper.offer(self._recorder.evaluations, self.state)
+
+    def state(self) -> State:
+        """Everything that the rest of the run depends on."""
+        state: State = {
+            "recorder": self._recorder.state(),
+            "environment": self._environment.state(),
+            "rng": generator_state(self._rng),
+            "replay": self._replay.state(),
+            "agent": self._agent.state(),
+            "epsilon": self._epsilon.state(),
+            "elite": self._elite.state(),
+        }
+        for name, part in self._models.items():
+            state[name] = part.state()
+        return state
+
+    def _restore(self, reader: StateReader) -> None:
+        self._rng = reader.generator("rng")
+        self._replay.restore(reader.part("replay"))
+        self._agent.restore(reader.part("agent"))
+        self._epsilon.restore(reader.part("epsilon"))
+        self._elite.restore(reader.part("elite"), self._recorder.problem)
+        for name, part in self._models.items():
+            part.restore(reader.part(name))
+
+    @property
+    def _models(self) -> dict[str, WorldModel | Planner | Surrogate]:
+        """The parts that a configuration may leave out."""
+        parts = {"world": self._world, "planner": self._planner, "surrogate": self._surrogate}
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def _walk(self, rng: np.random.Generator, resumed: StateReader | None) -> DesignEnvironment:
+        if resumed is not None:
+            self._recorder.restore(resumed.part("recorder"))
+        returning = int(self._config.return_share * self._config.environments)
+        return DesignEnvironment(
+            self._recorder,
+            self._config.environments,
+            self._config.episode_length,
+            rng,
+            returns=lambda count: self._elite.returns(min(count, returning)),
+            resumed=None if resumed is None else resumed.part("environment"),
+        )
+
+    @property
+    def _warm(self) -> bool:
+        return self._recorder.evaluations >= self._warm_up
+
+    def _offer_starts(self) -> None:
+        start = self._environment.current
+        self._offer(start, reward(start, self._recorder.problem))
+
+    def _offer(self, outcome: Evaluation, rewards: FloatArray) -> None:
+        # As evaluated: what projection raised or lowered stays so in the moves around it.
+        self._elite.offer(outcome.discrete, outcome.continuous, rewards)
+
+    def _remember(
+        self,
+        observation: FloatArray,
+        choices: IntArray,
+        destination: IntArray,
+        continuous: FloatArray,
+        transition: Transition,
+    ) -> None:
+        count = len(transition.reward)
+        self._replay.add(
+            observation[:count],
+            choices[:count],
+            continuous[:count],
+            transition.reward,
+            transition.next_observation,
+            transition.terminated,
+        )
+        if self._surrogate is not None:
+            self._surrogate.add(destination[:count], continuous[:count], transition.evaluation)
+        self._offer(transition.evaluation, transition.reward)
+        if transition.truncated:
+            self._offer_starts()
+
+    def _act(self, observation: FloatArray) -> tuple[IntArray, FloatArray]:
+        """One action a design: the most promising of several proposals, or the only one."""
+        count = len(observation)
+        knowing = self._warm or self._knows
+        explores = self._rng.random(count) < (self._epsilon.value if knowing else 1.0)
+        near = self._rng.random(count) < self._config.elite_share
+        screening = self._surrogate is not None and self._surrogate.begun
+        tries = self._config.proposals if screening else 1
+        choices, continuous = exploring_actions(
+            self._elite,
+            np.tile(self._environment.current.discrete, (tries, 1)),
+            np.tile(near, tries),
+            self._rng,
+        )
+        if not explores.all():
+            policy_choices, policy_continuous = self._policy(observation, tries, explores)
+            exploring = np.tile(explores, tries)[:, None]
+            choices = np.where(exploring, choices, policy_choices)
+            continuous = np.where(exploring, continuous, policy_continuous)
+        if not screening:
+            return choices, continuous
+        # What is drawn uniformly is to tell what the ensemble does not know: it is not screened.
+        blind = explores & ~near
+        return self._screened(choices, continuous, blind)
+
+    def _policy(
+        self, observation: FloatArray, tries: int, explores: np.ndarray
+    ) -> tuple[IntArray, FloatArray]:
+        """``tries`` actions of the policy for each design, one after another: [tries * n, ...]."""
+        count = len(observation)
+        greedy = np.zeros(tries * count, dtype=np.bool_)
+        greedy[:count] = self._rng.random(count) < self._config.greedy_share
+        choices, continuous = self._agent.act(np.tile(observation, (tries, 1)), greedy)
+        planning = (
+            self._planner is not None
+            and self._warm
+            and self._epsilon.value < self._config.mpc_epsilon
+        )
+        if planning and self._planner is not None:
+            rows = np.flatnonzero(~explores)
+            planned = self._planner.improve(
+                torch.as_tensor(observation[rows], dtype=torch.float32),
+                torch.as_tensor(choices[rows]),
+                torch.as_tensor(continuous[rows], dtype=torch.float32),
+            )
+            continuous[rows] = np.clip(planned.numpy().astype(np.float64), -1.0, 1.0)
+        return choices, continuous
+
+    def _screened(
+        self, choices: IntArray, continuous: FloatArray, blind: np.ndarray
+    ) -> tuple[IntArray, FloatArray]:
+        """Of each design's proposals the one that the surrogate expects most of."""
+        assert self._surrogate is not None
+        count = len(blind)
+        destination = self._environment.destination(choices)
+        mean, deviation = self._surrogate.judge(destination, continuous)
+        trusted = self._config.disagreement
+        chosen = screen(mean.reshape(-1, count), deviation.reshape(-1, count), trusted)
+        self._signals["surrogate.trusted"] = float((deviation <= trusted).mean())
+        chosen[blind] = 0
+        rows = chosen * count + np.arange(count)
+        return choices[rows], continuous[rows]
+
+    def _learn(self) -> None:
+        config = self._config
+        self._agent.reward_scale = RewardScale.of(self._replay.rewards)
+        spent = self._recorder.evaluations / self._recorder.budget
+        importance = config.importance_start + (1.0 - config.importance_start) * spent
+        for _ in range(config.updates_per_step):
+            batch = self._replay.sample(config.batch, importance)
+            error = self._agent.update(batch)
+            assert batch.rows is not None
+            self._replay.learned(batch.rows, error)
+            self._signals["loss.critic"] = float(error.mean())
+            if self._world is not None:
+                self._signals["loss.world"] = self._world.learn(batch)
+        if self._surrogate is not None:
+            begins = not self._surrogate.begun
+            updates = config.surrogate_start if begins else config.surrogate_updates
+            for _ in range(updates):
+                self._signals["loss.surrogate"] = self._surrogate.learn()
+
+    def _note(self) -> None:
+        """What the learner knows of itself, for the decision trace."""
+        continuous, discrete = self._agent.alpha
+        gate = self._agent.gate(self._environment.observation)
+        self._recorder.signal(
+            {
+                "epsilon": self._epsilon.value,
+                "temperature.continuous": continuous,
+                "temperature.discrete": discrete,
+                **{f"gate.{k}": float(weight) for k, weight in enumerate(gate)},
+                **self._signals,
+            }
+        )
+
+
+def _torch_generator(stream: np.random.SeedSequence) -> torch.Generator:
+    return torch.Generator().manual_seed(int(stream.generate_state(1, np.uint64)[0]) >> 1)

@@ -1,0 +1,1 @@
+"""Reports as one HTML file without scripts or outside resources."""

@@ -1,0 +1,193 @@
+"""Trains the policy that comes with the package, over nodes, workloads and goals.
+
+    python benchmarks/pretrain.py [--evaluations 400000] [--out policy.safetensors] [--seed 0]
+    python benchmarks/pretrain.py --check policy.safetensors [--seeds 3]
+
+Problems are drawn from every combination of node, workload and goal below, but those with the node,
+the workload or the goal that is held out: these three are never seen. Every problem gets the same
+share of the evaluations. The file holds the actor alone and says how it was made. Without ``--out``
+it replaces the policy in the package.
+
+``--check`` compares the policy (unchanged, ``train=false``) with learning from nothing: a row for a
+problem it was trained on and one for each that was held out, medians over the seeds. Score is
+docs/explorer.md's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import time
+from itertools import product
+from pathlib import Path
+from statistics import median
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import torch
+
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "ppa"))
+from search_evidence.workloads import table_of
+from workloads import transformer
+
+from asic_compiler.explore.problem import ChipProblem
+from asic_compiler.explore.run import Request, make_problem
+from asic_compiler.explore.search import DEFAULT_EVALUATIONS, search
+from asic_compiler.explore.strategies.sac_moe.config import parse_config
+from asic_compiler.explore.strategies.sac_moe.policy_file import SHIPPED, save_policy
+from asic_compiler.explore.strategies.sac_moe.pretrain import Progress, pretrain
+from asic_compiler.explore.strategies.sac_moe.strategy import SacMoe
+from asic_compiler.workload.table import OperatorTable
+
+NODES = ("3nm", "5nm", "7nm", "10nm", "14nm", "22nm", "28nm")
+HELD_OUT_NODE = "10nm"
+FEWER = 50
+"""By how much fewer evaluations the policy is asked for."""
+
+_DIMENSIONS: dict[str, dict[str, int]] = {
+    "1b": {"layers": 16, "hidden": 2048, "heads": 32, "kv_heads": 8, "head_dim": 64, "ffn": 8192},
+    "3b": {"layers": 28, "hidden": 3072, "heads": 24, "kv_heads": 8, "ffn": 8192},
+    "135m": {"layers": 30, "hidden": 576, "heads": 9, "kv_heads": 3, "head_dim": 64, "ffn": 1536,
+             "vocab": 49152, "batch": 1},
+}  # fmt: skip
+WORKLOADS = ("llama", "smolvlm", "1b", "3b", "135m")
+"""The two of the evidence, and decode steps written down from a model's dimensions."""
+HELD_OUT_WORKLOAD = "3b"
+
+GOALS: dict[str, dict[str, object]] = {
+    "high-performance": {"mode": "high-performance"},
+    "low-power": {"mode": "low-power"},
+    "fast": {"goal": "maximize tokens_per_s subject to power <= 51 W"},
+    "small": {"weights": (0.4, 0.2, 0.4)},
+    "frugal": {"goal": "minimize energy_per_token subject to tokens_per_s_per_user >= 30"},
+}
+HELD_OUT_GOAL = "frugal"
+TOO_LARGE = {("llama", "low-power"), ("1b", "low-power"), ("3b", "low-power")}
+"""Their weights alone leak more than 13 mW: nothing is feasible."""
+
+
+def table(workload: str) -> OperatorTable:
+    """The operator table of a workload by name."""
+    if workload in _DIMENSIONS:
+        return transformer(**_DIMENSIONS[workload], name=workload)  # type: ignore[arg-type]
+    return table_of(workload)
+
+
+def problem(node: str, workload: str, goal: str) -> ChipProblem:
+    """One problem of the training or of the test."""
+    request = Request(node=node, **GOALS[goal])  # type: ignore[arg-type]
+    return make_problem(table(workload), request.resolved())
+
+
+def training() -> list[tuple[str, str, str]]:
+    """Node, workload and goal of every problem trained on."""
+    return [
+        (node, workload, goal)
+        for node, workload, goal in product(NODES, WORKLOADS, GOALS)
+        if node != HELD_OUT_NODE
+        and workload != HELD_OUT_WORKLOAD
+        and goal != HELD_OUT_GOAL
+        and (workload, goal) not in TOO_LARGE
+    ]
+
+
+def train(args: argparse.Namespace) -> None:
+    """Trains and writes the policy."""
+    names = training()[:: args.every]
+    problems = [problem(*name) for name in names]
+    began = time.perf_counter()
+    told = 0.0
+
+    def watch(progress: Progress) -> None:
+        nonlocal told
+        seconds = time.perf_counter() - began
+        if seconds >= told + 30.0 or progress.evaluations >= args.evaluations:
+            told = seconds
+            found = [score for score in progress.scores if score is not None]
+            print(
+                f"{progress.evaluations:,} evaluations, {seconds:.0f} s, feasible on "
+                f"{len(found)} of {len(names)}, mean best score {np.mean(found or [0.0]):.4f}",
+                flush=True,
+            )
+
+    config = parse_config(args.learner)
+    actor = pretrain(problems, args.evaluations, config, args.seed, watch)
+    made = {
+        "script": "benchmarks/pretrain.py",
+        "evaluations": args.evaluations,
+        "seed": args.seed,
+        "learner": args.learner,
+        "problems": len(names),
+        "held out": [HELD_OUT_NODE, HELD_OUT_WORKLOAD, HELD_OUT_GOAL],
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+    save_policy(args.out, actor, problems[0], made)
+    print(
+        f"{args.out}: {args.out.stat().st_size / 1e6:.2f} MB, {time.perf_counter() - began:.0f} s"
+    )
+
+
+def check(args: argparse.Namespace) -> None:
+    """The policy on problems that it has seen and on those that it has not."""
+    few = max(DEFAULT_EVALUATIONS // FEWER, 1)
+    cases = {
+        "trained on": ("3nm", "llama", "high-performance"),
+        "node held out": (HELD_OUT_NODE, "llama", "high-performance"),
+        "workload held out": ("3nm", HELD_OUT_WORKLOAD, "high-performance"),
+        "goal held out": ("3nm", "llama", HELD_OUT_GOAL),
+        "all three held out": (HELD_OUT_NODE, HELD_OUT_WORKLOAD, HELD_OUT_GOAL),
+    }
+    config = parse_config(args.learner)
+    policy = SacMoe(config, str(args.check), train=False)
+    print(
+        f"| problem | policy, {few} | policy, {args.budget:,} | s | from nothing, {args.budget:,} |"
+    )
+    print("|" + " --- |" * 5)
+    for kind, name in cases.items():
+        given = problem(*name)
+        quick = [search(given, policy, few, seed).best_score for seed in range(args.seeds)]
+        began = time.perf_counter()
+        full = [search(given, policy, args.budget, seed).best_score for seed in range(args.seeds)]
+        seconds = (time.perf_counter() - began) / args.seeds
+        nothing = [
+            search(given, SacMoe(config), args.budget, seed).best_score
+            for seed in range(args.seeds)
+        ]
+        print(
+            f"| {kind}: {' '.join(name)} | {middle(quick)} | {middle(full)} | {seconds:.1f} "
+            f"| {middle(nothing)} |",
+            flush=True,
+        )
+
+
+def middle(scores: list[float | None]) -> str:
+    """The median; a run that found nothing feasible counts as the lowest."""
+    value = median(-np.inf if score is None else score for score in scores)
+    return "none feasible" if value == -np.inf else f"{value:.4f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--evaluations", type=int, default=400_000)
+    parser.add_argument("--every", type=int, default=1, help="train on each n-th problem alone")
+    parser.add_argument("--out", type=Path, default=SHIPPED)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--learner", default="", help="as rl-explore's option")
+    parser.add_argument("--check", type=Path, help="compare this policy, train nothing")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--budget", type=int, default=DEFAULT_EVALUATIONS)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    if args.check is None:
+        train(args)
+    else:
+        check(args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,258 @@
+"""The evidence: every strategy on every node and workload over many seeds, at an equal budget.
+
+    python benchmarks/search.py                     # what is missing of the whole comparison
+    python benchmarks/search.py --strategies cma-es,sac-moe --nodes 7nm --seeds 2 --minutes 10
+    python benchmarks/search.py --seconds 20        # at equal processor time instead
+    python benchmarks/search.py --ablations         # the learner without one of its parts
+    python benchmarks/search.py --strategies sac-moe/pretrained --budget 92   # a 50th
+    python benchmarks/search.py --best-known        # 100 times the budget, for those that can
+    python benchmarks/search.py --exact             # an enumerated space: gap to its optimum
+    python benchmarks/search.py --table             # what the records say
+
+Two processes, one thread each. A finished run is a line of benchmarks/data/search/<strategy>.jsonl
+and is not repeated: the script goes on where it was stopped, by --minutes, Ctrl-C or SIGKILL. A
+record holds digests of the cost model (of what it says of fixed designs) and of the strategy's
+code; where either has changed, the run is made again. --compact drops the records left behind.
+
+Every strategy gets the same problem, the same number of evaluations and, if it works on points, the
+same 64 starts of a seed. Scores are docs/explorer.md's: the logarithm of performance^a / (power^b
+area^c). "To best known" is by how much that figure of merit is lower than that of the best design
+known, and 99 % is reached where it is within 1 %.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from itertools import pairwise
+from multiprocessing import get_context
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy as np
+from search_evidence import exact, store
+from search_evidence.plan import (
+    ABLATIONS,
+    BEST_KNOWN,
+    BUDGET,
+    ENTRANTS,
+    EVERY,
+    FEW_SEEDS,
+    PRETRAINED,
+)
+from search_evidence.runs import Record, Task, code_digest, model_digest, run
+from search_evidence.tables import tables
+from search_evidence.workloads import NODES, WORKLOADS, table_of
+
+from asic_compiler.explore.search import search
+from asic_compiler.files import write_atomic
+
+
+def tasks(args: argparse.Namespace) -> Iterator[Task]:
+    """All runs asked for, the first seed of everything before the second of anything."""
+    for seed in range(args.seeds):
+        for workload in args.workloads:
+            for node in args.nodes:
+                for label in args.strategies:
+                    if seed < EVERY[label].seeds:
+                        yield Task(workload, node, label, seed, args.limit)
+
+
+def missing(asked: Iterable[Task]) -> list[Task]:
+    """Those that no current record answers."""
+    held = store.load()
+    return [task for task in asked
+            if task.key not in held or not store.is_current(held[task.key])]  # fmt: skip
+
+
+def work(todo: list[Task], processes: int, minutes: float) -> int:
+    """Makes the runs, writes each as it ends; returns how many were made.
+
+    Raises:
+        SystemExit: In the end, if a run failed: it is reported, and the others go on.
+    """
+    failed: list[str] = []
+    deadline = time.monotonic() + 60.0 * minutes
+    hints: dict[tuple[str, str], int] = {}
+    queue, made, running = iter(todo), 0, dict[Future[tuple[Record, Record]], Task]()
+    pool = workers(processes)
+    try:
+        while True:
+            while len(running) < processes and time.monotonic() < deadline:
+                task = next(queue, None)
+                if task is None:
+                    break
+                hint = hints.get((task.workload, task.label), task.hint)
+                task = Task(task.workload, task.node, task.label, task.seed, task.limit, hint)
+                running[pool.submit(run, task)] = task
+            if not running:
+                if failed:
+                    raise SystemExit(f"{made} made, {len(failed)} failed:\n" + "\n".join(failed))
+                return made
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                task = running.pop(future)
+                if (error := future.exception()) is not None:
+                    failed.append(f"{' '.join(map(str, task.key))}: {error!r}")
+                    print(f"failed: {failed[-1]}", flush=True)
+                    continue
+                record, design = future.result()
+                store.append(record)
+                better = store.offer_best(design)
+                hints[task.workload, task.label] = record["evaluations"]
+                made += 1
+                print(told(record, made, len(todo)) + (" best known" if better else ""), flush=True)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def leave_with_parent(parent: int) -> None:
+    """In a worker: ends it when the script is killed; it would wait for work for ever."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def workers(processes: int) -> ProcessPoolExecutor:
+    """Processes that start afresh, one thread each."""
+    return ProcessPoolExecutor(processes, get_context("spawn"), leave_with_parent, (os.getpid(),))
+
+
+def told(record: Record, made: int, of: int) -> str:
+    """A finished run in a line."""
+    value = "none feasible" if record["score"] is None else f"{record['score']:.4f}"
+    return (
+        f"{made}/{of} {record['workload']} {record['node']} {record['strategy']} "
+        f"seed {record['seed']}: {value}, {record['evaluations']:,} evaluations, "
+        f"{record['cpu_s']:.1f} s of {record['wall_s']:.1f}"
+    )
+
+
+def enumerated(args: argparse.Namespace) -> None:
+    """Optimum of the reduced space, and what each strategy finds of it."""
+    path = store.FOLDER / "exact.json"
+    store.FOLDER.mkdir(parents=True, exist_ok=True)
+    held: dict[str, Record] = json.loads(path.read_text()) if path.exists() else {}
+    with workers(args.processes) as pool:
+        for workload in args.workloads:
+            for node in args.nodes:
+                name, digest = f"{workload} {node}", model_digest(workload, node)
+                if held.get(name, {}).get("model") != digest:
+                    edges = np.linspace(0, exact.SIZE, 4 * args.processes + 1).astype(int).tolist()
+                    spans = list(pairwise(edges))
+                    parts = list(pool.map(exact.enumerate_part, *zip(
+                        *((workload, node, *span) for span in spans), strict=True)))  # fmt: skip
+                    best, at, _ = max(parts)
+                    held[name] = {
+                        "model": digest,
+                        "optimum": best,
+                        "design": exact.describe(workload, node, at),
+                        "designs": exact.SIZE,
+                        "feasible": sum(part[2] for part in parts),
+                        "runs": {},
+                    }
+                    write_atomic(path, json.dumps(held, indent=1) + "\n")
+                one = held[name]
+                print(f"\n### {name}: {one['designs']:,} designs, {one['feasible']:,} feasible, "
+                      f"optimum {one['optimum']:.5f} ({one['design']})\n")  # fmt: skip
+                print("| strategy | runs | exact | median gap | largest gap |\n|" + " --- |" * 5)
+                for label in args.strategies:
+                    runs: dict[str, float] = one["runs"].setdefault(
+                        f"{label} {code_digest(label)} {args.limit}", {}
+                    )
+                    seeds = [s for s in range(min(args.seeds, EVERY[label].seeds))
+                             if str(s) not in runs]  # fmt: skip
+                    calls = [pool.submit(reduced_score, workload, node, label, s, int(args.limit))
+                             for s in seeds]  # fmt: skip
+                    for seed, call in zip(seeds, calls, strict=True):
+                        runs[str(seed)] = call.result()
+                        write_atomic(path, json.dumps(held, indent=1) + "\n")
+                    gaps = one["optimum"] - np.array([runs[key] for key in sorted(runs)])
+                    print(f"| {label} | {len(gaps)} | {(gaps < 1e-9).sum()} | "
+                          f"{np.median(gaps):.5f} | {gaps.max():.5f} |", flush=True)  # fmt: skip
+
+
+def reduced_score(workload: str, node: str, label: str, seed: int, evaluations: int) -> float:
+    """What a strategy finds of the reduced space; -inf if nothing feasible."""
+    budget = EVERY[label].budget(evaluations)
+    found = search(exact.reduced(workload, node), EVERY[label].make(), budget, seed).best_score
+    return -np.inf if found is None else found
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument("--table", action="store_true", help="print what the records say")
+    choice.add_argument("--exact", action="store_true", help="search an enumerated space")
+    choice.add_argument("--best-known", action="store_true", help="runs of 100 times the budget")
+    choice.add_argument("--compact", action="store_true", help="drop records that are not current")
+    parser.add_argument("--strategies", help=f"some of {', '.join(EVERY)}")
+    parser.add_argument("--ablations", action="store_true", help="the learner's, besides the whole")
+    parser.add_argument("--nodes", default=",".join(NODES))
+    parser.add_argument("--workloads", default=",".join(WORKLOADS))
+    parser.add_argument("--seeds", type=int, help="10; those over a minute a run have 5")
+    parser.add_argument("--budget", type=int, default=BUDGET, help="evaluations of a run")
+    parser.add_argument("--seconds", type=float, help="processor seconds of a run instead")
+    parser.add_argument("--minutes", type=float, default=1e9, help="begin no run after these")
+    parser.add_argument("--processes", type=int, default=2)
+    args = parser.parse_args()
+    usual = ENTRANTS
+    if args.ablations:
+        usual = {"sac-moe": ENTRANTS["sac-moe"], **ABLATIONS, **PRETRAINED}
+    elif args.best_known:
+        usual = {label: EVERY[label] for label in BEST_KNOWN}
+    args.strategies = args.strategies.split(",") if args.strategies else list(usual)
+    args.nodes, args.workloads = args.nodes.split(","), args.workloads.split(",")
+    for asked, known in (
+        (args.strategies, EVERY),
+        (args.workloads, WORKLOADS),
+        (args.nodes, NODES),
+    ):
+        for name in asked:
+            if name not in known:
+                parser.error(f"unknown: {name}; there are {', '.join(known)}")
+    if args.seeds is None:
+        args.seeds = 1 if args.best_known else FEW_SEEDS if args.exact else 10
+    if args.best_known:
+        args.budget *= 100
+    args.limit = f"{args.seconds:g}s" if args.seconds else str(args.budget)
+    return args
+
+
+def main() -> None:
+    args = parsed()
+    for workload in args.workloads:
+        table_of(workload)  # once, before two processes would both import it
+    if args.compact:
+        print("{} records kept, {} dropped".format(*store.compact()))
+    elif args.exact:
+        enumerated(args)
+    elif args.table:
+        chosen = [
+            record for record in store.load(args.strategies).values()
+            if record["workload"] in args.workloads and record["node"] in args.nodes
+            and record["seed"] < args.seeds
+        ]  # fmt: skip
+        current = [record for record in chosen if store.is_current(record)]
+        for line in tables(current, store.best_known(), args.limit):
+            print(line)
+        print(
+            f"\n{len(current)} records; {len(chosen) - len(current)} of another cost model or code"
+        )
+    else:
+        todo = missing(tasks(args))
+        print(f"{len(todo)} runs to make")
+        print(f"{work(todo, args.processes, args.minutes)} made")
+
+
+if __name__ == "__main__":
+    main()

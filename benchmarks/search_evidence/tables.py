@@ -1,0 +1,100 @@
+"""Records as Markdown tables."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+
+import numpy as np
+
+from .figures import interval, reached
+from .runs import Record
+from .workloads import WORKLOADS, problem_of
+
+HEADER = ("strategy", "runs", "score, median", "95 % of the median", "to best known", "hypervolume",
+          "feasible", "evaluations", "to 99 %", "core s")  # fmt: skip
+
+
+def tables(records: list[Record], best: dict[str, Record], limit: str) -> Iterator[str]:
+    """A table a problem, best median first, then one over all nodes of a workload."""
+    cells: dict[tuple[str, str], dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
+    for record in records:
+        if record["limit"] == limit:
+            cells[record["workload"], record["node"]][record["strategy"]].append(record)
+    ranks: dict[str, dict[str, list[tuple[int, float]]]] = defaultdict(lambda: defaultdict(list))
+    for (workload, node), entrants in cells.items():
+        known = best.get(f"{workload} {node}")
+        top = -math.inf if known is None else known["score"]
+        top = max([top, *(_score(run) for runs in entrants.values() for run in runs)])
+        yield f"\n### {WORKLOADS[workload].title}, {node}, {_budget(limit)}\n"
+        if known is not None:
+            by = f"{known['strategy']}, {_budget(known['limit'])}"
+            yield f"Best known: {known['score']:.4f} ({by}).\n"
+        yield "| " + " | ".join(HEADER) + " |"
+        yield "|" + " --- |" * len(HEADER)
+        order = sorted(entrants, key=lambda label: (-_median(entrants[label]), label))
+        for place, label in enumerate(order, 1):
+            gap = _gap(_median(entrants[label]), top, _octaves(workload, node))
+            ranks[workload][label].append((place, gap))
+            yield _row(label, entrants[label], gap, top - _percent(workload, node))
+    for workload, places in ranks.items():
+        yield f"\n### {WORKLOADS[workload].title}, over the nodes above\n"
+        yield "| strategy | nodes | mean place | first | mean gap | largest gap |"
+        yield "|" + " --- |" * 6
+        for label in sorted(places, key=lambda one: np.mean([p for p, _ in places[one]])):
+            place, gap = np.array(places[label]).T
+            yield (
+                f"| {label} | {len(place)} | {place.mean():.1f} | {(place == 1).sum()} | "
+                f"{gap.mean():.1%} | {gap.max():.1%} |"
+            )
+
+
+def _row(label: str, runs: list[Record], gap: float, target: float) -> str:
+    scores = np.array([_score(run) for run in runs])
+    found = np.isfinite(scores).all()
+    low, high = interval(scores) if found else (-math.inf, -math.inf)
+    arrivals = [reached(run["curve"], target) for run in runs]
+    arrival, arrived = float(np.median(arrivals)), int(np.isfinite(arrivals).sum())
+    evaluations = int(np.median([run["evaluations"] for run in runs]))
+    cells = [
+        label,
+        str(len(runs)),
+        f"{np.median(scores):.4f}" if found else "none",
+        f"{low:.4f} to {high:.4f}" if found else "",
+        f"{-gap:.1%}" if found else "",
+        f"{np.median([run['hypervolume'] for run in runs]):.4f}",
+        f"{np.median([run['feasible'] for run in runs]):.0%}",
+        f"{evaluations:,}",
+        (f"{arrival:,.0f}" if math.isfinite(arrival) else "not") + f" ({arrived}/{len(runs)})",
+        f"{np.median([run['cpu_s'] for run in runs]):.1f}",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _score(run: Record) -> float:
+    return -math.inf if run["score"] is None else float(run["score"])
+
+
+def _median(runs: list[Record]) -> float:
+    return float(np.median([_score(run) for run in runs]))
+
+
+def _gap(score: float, top: float, octaves: float) -> float:
+    """How much lower the figure of merit is than that of ``top``; 1 where nothing was found."""
+    return 1.0 - math.exp((score - top) * octaves) if math.isfinite(score) else 1.0
+
+
+def _octaves(workload: str, node: str) -> float:
+    """Score 1 in units of the logarithm of performance^a / (power^b area^c)."""
+    span = problem_of(workload, node).ranges[0]
+    return math.log(span.high / span.low)
+
+
+def _percent(workload: str, node: str) -> float:
+    """How much score 1 % of that figure of merit is."""
+    return -math.log(0.99) / _octaves(workload, node)
+
+
+def _budget(limit: str) -> str:
+    return f"{limit[:-1]} core seconds" if limit.endswith("s") else f"{int(limit):,} evaluations"

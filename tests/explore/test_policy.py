@@ -1,0 +1,174 @@
+"""Policies: trained on many problems, kept in a file, and begun with."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from toy_problems import WalkAndTune
+
+from asic_compiler.diagnostics import UserError
+from asic_compiler.explore.checkpoint import container
+from asic_compiler.explore.checkpoint.state import StateError
+from asic_compiler.explore.search import search
+from asic_compiler.explore.strategies.sac_moe import policy_file
+from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
+from asic_compiler.explore.strategies.sac_moe.policy_file import load_policy, save_policy
+from asic_compiler.explore.strategies.sac_moe.pretrain import pretrain
+from asic_compiler.explore.strategies.sac_moe.strategy import SacMoe
+
+CONFIG = SacMoeConfig(hidden=32, batch=64, environments=8, updates_per_step=4)
+
+
+class Goal(WalkAndTune):
+    """The same space for a goal that the context tells: more throughput, or less power."""
+
+    def __init__(self, performance, **options):
+        rest = (1.0 - performance) / 2
+        super().__init__(weights=(performance, rest, rest), **options)
+        self.context = np.array([2 * performance - 1])
+        self.context_names = ("performance",)
+
+
+@pytest.fixture(scope="module")
+def actor():
+    return pretrain([Goal(0.9), Goal(0.1)], 400, CONFIG)
+
+
+@pytest.fixture
+def path(actor, tmp_path):
+    target = tmp_path / "policy.safetensors"
+    save_policy(target, actor, Goal(0.9), {"evaluations": 400})
+    return target
+
+
+def test_one_policy_serves_two_goals(tmp_path):
+    # Without learning, without elite designs, the policy alone: it walks up for one goal, down for
+    # the other.
+    trained = pretrain([Goal(0.9), Goal(0.1)], 3000, replace(CONFIG, updates_per_step=8, gamma=0.9))
+    path = tmp_path / "policy.safetensors"
+    save_policy(path, trained, Goal(0.9), {})
+    tiles = {}
+    alone = SacMoeConfig(
+        hidden=32, environments=8, elite_share=0.0, return_share=0.0, greedy_share=1.0,
+        adaptive_epsilon=False, epsilon_end=0.0,
+    )  # fmt: skip
+    for performance in (0.9, 0.1):
+        walk = search(Goal(performance), SacMoe(alone, str(path), train=False), 136)
+        tiles[performance] = np.median(walk.history["area_mm2"][-32:])
+    assert tiles[0.9] > 3 * tiles[0.1]
+
+
+def test_training_is_reproducible():
+    first, again = (pretrain([Goal(0.9), Goal(0.1)], 400, CONFIG, seed=4) for _ in range(2))
+    other = pretrain([Goal(0.9), Goal(0.1)], 400, CONFIG, seed=5)
+    for a, b, c in zip(first.parameters(), again.parameters(), other.parameters(), strict=True):
+        assert torch.equal(a, b)
+        assert not torch.equal(a, c)
+
+
+def test_every_problem_gets_its_share():
+    problems = [Goal(0.9), Goal(0.5), Goal(0.1)]
+    seen = []
+    pretrain(problems, 600, CONFIG, watch=seen.append)
+    assert [sum(p.calls) for p in problems] == [200, 200, 200]
+    assert seen[-1].evaluations == 600
+    assert len(seen[-1].scores) == 3
+
+
+@pytest.mark.parametrize(
+    ("problems", "evaluations", "message"),
+    [
+        ([], 1000, "nothing to train on"),
+        ([Goal(0.9)], 15, "too few"),
+        ([Goal(0.9), WalkAndTune()], 1000, "differ in their variables"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(problems, evaluations, message):
+    with pytest.raises(UserError, match=message):
+        pretrain(problems, evaluations, CONFIG)
+
+
+def test_a_policy_comes_back_as_it_was(actor, path):
+    loaded = load_policy(path, Goal(0.2), CONFIG)
+    assert loaded.made == {"evaluations": 400}
+    for name, parameter in actor.named_parameters():
+        assert torch.equal(loaded.parameters[name], parameter)
+
+
+def test_training_refines_the_policy_and_leaving_it_does_not(path):
+    still = search(Goal(0.9), SacMoe(CONFIG, str(path), train=False), 300)
+    moved = search(Goal(0.9), SacMoe(CONFIG, str(path), train=True), 300)
+    again = search(Goal(0.9), SacMoe(CONFIG, str(path), train=False), 300)
+    assert still.history["power_w"].tobytes() == again.history["power_w"].tobytes()
+    assert still.history["power_w"].tobytes() != moved.history["power_w"].tobytes()
+    assert np.unique(still.signals["gate.0"]).size > 1  # it acts
+    assert "loss.critic" not in still.signals  # and does not learn
+    assert "loss.critic" in moved.signals
+
+
+def test_a_run_with_a_policy_resumes_with_that_policy_alone(path, tmp_path):
+    checkpoint = tmp_path / "run.ckpt"
+    strategy = SacMoe(CONFIG, str(path), train=False)
+    search(Goal(0.9), strategy, 100, checkpoint=checkpoint)
+    search(Goal(0.9), strategy, 100, resume=checkpoint)
+    with pytest.raises(UserError, match="policy="):
+        search(Goal(0.9), SacMoe(CONFIG), 100, resume=checkpoint)
+
+
+def test_without_a_shipped_policy_the_default_trains_and_says_so(tmp_path, monkeypatch, path):
+    monkeypatch.setattr(policy_file, "SHIPPED", tmp_path / "absent")
+    default = search(Goal(0.9), SacMoe(CONFIG, "default", train=False), 200)
+    nothing = search(Goal(0.9), SacMoe(CONFIG), 200)
+    assert default.history["power_w"].tobytes() == nothing.history["power_w"].tobytes()
+    assert default.notes == ("trained from nothing (no policy is shipped)",)
+    assert nothing.notes == ()
+    # With one that fits nothing is said; one that does not fit is told.
+    monkeypatch.setattr(policy_file, "SHIPPED", path)
+    assert search(Goal(0.9), SacMoe(CONFIG, "default", train=False), 50).notes == ()
+    other = search(WalkAndTune(), SacMoe(CONFIG, "default", train=False), 50)
+    assert "other variables" in other.notes[0]
+
+
+def test_neither_policy_nor_training_is_refused():
+    with pytest.raises(UserError, match="nothing to act with"):
+        search(WalkAndTune(), SacMoe(CONFIG, "none", train=False), 50)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"problem": WalkAndTune()}, "other variables"),
+        ({"strategy": SacMoeConfig(hidden=16)}, "has shape"),
+        ({"strategy": SacMoeConfig(hidden=32, experts=2)}, "has shape"),
+    ],
+)
+def test_a_policy_that_does_not_fit_is_refused(path, change, message):
+    strategy = SacMoe(change.get("strategy", CONFIG), str(path))
+    with pytest.raises(UserError, match=message):
+        search(change.get("problem", Goal(0.9)), strategy, 50)
+
+
+def test_what_is_no_policy_is_refused(tmp_path, path):
+    with pytest.raises(UserError, match="there is no such file"):
+        search(Goal(0.9), SacMoe(CONFIG, str(tmp_path / "absent")), 50)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(UserError, match="cannot be read"):
+        search(Goal(0.9), SacMoe(CONFIG, str(path)), 50)
+
+
+def test_a_policy_with_a_number_that_is_none_is_refused(actor, tmp_path):
+    path = tmp_path / "policy.safetensors"
+    with torch.no_grad():
+        kept = actor.w1[0, 0].item()
+        actor.w1[0, 0] = float("nan")
+        save_policy(path, actor, Goal(0.9), {})
+        actor.w1[0, 0] = kept
+    with pytest.raises(StateError, match="not finite"):
+        load_policy(path, Goal(0.9), CONFIG)
+
+
+def test_a_policy_is_small_and_holds_no_replay(path):
+    state = container.read(path, policy_file.KIND)
+    assert set(state) == {"actor", "variables", "made"}
+    assert path.stat().st_size < 5e6
