@@ -14,7 +14,7 @@ from asic_compiler.ppa.mapping import VectorSplit
 from asic_compiler.ppa.profile import CONV, GENERAL, MATMUL, Profile
 from asic_compiler.ppa.stages import StageRows, dot_rows
 from asic_compiler.ppa.timing import Split, Streams
-from asic_compiler.ppa.transfer import buffer_bytes
+from asic_compiler.ppa.transfer import Values, buffer_bytes
 
 DESCRIPTOR_BYTES = 16.0
 """Program bytes of one operator: addresses, sizes and route of its entry in the loop's table."""
@@ -51,6 +51,7 @@ def memory_need(
     split: Split,
     vectors: VectorSplit,
     streams: Streams,
+    values: Values,
     stages: StageRows,
 ) -> Need:
     """What each band of each stage must hold, byte.
@@ -69,7 +70,7 @@ def memory_need(
     kv = np.where(member[:, :, GENERAL], cache, 0.0)
 
     used: NDArray[np.bool_] = np.any(bands.member, axis=2)
-    dmem = (kv + spread(_buffers(profile, design, split, vectors, streams))) * spread(used)
+    dmem = (kv + spread(_buffers(profile, values, split, vectors, streams))) * spread(used)
     operators = stages.counts.sum(axis=1)
     kinds = (stages.counts > 0).sum(axis=1)
     code = operators * DESCRIPTOR_BYTES + kinds * ROUTINE_BYTES
@@ -77,7 +78,7 @@ def memory_need(
 
 
 def _buffers(
-    profile: Profile, design: DesignBatch, split: Split, vectors: VectorSplit, streams: Streams
+    profile: Profile, values: Values, split: Split, vectors: VectorSplit, streams: Streams
 ) -> FloatArray:
     """[N, 1] bytes of buffers that are alive together on a tile, at most.
 
@@ -85,7 +86,7 @@ def _buffers(
     need, while an operator of any class runs; a contraction adds its partial sums.
     """
     flow = profile.flow
-    need, results, partial = buffer_bytes(profile, design, split, vectors, streams)
+    need, results, partial = buffer_bytes(profile, values, split, vectors, streams)
     alive = np.einsum("nc,uc->nu", results, flow.alive_results)
     alive += np.einsum("np,up->nu", need, flow.alive_arrivals)
     alive += partial[:, flow.running]

@@ -24,7 +24,7 @@ HOST = -1
 _CONTRACTIONS = (OperatorKind.MATMUL, OperatorKind.CONV, OperatorKind.ATTENTION)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Flow:
     """Transfers by pairs of classes, and the sets of buffers that are alive together."""
 
@@ -47,6 +47,12 @@ class Flow:
     """[U, P] copies of each pair that are alive, likewise."""
     running: IntArray
     """[U] class of the operator that runs."""
+    by_consumer: IntArray
+    """[P] pairs in the order of their consumers."""
+    first: IntArray
+    """Place in that order where each consumer's pairs begin."""
+    consumers: IntArray
+    """Classes that anything is brought for, ascending."""
 
 
 def read_key(cost: OperatorClass, is_rhs: bool) -> Key:
@@ -133,9 +139,12 @@ def make_flow(table: OperatorTable) -> Flow:
     results, arrivals = _alive(sequence, last_use, made, len(classes), len(ends))
     running = sequence[:, None].astype(np.float64)
     distinct: FloatArray = np.unique(np.concatenate([results, arrivals, running], axis=1), axis=0)
+    consumer = np.array([c for _, c, _ in ends], dtype=np.int64)
+    by_consumer = np.argsort(consumer, kind="stable")
+    consumers, first = np.unique(consumer[by_consumer], return_index=True)
     return Flow(
         producer=np.array([p for p, _, _ in ends], dtype=np.int64),
-        consumer=np.array([c for _, c, _ in ends], dtype=np.int64),
+        consumer=consumer,
         rhs=np.array([rhs for _, _, rhs in ends], dtype=np.bool_),
         per_consumer=np.array(counts) / np.array([float(total[c]) for _, c, _ in ends]),
         per_reader=np.array(reads_of) / np.array([float(total[c]) for _, c, _ in ends]),
@@ -143,6 +152,9 @@ def make_flow(table: OperatorTable) -> Flow:
         alive_results=distinct[:, : len(classes)],
         alive_arrivals=distinct[:, len(classes) : -1],
         running=distinct[:, -1].astype(np.int64),
+        by_consumer=by_consumer,
+        first=first.astype(np.int64),
+        consumers=consumers,
     )
 
 

@@ -153,7 +153,8 @@ class PPAModel:
         split = timing.split_contractions(work, design, bands)
         vectors = split_vectors(profile.vectors, bands, sizes)
         streams = timing.split_streams(work, split, design)
-        need = memory_need(profile, design, bands, sizes, split, vectors, streams, stages)
+        values = transfer.lay_out(profile, design, split, vectors)
+        need = memory_need(profile, design, bands, sizes, split, vectors, streams, values, stages)
         weights_need = need.wmem
         if off_chip is not None:
             bank = segments.spread(design.wmem_bank)[:, None]
@@ -183,9 +184,8 @@ class PPAModel:
         fixed = self.conditions.clock_hz
         built_for = fastest if fixed is None else np.full(len(design), fixed)
         fabric = self._fabric(design, bands, space, built_for)
-        grid = transfer.result_grids(profile, design, split, vectors)
         transfers = transfer.time_transfers(
-            profile, profile.flow, design, bands, sizes, split, vectors, grid, fabric
+            profile, profile.flow, design, bands, sizes, split, vectors, values, fabric
         )
         arriving = transfer.incoming(profile, transfers, streams)
         tensor_time = timing.time_contractions(

@@ -7,12 +7,12 @@ and a tile adds a block of arrivals while the next comes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
-from asic_compiler.hardware.space import FloatArray
+from asic_compiler.hardware.space import FloatArray, IntArray
 
 PORT_CYCLES = 1.0
 """Between a tile and its router."""
@@ -88,6 +88,13 @@ class Combination:
     border_bits: FloatArray
     """Of a group, over a border between dies in the middle of a stage."""
 
+    def among(self, columns: IntArray, count: int) -> Combination:
+        """The same for ``count`` classes, of which those at ``columns`` combine anything."""
+        wide = [np.zeros((len(self.cycles), count)) for _ in fields(self)]
+        for out, field in zip(wide, fields(self), strict=True):
+            out[:, columns] = getattr(self, field.name)
+        return Combination(*wide)
+
 
 def combine(group: Group, scatter: NDArray[np.bool_], ways: Ways, adder: Adder) -> Combination:
     """What it costs to add up what a group has; nothing for groups of one.
@@ -99,7 +106,9 @@ def combine(group: Group, scatter: NDArray[np.bool_], ways: Ways, adder: Adder) 
         adder: The vector unit.
     """
     several = group.size > 1.0
-    cycles = np.where(scatter, _scatter(group, ways, adder), _tree(group, ways, adder))
+    cycles = _tree(group, ways, adder)
+    if scatter.any():
+        cycles = np.where(scatter, _scatter(group, ways, adder), cycles)
     sent = (group.size - 1.0) * group.elements * 32.0
     own = np.where(scatter, 1.0, np.floor(group.size / 2.0)) * group.elements * 32.0
     moved = 3.0 * sent + own + group.elements * group.result_bits

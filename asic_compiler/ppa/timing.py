@@ -478,25 +478,20 @@ def time_vectors(
     hop = fabric.hop_cycles[:, None]
     message = MESSAGE_INSTRUCTIONS / issue.scalar_ipc[:, None]
     across = fabric.diameter[:, None] * hop + fabric.crossing_cycles[:, None]
-    rows = np.ceil(work.batch / split.b) * np.ceil(work.rows / split.m)
+    own = np.flatnonzero(work.reduction)
+    rows = (np.ceil(work.batch / split.b) * np.ceil(work.rows / split.m))[:, own]
     combination = combine(
         Group(
-            size=split.group,
+            size=split.group[:, own],
             elements=rows,
             share=rows,
-            result_bits=np.broadcast_to(work.bits, rows.shape),
-            stride=split.stride,
+            result_bits=np.broadcast_to(work.bits[own], rows.shape),
+            stride=split.stride[:, own],
         ),
         np.zeros(1, dtype=np.bool_),
-        _ways(design, fabric, flit),
-        Adder(
-            vlen,
-            pipes,
-            interval,
-            constants.vector_latency,
-            message,
-        ),
-    )
+        _ways(design, fabric, flit[:, own]),
+        Adder(vlen[:, own], pipes, interval[:, own], constants.vector_latency, message),
+    ).among(own, len(work.index))
     setup = SETUP_INSTRUCTIONS / issue.scalar_ipc[:, None]
     begun = np.maximum(setup + message, across + message)
     cycles = (

@@ -59,6 +59,24 @@ class Transfers:
     """Over a border between dies in the middle of the stage, both ways and in every column."""
 
 
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Where values lie, and what is read of them."""
+
+    grid: Grid
+    need: FloatArray
+    """[N, P] bytes of the value that one tile of the consumer reads."""
+
+
+def lay_out(profile: Profile, design: DesignBatch, split: Split, vectors: VectorSplit) -> Values:
+    """How the results of all classes lie on tiles, and what each pair needs."""
+    classes = len(profile.table.classes)
+    return Values(
+        result_grids(profile, design, split, vectors),
+        _needs(profile, profile.flow, split, vectors, classes),
+    )
+
+
 def result_grids(profile: Profile, design: DesignBatch, split: Split, vectors: VectorSplit) -> Grid:
     """How every class leaves its result."""
     shape = (len(design), len(profile.table.classes))
@@ -99,12 +117,12 @@ def time_transfers(
     sizes: TileSizes,
     split: Split,
     vectors: VectorSplit,
-    grid: Grid,
+    values: Values,
     fabric: Fabric,
 ) -> Transfers:
     """Cycles of ports and links, and what goes over them, for every pair of classes."""
     classes = len(profile.table.classes)
-    need = _needs(profile, flow, split, vectors, classes)
+    grid, need = values.grid, values.need
     producer, consumer = np.maximum(flow.producer, 0), flow.consumer
     rows, columns = grid.rows[:, producer], grid.columns[:, producer]
     width = flow.size_bytes / (rows * columns)
@@ -227,11 +245,13 @@ def incoming(profile: Profile, transfers: Transfers, streams: Streams) -> Incomi
     dropped = np.zeros((len(streams.kept), classes), dtype=np.bool_)
     dropped[:, profile.contractions.index] = streams.dropped
     per = np.where(dropped[:, flow.consumer], flow.per_reader, flow.per_consumer)
-    to = np.zeros((len(flow.consumer), classes))
-    to[np.arange(len(to)), flow.consumer] = 1.0
 
     def total(of_pairs: FloatArray) -> FloatArray:
-        return np.einsum("np,pc->nc", of_pairs * per, to)
+        out = np.zeros((len(per), classes))
+        if len(flow.consumer):
+            sums = np.add.reduceat((of_pairs * per)[:, flow.by_consumer], flow.first, axis=1)
+            out[:, flow.consumers] = sums
+        return out
 
     messages = total(transfers.moves.astype(np.float64))
     share = np.minimum(messages, 1.0)
@@ -309,7 +329,7 @@ def _needs(
 
 
 def buffer_bytes(
-    profile: Profile, design: DesignBatch, split: Split, vectors: VectorSplit, streams: Streams
+    profile: Profile, values: Values, split: Split, vectors: VectorSplit, streams: Streams
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """What buffers take on the fullest tile.
 
@@ -318,10 +338,9 @@ def buffer_bytes(
         [N, C] of the partial sums while an operator of a class runs.
     """
     classes = len(profile.table.classes)
-    grid = result_grids(profile, design, split, vectors)
     element = np.array([min(max(c.element_bits, 8) / 8.0, 4.0) for c in profile.table.classes])
     outside = np.array([c.output_bytes for c in profile.table.classes], dtype=np.float64)
-    results = np.minimum(grid.elements * element, outside)
+    results = np.minimum(values.grid.elements * element, outside)
     partial = np.zeros_like(results)
     index = profile.contractions.index
     sums = split.groups * split.m_tile * split.n_tile * 4.0
@@ -332,5 +351,4 @@ def buffer_bytes(
     partial[:, index_v] = np.where(work_v.reduction, 2.0 * rows * 4.0, 0.0)
     held = np.ones((len(split.m), classes))
     held[:, index] = streams.kept / streams.pieces
-    need = _needs(profile, profile.flow, split, vectors, classes)
-    return need * held[:, profile.flow.consumer], results, partial
+    return values.need * held[:, profile.flow.consumer], results, partial

@@ -7,7 +7,7 @@ from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.ppa.mapping import VectorSplit, split_vectors
 from asic_compiler.ppa.profile import Profile
 from asic_compiler.ppa.timing import Fabric, Incoming, Split, split_streams
-from asic_compiler.ppa.transfer import incoming, result_grids, time_transfers
+from asic_compiler.ppa.transfer import incoming, lay_out, time_transfers
 
 
 def brought(
@@ -20,9 +20,9 @@ def brought(
 ) -> tuple[VectorSplit, Incoming]:
     """How vector operators are cut, and what all classes wait for."""
     vectors = split_vectors(profile.vectors, bands, sizes)
-    grid = result_grids(profile, design, split, vectors)
+    values = lay_out(profile, design, split, vectors)
     moved = time_transfers(
-        profile, profile.flow, design, bands, sizes, split, vectors, grid, fabric
+        profile, profile.flow, design, bands, sizes, split, vectors, values, fabric
     )
     streams = split_streams(profile.contractions, split, design)
     return vectors, incoming(profile, moved, streams)

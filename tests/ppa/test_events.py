@@ -13,6 +13,7 @@ from asic_compiler.ppa.capacity import memory_need
 from asic_compiler.ppa.mapping import split_vectors
 from asic_compiler.ppa.profile import Profile
 from asic_compiler.ppa.stages import stage_rows
+from asic_compiler.ppa.transfer import lay_out
 from asic_compiler.technology.library import load_node
 from asic_compiler.workload.table import OperatorClass, OperatorKind
 
@@ -195,6 +196,7 @@ def test_the_tile_with_most_heads_holds_them(draw):
     need = memory_need(
         profile, design, bands, sizes, split, split_vectors(profile.vectors, bands, sizes),
         timing.split_streams(profile.contractions, split, design),
+        lay_out(profile, design, split, split_vectors(profile.vectors, bands, sizes)),
         stage_rows(profile, design),
     )  # fmt: skip
     assert need.kv.max() == 3 * 512 * 64 * 2 + 32  # and the alignment of its part

@@ -15,6 +15,7 @@ from asic_compiler.ppa.capacity import memory_need
 from asic_compiler.ppa.mapping import split_vectors
 from asic_compiler.ppa.model import Metrics
 from asic_compiler.ppa.stages import stage_rows
+from asic_compiler.ppa.transfer import lay_out
 from asic_compiler.technology.library import load_node
 
 NODE = load_node("3nm")
@@ -134,6 +135,7 @@ def test_memories_hold_the_whole_model(small, draw, make_model, seed):
         split,
         split_vectors(small.vectors, bands, sizes),
         timing.split_streams(small.contractions, split, d),
+        lay_out(small, d, split, split_vectors(small.vectors, bands, sizes)),
         stages,
     )
     spread, total = stages.segments.spread, stages.segments.total
@@ -165,6 +167,7 @@ def test_slices_laid_out_as_placed_stay_within_what_is_provided(small, draw):
         split,
         split_vectors(small.vectors, bands, sizes),
         timing.split_streams(small.contractions, split, d),
+        lay_out(small, d, split, split_vectors(small.vectors, bands, sizes)),
         stage_rows(small, d),
     )
     work = small.contractions
