@@ -149,7 +149,7 @@ def time_transfers(
     fan = _overlaps(part_columns, need_columns, columns) * _overlaps(part_rows, need_rows, rows)
     mean_fan = _mean_overlaps(part_columns, need_columns, columns)
     mean_fan = mean_fan * _mean_overlaps(part_rows, need_rows, rows)
-    to_others = np.where(receivers <= 1.0, 1.0 - np.minimum(need / total, 1.0), 1.0)
+    to_others = np.where(receivers <= 1.0, 1.0 - own, 1.0)
 
     region = _regions(profile, classes)[consumer]
     port = np.minimum(design.dflit[:, None], sizes.region_vlen[:, region])

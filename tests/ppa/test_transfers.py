@@ -1,0 +1,157 @@
+"""What moves between operators, over which links, and what combining costs; by hand and by law."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from workloads import table
+
+from asic_compiler.hardware.derive import make_bands, size_tiles
+from asic_compiler.ppa import timing
+from asic_compiler.ppa.mapping import split_vectors
+from asic_compiler.ppa.profile import Profile
+from asic_compiler.ppa.reduction import Adder, Group, Ways, combine
+from asic_compiler.ppa.transfer import Transfers, lay_out, time_transfers
+from asic_compiler.workload.table import OperatorClass, OperatorKind
+
+law = settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def moved(profile, d, borders=0.0, slow=1.0) -> Transfers:
+    bands = make_bands(d, profile.has_conv)
+    sizes = size_tiles(d, bands, profile.lane_cycles[d.rows.astype(int) - 1])
+    split = timing.split_contractions(profile.contractions, d, bands)
+    vectors = split_vectors(profile.vectors, bands, sizes)
+    one = np.ones(len(d))
+    fabric = timing.Fabric(
+        3.0 * one, bands.width + bands.height, bands.height, bands.width, 0.0 * one, 0.0 * one,
+        slow * one, borders * one,
+    )  # fmt: skip
+    values = lay_out(profile, d, split, vectors)
+    return time_transfers(profile, profile.flow, d, bands, sizes, split, vectors, values, fabric)
+
+
+@law
+@given(seed=st.integers(0, 2**32 - 1))
+def test_what_is_needed_is_brought_or_copied_or_lies_there(draw, small, seed):
+    t = moved(small, draw(50, seed))
+    assert np.allclose((t.brought_bytes + t.copied_bytes)[t.moves], t.need_bytes[t.moves])
+    for values in (t.brought_bytes, t.copied_bytes, t.cycles, t.sent_bytes):
+        assert (values[~t.moves] == 0.0).all()
+        assert (values >= 0.0).all()
+    # Nobody takes in what nobody sent.
+    assert (t.sent_bytes[t.brought_bytes > 0.0] > 0.0).all()
+
+
+@law
+@given(seed=st.integers(0, 2**32 - 1))
+def test_wider_links_never_slow_a_transfer_and_borders_never_speed_it(draw, small, seed):
+    d = draw(50, seed)
+    narrow = moved(small, d)
+    wide = moved(small, d.with_(dflit=d.dflit * 2.0))
+    assert (wide.cycles <= narrow.cycles).all()
+    several = moved(small, d, borders=1.0, slow=4.0)
+    assert (several.cycles >= narrow.cycles).all()
+    assert np.array_equal(several.sent_bytes, narrow.sent_bytes)
+
+
+def test_on_one_tile_nothing_moves(draw, small):
+    ones = np.ones(8)
+    d = draw(8, 3).with_(
+        mesh_width=ones, mesh_height=ones, sc_x=ones, sc_y=ones,
+        stage_grid=np.zeros(8, dtype=np.int64),
+    )  # fmt: skip
+    assert not moved(small, d).moves.any()
+
+
+def ways(width, sc_x=1.0, sc_y=1.0, slowest=1.0):
+    one = np.ones((1, 1))
+    return Ways(width * one, sc_x * one, sc_y * one, 256.0 * one, 128.0 * one, 3.0 * one,
+                0.0 * one, slowest * one)  # fmt: skip
+
+
+def group(size, elements, stride, share=None):
+    one = np.ones((1, 1))
+    share = elements if share is None else share
+    return Group(size * one, elements * one, share * one, 16.0 * one, stride * one)
+
+
+ADDER = Adder(*(np.full((1, 1), v) for v in (512.0, 1.0, 2.0)), 5.0, np.full((1, 1), 8.0))
+NO, YES = np.zeros(1, dtype=np.bool_), np.ones(1, dtype=np.bool_)
+
+
+def test_two_neighbours_add_up_by_hand():
+    """128 sums of 32 bits: 32 cycles into the other tile, 8 registers of 16 to add."""
+    done = combine(group(2, 128.0, 1.0), NO, ways(8.0), ADDER)
+    message, ports, flits, hops = 8.0, 2.0, 32.0, 3.0
+    adding = 8.0 + 5.0  # 8 registers; two instructions of four, 2 cycles apart, are sooner
+    ends = (128 * 32 + 128 * 16) / 512.0
+    # The credit comes a hop back, the sums a hop forth.
+    assert done.cycles[0, 0] == message + adding + flits + ports + 2 * hops + ends
+    assert done.partial_bits[0, 0] == 128 * 32
+    assert done.dmem_bits[0, 0] == 3 * 128 * 32 + 128 * 32 + 128 * 16
+    assert done.hops[0, 0] == 1.0
+
+
+def test_groups_below_each_other_share_the_links_of_a_column():
+    alone = combine(group(4, 512.0, 8.0), NO, ways(8.0), ADDER)
+    beside = combine(group(4, 512.0, 32.0), NO, ways(8.0), ADDER)  # four rows to a member
+    assert beside.cycles[0, 0] > alone.cycles[0, 0] + 2 * 2 * 512 * 32 / 256
+    slow = combine(group(4, 512.0, 32.0), NO, ways(8.0, slowest=3.0), ADDER)
+    assert slow.cycles[0, 0] == beside.cycles[0, 0] + 2 * 4 * 512 * 32 / 256
+    assert slow.border_bits[0, 0] == 512 * 32
+
+
+@pytest.mark.parametrize("scatter", [NO, YES])
+def test_a_group_at_one_router_needs_no_links(scatter):
+    done = combine(group(4, 64.0, 1.0, 16.0), scatter, ways(8.0, sc_x=4.0), ADDER)
+    far = combine(group(4, 64.0, 1.0, 16.0), scatter, ways(8.0), ADDER)
+    assert done.hops[0, 0] == 0.0 < far.hops[0, 0]
+    assert done.cycles[0, 0] < far.cycles[0, 0]
+
+
+@pytest.mark.parametrize("scatter", [NO, YES])
+def test_nothing_is_combined_alone(scatter):
+    done = combine(group(1, 64.0, 1.0), scatter, ways(8.0), ADDER)
+    assert done.cycles[0, 0] == done.partial_bits[0, 0] == done.dmem_bits[0, 0] == 0.0
+
+
+def test_rows_are_streamed_where_there_are_enough(draw):
+    def matmul(m):
+        return OperatorClass(OperatorKind.MATMUL, 1, m, 512, 2048, weight_bytes=2 * 512 * 2048)
+
+    profile = Profile(table([matmul(3), matmul(4096)]))
+    d = draw(200, 7).with_(stream_buffers=np.full(200, 2.0), stage_grid=np.zeros(200, dtype=int))
+    bands = make_bands(d, profile.has_conv)
+    split = timing.split_contractions(profile.contractions, d, bands)
+    streams = timing.split_streams(profile.contractions, split, d)
+    blocks = np.ceil(split.m_tile / d.rows[:, None])
+    assert (streams.by_rows == (blocks >= d.stream_chunks[:, None])).all()
+    assert streams.by_rows[:, 1].mean() > 0.9 > 0.3 > streams.by_rows[:, 0].mean()
+    # Whole blocks: no more of them than without pieces.
+    rows = np.ceil(split.m_tile / streams.pieces)
+    assert (rows % d.rows[:, None] == 0)[streams.by_rows & (streams.pieces > 1)].mean() > 0.8
+    assert (streams.kept <= streams.pieces).all()
+    whole = timing.split_streams(profile.contractions, split, d.with_(stream_buffers=np.ones(200)))
+    assert (whole.pieces == 1.0).all()
+    assert not whole.dropped.any()
+
+
+def test_what_another_stage_does_meanwhile_is_beside_the_way():
+    """Two large products of one value, a stage each: they run at the same time."""
+    feed = OperatorClass(OperatorKind.ELEMENTWISE, elements=64, output_bytes=128, space=(1, 1, 64))
+    half = OperatorClass(OperatorKind.MATMUL, 1, 1, 4096, 64, weight_bytes=2 * 4096 * 64)
+    last = OperatorClass(OperatorKind.ELEMENTWISE, elements=32, output_bytes=64, space=(1, 1, 32))
+    plain = table([feed, half, half, last])
+    apart = replace(plain, edges=np.array([(0, 1, 128), (0, 2, 128), (1, 3, 8), (2, 3, 8)]))
+    cut = Profile(apart).cut(1, 0.0)
+    assert cut.boundaries.tolist() == [0, 2, 4]
+    index = apart.classes.index(half)
+    assert cut.aside[index] == 1.0
+    assert cut.aside.sum() <= 2.0
+    chained = Profile(plain).cut(1, 0.0)
+    assert chained.aside.sum() == 0.0
