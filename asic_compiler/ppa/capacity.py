@@ -70,7 +70,7 @@ def memory_need(
     kv = np.where(member[:, :, GENERAL], cache, 0.0)
 
     used: NDArray[np.bool_] = np.any(bands.member, axis=2)
-    dmem = (kv + spread(_buffers(profile, values, split, vectors, streams))) * spread(used)
+    dmem = (kv + spread(_buffers(profile, values, split, vectors, streams, stages))) * spread(used)
     operators = stages.counts.sum(axis=1)
     kinds = (stages.counts > 0).sum(axis=1)
     code = operators * DESCRIPTOR_BYTES + kinds * ROUTINE_BYTES
@@ -78,7 +78,12 @@ def memory_need(
 
 
 def _buffers(
-    profile: Profile, values: Values, split: Split, vectors: VectorSplit, streams: Streams
+    profile: Profile,
+    values: Values,
+    split: Split,
+    vectors: VectorSplit,
+    streams: Streams,
+    stages: StageRows,
 ) -> FloatArray:
     """[N, 1] bytes of buffers that are alive together on a tile, at most.
 
@@ -90,7 +95,9 @@ def _buffers(
     alive = np.einsum("nc,uc->nu", results, flow.alive_results)
     alive += np.einsum("np,up->nu", need, flow.alive_arrivals)
     alive += partial[:, flow.running]
-    return (alive.max(axis=1) * FRAGMENTATION + FIXED_BUFFER_BYTES)[:, None]
+    # What comes from other stages may come at any time.
+    largest = alive.max(axis=1) + dot_rows(values.need, stages.slots)
+    return (largest * FRAGMENTATION + FIXED_BUFFER_BYTES)[:, None]
 
 
 def rows_of(split: Split, bands: Bands) -> FloatArray:

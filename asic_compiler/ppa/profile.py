@@ -101,6 +101,9 @@ class StageCut:
     """[S] kind of each stage in program order."""
     boundaries: IntArray
     """[S + 1] positions in program order where stages start; the last is the program's end."""
+    slots: FloatArray
+    """[P] buffers, of each pair of ``flow``, that a stage holds all the time for values from other
+    stages: for each as many as it lies behind; of the stage that has most of the pair."""
     aside: FloatArray
     """[C] operators of each class that are not on the longest way through the program: those of
     another stage run at the same time."""
@@ -234,8 +237,32 @@ class Profile:
             transfer_bytes=transfer,
             of_stage=of_stage,
             boundaries=boundaries,
+            slots=self._slots(boundaries),
             aside=counts.sum(axis=0) - self._longest_way(boundaries),
         )
+
+    def _slots(self, boundaries: IntArray) -> FloatArray:
+        pairs = {
+            (int(p), int(c)): i
+            for i, (p, c) in enumerate(zip(self.flow.producer, self.flow.consumer, strict=True))
+        }
+        stage = np.searchsorted(boundaries, np.arange(len(self.table.sequence)), side="right") - 1
+        most: dict[tuple[int, int], dict[int, float]] = {}
+        seen: set[tuple[int, int, int]] = set()
+        for producer, consumer in self.table.edges[:, :2].tolist():
+            own = int(self.table.sequence[consumer])
+            apart = int(stage[consumer] - stage[producer])
+            key = (producer, int(stage[consumer]), own)
+            pair = (int(self.table.sequence[producer]), own)
+            if apart < 1 or key in seen or pair not in pairs:
+                continue
+            seen.add(key)
+            held = most.setdefault(pair, {})
+            held[key[1]] = held.get(key[1], 0.0) + apart
+        slots = np.zeros(len(pairs) and len(self.flow.producer))
+        for pair, by_stage in most.items():
+            slots[pairs[pair]] = max(by_stage.values())
+        return slots
 
     def _longest_way(self, boundaries: IntArray) -> FloatArray:
         """[C] operators on the way of most work: each after those it reads and its stage's last.

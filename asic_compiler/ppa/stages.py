@@ -23,6 +23,8 @@ class StageRows:
     """[M] stages that the row stands for."""
     transfer_bytes: FloatArray
     """[M] activation bytes that one of them receives."""
+    slots: FloatArray
+    """[N, P] buffers that are held all the time for values from other stages."""
     aside: FloatArray
     """[N, C] operators that run beside those of another stage."""
 
@@ -52,8 +54,10 @@ def stage_rows(profile: Profile, design: DesignBatch) -> StageRows:
     within = np.arange(len(segments.owner)) - segments.first[segments.owner]
     row = starts[which][segments.owner] + within
     assert len(distinct) == len(cuts)
-    aside = np.stack([cut.aside for cut in cuts])[which]
-    return StageRows(segments, counts[row], multiplicity[row], transfer[row], aside)
+    slots, aside = (
+        np.stack([getattr(c, name) for c in cuts])[which] for name in ("slots", "aside")
+    )
+    return StageRows(segments, counts[row], multiplicity[row], transfer[row], slots, aside)
 
 
 def dot_rows(left: FloatArray, right: FloatArray) -> FloatArray:

@@ -52,9 +52,11 @@ def lifetimes(program: tcc.ProgramOp, parts: Mapping[SSAValue, Parts]) -> list[L
     """Of every buffer of a program, in the order they begin.
 
     A buffer that is sent, or is being reduced, lives until its transfer was waited for; without a
-    wait, to the end of the program.
+    wait, to the end of the program. One of several slots lives all the time: the next micro-batch
+    may come into another at any moment.
     """
     instructions = program.instructions
+    depth = _depths(program)
     at: dict[Operation, int] = {op: index for index, op in enumerate(instructions)}
     end = len(instructions) - 1
     places = [place.rectangle for place in program.places]
@@ -66,8 +68,22 @@ def lifetimes(program: tcc.ProgramOp, parts: Mapping[SSAValue, Parts]) -> list[L
                 last = max(last, _waited(op.token, at, end))
             element = -(-element_bits(buffer_type(buffer).element_type) // 8)
             size = aligned(parts[buffer].most(places) * element)
-            found.append(Lifetime(buffer, index, max(last, index), size))
-    return found
+            slots = 1
+            if isinstance(op, tcc.ReceiveOp):
+                slots = depth.get(op.channel.root_reference.data, 1)
+            if slots > 1:
+                found.append(Lifetime(buffer, 0, end, slots * size))
+            else:
+                found.append(Lifetime(buffer, index, max(last, index), size))
+    return sorted(found, key=lambda life: life.first)
+
+
+def _depths(program: tcc.ProgramOp) -> dict[str, int]:
+    """Slots of the channels of a program's module that have several."""
+    block = program.parent_block()
+    ops = () if block is None else block.ops
+    channels = (op for op in ops if isinstance(op, tcc.ChannelOp))
+    return {op.sym_name.data: op.depth for op in channels if op.depth > 1}
 
 
 def _uses(buffer: SSAValue) -> list[Operation]:

@@ -1,4 +1,8 @@
-"""A program while it is written: one segment an operator, receives one operator ahead."""
+"""A program while it is written: one segment an operator, receives one operator ahead.
+
+What comes from another stage is received from the start: the sender has its next micro-batch to
+begin, and cannot before its values of this one have left.
+"""
 
 from __future__ import annotations
 
@@ -45,8 +49,10 @@ class Builder:
         """The segment written last."""
         return self.segments[-1]
 
-    def early(self, segment: Segment) -> list[Operation]:
-        """Where the receives of a segment, the last, go: one operator ahead."""
+    def early(self, segment: Segment, from_another_stage: bool = False) -> list[Operation]:
+        """Where the receives of a segment, the last, go: one operator ahead, or to the start."""
+        if from_another_stage:
+            return self.segments[0].before
         return self.segments[-2].before if len(self.segments) > 1 else segment.before
 
     def finish(self) -> None:

@@ -101,9 +101,12 @@ class Declarations:
         source: asic.RegionAttr | None,
         target: asic.RegionAttr | None,
         host: str | None = None,
+        slots: int = 1,
     ) -> str:
         """Declares a channel and returns its symbol."""
-        op = tcc.ChannelOp(self.unique(name), tensor, source=source, target=target, host=host)
+        op = tcc.ChannelOp(
+            self.unique(name), tensor, source=source, target=target, host=host, slots=slots
+        )
         self._channels.append(op)
         return op.sym_name.data
 

@@ -51,6 +51,7 @@ class Arrival:
     root: SSAValue
     holding: Holding
     receives: dict[int, tuple[tcc.ReceiveOp, ...]]
+    from_another_stage: bool
 
 
 def generate(module: ModuleOp, plan: Plan) -> ModuleOp:
@@ -239,11 +240,14 @@ class _Generator:
         kind = tcc.BufferType.of(root.type)
         element = _element_bytes(root)
         source: Holding | None = None
+        apart = 0
         if root in self.position:
             source = self.holdings[root][0]
-            place = region_attribute(self.works[self.position[root]].assignment.region)
+            sender = self.works[self.position[root]].assignment
+            place = region_attribute(sender.region)
             name = f"{self._label(root)}.to{position}"
-            channel = self.declared.channel(name, root.type, place, target)
+            apart = work.assignment.stage - sender.stage
+            channel = self.declared.channel(name, root.type, place, target, slots=max(apart, 1))
         else:
             host = self.declared.argument_name(cast(BlockArgument, root))
             name = f"{self._label(root)}.to{position}"
@@ -265,7 +269,7 @@ class _Generator:
         holding = Holding(need, {m: tuple(r.buffer for r in own) for m, own in receives.items()})
         if work.assignment.buffers >= count:
             self.holdings.setdefault(root, []).append(holding)
-        return Arrival(root, holding, receives)
+        return Arrival(root, holding, receives, apart > 0)
 
     def _send(
         self,
@@ -313,7 +317,8 @@ class _Generator:
             streams: list[tuple[tcc.ReceiveOp, ...]] = []
             for arrival in arrivals:
                 receives = arrival.receives[member]
-                builder.early(segment).extend(receives[:ahead] if pieces > 1 else receives)
+                place = builder.early(segment, arrival.from_another_stage)
+                place.extend(receives[:ahead] if pieces > 1 else receives)
                 if len(receives) > 1:
                     streams.append(receives)
                 else:

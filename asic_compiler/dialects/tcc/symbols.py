@@ -155,12 +155,15 @@ class ChannelOp(IRDLOperation):
     """A tensor's way from tiles to tiles, or between tiles and the host; once a period.
 
     ``source`` is absent when the host sends, ``target`` when it receives; ``host`` names the
-    argument or result of the model then.
+    argument or result of the model then. A receiver has ``slots`` buffers, one behind the other,
+    and takes period p in slot p mod slots: a stage that lies several behind the sender's is not
+    done with one micro-batch when the next ones come. Without, it has one.
 
     Verified:
         1. source or target is given.
         2. host is given exactly when one of them is absent.
         3. the tensor has a static shape.
+        4. slots is more than one.
     """
 
     name = "tcc.channel"
@@ -169,12 +172,14 @@ class ChannelOp(IRDLOperation):
     source = opt_prop_def(RegionAttr)
     target = opt_prop_def(RegionAttr)
     host = opt_prop_def(StringAttr)
+    slots = opt_prop_def(IntegerAttr[i64])
     tensor = prop_def(TensorType)
 
     irdl_options: Any = (ParsePropInAttrDict(),)
     traits = traits_def(SymbolOpInterface(), HasParent(ModuleOp))
     assembly_format = (
-        "$sym_name (`from` $source^)? (`to` $target^)? (`host` $host^)? `:` $tensor attr-dict"
+        "$sym_name (`from` $source^)? (`to` $target^)? (`host` $host^)? (`slots` `=` $slots^)?"
+        " `:` $tensor attr-dict"
     )
 
     def __init__(
@@ -185,10 +190,12 @@ class ChannelOp(IRDLOperation):
         source: RegionAttr | None = None,
         target: RegionAttr | None = None,
         host: str | None = None,
+        slots: int = 1,
     ) -> None:
         super().__init__(
             properties={
                 "sym_name": StringAttr(name),
+                "slots": int_attr(slots) if slots > 1 else None,
                 "source": source,
                 "target": target,
                 "host": None if host is None else StringAttr(host),
@@ -204,6 +211,13 @@ class ChannelOp(IRDLOperation):
             raise VerifyException("host must be named exactly when an end of the channel is absent")
         if not self.tensor.has_static_shape():
             raise VerifyException(f"expected a tensor of static shape, got {self.tensor}")
+        if self.slots is not None and self.slots.value.data < 2:
+            raise VerifyException(f"slots must be more than one, got {self.slots.value.data}")
+
+    @property
+    def depth(self) -> int:
+        """Buffers that a receiver has."""
+        return 1 if self.slots is None else self.slots.value.data
 
 
 @irdl_op_definition

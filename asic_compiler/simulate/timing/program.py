@@ -242,7 +242,7 @@ class TimingProgram:
     def remembered(self, periods: int) -> int:
         """Complete counts of a channel that a tile remembers before it waits for them."""
         initial = int(self.gates.initial.max()) if len(self.gates) else 0
-        return min(periods, max(2, initial))
+        return min(periods, max(2, initial + 1))
 
     def validate(self) -> None:
         """Checks everything that would make the engine read outside an array or never end.

@@ -252,7 +252,8 @@ class _Linker:
         name = _name(exchange)
         wires = self.wires
         need = np.array([np.count_nonzero(packing.awaited)])
-        gate = wires.add_gates(need, np.array([packing.credit_cycles]), name)
+        free = np.array([exchange.channel.depth - 1])
+        gate = wires.add_gates(need, np.array([packing.credit_cycles]), name, free)
         channel = wires.add_channels(1, name)
         bits = stored_bits(exchange.channel.tensor.element_type)
         targets = np.array([wires.target(s) for s in packing.sets], dtype=np.int64)

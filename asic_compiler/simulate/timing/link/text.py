@@ -103,7 +103,8 @@ class Wires:
     packet_count: int = 0
     sets: list[Int32s] = field(default_factory=list[Int32s])
     _known_sets: dict[bytes, int] = field(default_factory=dict[bytes, int])
-    gate_blocks: list[tuple[Int32s, Int32s]] = field(default_factory=list[tuple[Int32s, Int32s]])
+    gate_blocks: list[tuple[Int32s, ...]] = field(default_factory=list[tuple[Int32s, ...]])
+    """Need, cycles of the credit and free buffers of each gate."""
     gate_count: int = 0
     gate_names: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     channel_names: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
@@ -133,10 +134,14 @@ class Wires:
             self.sets.append(tiles)
         return self._known_sets[key]
 
-    def add_gates(self, need: Integers, credit_cycles: Integers, name: str) -> int:
-        """Number of the first of some gates."""
+    def add_gates(
+        self, need: Integers, credit_cycles: Integers, name: str, initial: Integers | None = None
+    ) -> int:
+        """Number of the first of some gates; ``initial`` are buffers that are free at first."""
         first = self.gate_count
-        self.gate_blocks.append((need.astype(np.int32), credit_cycles.astype(np.int32)))
+        free = np.zeros_like(need) if initial is None else initial
+        block = (need, credit_cycles, free)
+        self.gate_blocks.append(tuple(values.astype(np.int32) for values in block))
         self.gate_names.append((first, name))
         self.gate_count += len(need)
         return first
@@ -165,8 +170,7 @@ class Wires:
 
     def make_gates(self) -> Gates:
         """All gates."""
-        need = _joined([block[0] for block in self.gate_blocks])
-        return Gates(need, _joined([b[1] for b in self.gate_blocks]), np.zeros_like(need))
+        return Gates(*(_joined([block[i] for block in self.gate_blocks]) for i in range(3)))
 
 
 def make_texts(texts: list[Text], table: Table) -> Texts:
