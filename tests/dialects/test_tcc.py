@@ -57,6 +57,7 @@ SYMBOLS = f"""
   tcc.weight @constant bits = 16 value = dense<1.0> : tensor<8xf16>
   tcc.cache @keys bits = 16 copies = 2 argument = 1 result = 1 host "key" : tensor<3x4x8xf16>
   tcc.channel @c from {REGION} to {REGION} : tensor<3x8xf16>
+  tcc.channel @far from {REGION} to {REGION} slots = 3 : tensor<3x8xf16>
   tcc.channel @in to {REGION} host "x" : tensor<3x8xf16>
   tcc.channel @out from {REGION} host "y" : tensor<3x8xf16>
 """
@@ -446,6 +447,10 @@ BAD_SYMBOLS = {
     "channel_2_both": (
         f"@c from {REGION} to {REGION} :", f"@c from {REGION} to {REGION} host \"a\" :",
         "host must be named",
+    ),
+    "channel_4": (
+        f"@c from {REGION} to {REGION} :", f"@c from {REGION} to {REGION} slots = 1 :",
+        "slots must be more than one, got 1",
     ),
     "channel_3": ("host \"y\" : tensor<3x8xf16>", "host \"y\" : tensor<3x?xf16>", "static shape"),
     "weight_1": ("@filters bits = 8", "@filters bits = 0", "bits must be positive"),
