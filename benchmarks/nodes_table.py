@@ -53,7 +53,7 @@ def read(name: str, path: Path | None, folder: Path) -> OperatorTable:
 
 
 def best(table: OperatorTable, seeds: int, request: dict[str, object]) -> Exploration | UserError:
-    """The design with the most tokens/s of all seeds and strategies (the best score without a goal)."""
+    """The design with the most tokens/s of all seeds and strategies; without a goal, of best score."""
     found: list[Exploration] = []
     refused: UserError | None = None
     strategies = str(request["strategies"]).split(",")
@@ -124,7 +124,8 @@ def main() -> None:
     nodes = args.nodes.split(",")
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-        f"NumPy {np.__version__}; {args.evaluations} evaluations, best of {args.seeds} seed(s) of {args.strategies}"
+        f"NumPy {np.__version__}; {args.evaluations} evaluations, best of {args.seeds} seed(s) of "
+        f"{args.strategies}"
     )
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
