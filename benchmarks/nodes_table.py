@@ -53,7 +53,7 @@ def read(name: str, path: Path | None, folder: Path) -> OperatorTable:
 
 
 def best(table: OperatorTable, seeds: int, request: dict[str, object]) -> Exploration | UserError:
-    """The design with the most tokens/s of all seeds and strategies; without a goal, of best score."""
+    """The design with most tokens/s of all seeds and strategies; without a goal, of best score."""
     found: list[Exploration] = []
     refused: UserError | None = None
     strategies = str(request["strategies"]).split(",")
