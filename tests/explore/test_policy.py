@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 from toy_problems import WalkAndTune
+from workloads import transformer
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.explore.checkpoint import container
 from asic_compiler.explore.checkpoint.state import StateError
+from asic_compiler.explore.run import Request, make_problem
 from asic_compiler.explore.search import search
 from asic_compiler.explore.strategies.sac_moe import policy_file
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
@@ -172,3 +174,13 @@ def test_a_policy_is_small_and_holds_no_replay(path):
     state = container.read(path, policy_file.KIND)
     assert set(state) == {"actor", "variables", "made"}
     assert path.stat().st_size < 5e6
+
+
+def test_the_policy_of_the_package_fits_chips_and_is_small():
+    assert policy_file.SHIPPED.stat().st_size < 5_000_000
+    request = Request(node="10nm", evaluations=1024).resolved()
+    table = transformer(layers=2, hidden=256, heads=4, kv_heads=2, head_dim=64, ffn=512, vocab=512)
+    chips = make_problem(table, request)
+    found = search(chips, SacMoe(policy="default", train=False), 1024)
+    assert found.notes == ()  # it fits, or a note would say why not
+    assert np.unique(found.signals["gate.0"]).size > 1
