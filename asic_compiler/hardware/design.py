@@ -206,6 +206,7 @@ def decode(
         rho_conv=np.clip(0.3 + raw["conv_ratio"], 0.0, 1.0),
         rho_general=np.clip(0.3 + raw["general_ratio"], 0.0, 1.0),
         stage_grid=grid,
+        limits=None,
         **{name: raw[name] for name in direct},
     )
 

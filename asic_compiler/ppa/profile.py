@@ -271,7 +271,8 @@ class Profile:
         """
         sequence, time = self.table.sequence, self._time_cost
         before: list[list[int]] = [[] for _ in sequence]
-        for producer, consumer in self.table.edges[:, :2].tolist():
+        ends: list[list[int]] = self.table.edges[:, :2].tolist()
+        for producer, consumer in ends:
             before[consumer].append(producer)
         firsts = set(boundaries.tolist())
         done = np.zeros(len(sequence))
