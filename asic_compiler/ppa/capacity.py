@@ -11,9 +11,9 @@ from asic_compiler.hardware.derive import Bands, TileSizes
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.space import FloatArray
 from asic_compiler.ppa.mapping import VectorSplit
+from asic_compiler.ppa.partition import Split, Streams
 from asic_compiler.ppa.profile import CONV, GENERAL, MATMUL, Profile
 from asic_compiler.ppa.stages import StageRows, dot_rows
-from asic_compiler.ppa.timing import Split, Streams
 from asic_compiler.ppa.transfer import Values, buffer_bytes
 
 DESCRIPTOR_BYTES = 16.0

@@ -41,6 +41,7 @@ from asic_compiler.ppa.capacity import Need, memory_need
 from asic_compiler.ppa.footprint import Space, footprint, interface_mm2, with_phys
 from asic_compiler.ppa.mapping import split_vectors
 from asic_compiler.ppa.metrics import Metrics, join
+from asic_compiler.ppa.partition import split_contractions, split_streams
 from asic_compiler.ppa.profile import Profile, StageCut
 from asic_compiler.ppa.stages import cut_of, dot_rows, stage_rows
 from asic_compiler.technology.node import Technology
@@ -150,9 +151,9 @@ class PPAModel:
         issue = timing.issue_limits(design, sizes, constants)
         logic = area.core_logic(design, sizes, node, self._needs)
 
-        split = timing.split_contractions(work, design, bands)
+        split = split_contractions(work, design, bands)
         vectors = split_vectors(profile.vectors, bands, sizes)
-        streams = timing.split_streams(work, split, design)
+        streams = split_streams(work, split, design)
         values = transfer.lay_out(profile, design, split, vectors)
         need = memory_need(profile, design, bands, sizes, split, vectors, streams, values, stages)
         weights_need = need.wmem

@@ -15,14 +15,13 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
-from numpy.typing import NDArray
 
 from asic_compiler.hardware.derive import Bands, TileSizes
 from asic_compiler.hardware.design import DesignBatch
-from asic_compiler.hardware.legality import MAX_DMEM_BYTES
 from asic_compiler.hardware.space import FloatArray, IntArray
 from asic_compiler.ppa.mapping import VectorSplit
-from asic_compiler.ppa.profile import GENERAL, MATMUL, Contractions, Vectors
+from asic_compiler.ppa.partition import Split, Streams
+from asic_compiler.ppa.profile import GENERAL, Contractions, Vectors
 from asic_compiler.ppa.reduction import (
     VECTORS_PER_INSTRUCTION,
     Adder,
@@ -115,57 +114,6 @@ class Incoming:
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
-    """How each contraction is divided over its region. Arrays are [N, C]."""
-
-    m: FloatArray
-    n: FloatArray
-    k: FloatArray
-    used_tiles: FloatArray
-    groups: FloatArray
-    """Batch items one tile works through (attention; 1 otherwise)."""
-    m_tile: FloatArray
-    """Largest slice of one tile, in m, n and k."""
-    n_tile: FloatArray
-    k_tile: FloatArray
-
-
-@dataclass(frozen=True, slots=True)
-class Streams:
-    """In what pieces the inputs of each contraction come. Arrays are [N, C]."""
-
-    pieces: FloatArray
-    """Ranges of a tile's part of k."""
-    kept: FloatArray
-    """Of these, how many are held at once; all where they fit."""
-    by_rows: NDArray[np.bool_]
-    """Whether they are ranges of a tile's rows instead: nothing is added up, and the weights, which
-    are read again for every R rows, are not read more often."""
-
-    @property
-    def dropped(self) -> NDArray[np.bool_]:
-        """Whether a piece is gone when the operator is done with it."""
-        return self.kept < self.pieces
-
-
-def split_streams(work: Contractions, split: Split, design: DesignBatch) -> Streams:
-    """Cuts the inputs of matmuls into as many pieces as are asked for, or as DMEM can hold."""
-    buffers = design.stream_buffers[:, None]
-    streamed = (buffers >= 2.0) & ~work.attention & (work.region == MATMUL)
-    size = split.m_tile * split.k_tile * work.bits / 8.0
-    room = (MAX_DMEM_BYTES * design.dmem_input)[:, None]
-    asked = np.maximum(design.stream_chunks[:, None], np.ceil(size * buffers / room))
-    blocks = np.ceil(split.m_tile / design.rows[:, None])
-    by_rows = streamed & (blocks >= design.stream_chunks[:, None])
-    # Pieces of whole blocks of R rows, of as many as make no fewer pieces than are asked for.
-    of_rows = np.ceil(blocks / np.maximum(np.floor(blocks / asked), 1.0))
-    pieces = np.where(by_rows, of_rows, np.minimum(asked, split.k_tile))
-    pieces = np.where(streamed, pieces, 1.0)
-    kept = np.where(size > room, np.minimum(buffers, pieces), pieces)
-    return Streams(pieces, kept, by_rows)
-
-
-@dataclass(frozen=True, slots=True)
 class ContractionTime:
     """How each contraction is split and what it costs."""
 
@@ -242,54 +190,6 @@ def vector_interval(
     """Least cycles between vector instructions."""
     flight = VECTORS_PER_INSTRUCTION + constants.vector_latency
     return np.maximum(2.0 / fetch, np.maximum(flight / stations, 1.0 / scalar_ipc))
-
-
-def split_contractions(work: Contractions, design: DesignBatch, bands: Bands) -> Split:
-    """Divides every contraction over its region.
-
-    A matmul or convolution is split over k (2^round(x floor(log2 rows)), each k slice on its own
-    rows), then over n; tiles left when n is exhausted take row blocks of m and copies of the
-    weights. An attention product is split over its batch, then along the longer of n and k, where
-    the cache lies; without a cache, along its rows.
-    """
-    region = work.region
-    tiles = bands.region_tiles[:, region]
-    rows = bands.region_rows[:, region]
-    tensor_rows = design.rows[:, None]
-    width = bands.width[:, None]
-    m, n, k = work.m, work.n, work.k
-
-    wanted = np.exp2(np.rint(design.k_split[:, None] * np.floor(np.log2(rows))))
-    k_split = np.minimum(wanted, k)
-    columns = width * np.floor(rows / k_split)
-    outputs = work.batch * n
-    n_split = np.minimum(columns, outputs)
-    blocks = np.ceil(m / tensor_rows)
-    m_split = np.clip(np.floor(tiles / (k_split * n_split)), 1.0, blocks)
-
-    attention = work.attention
-    group_tiles = np.maximum(np.floor(tiles / work.batch), 1.0)
-    along_k, along_m = k > n, ~work.cached
-    groups = np.where(attention, np.ceil(work.batch / tiles), 1.0)
-    along = np.minimum(group_tiles, np.where(along_m, m, np.where(along_k, k, n)))
-    k_split = np.where(attention, np.where(along_k & ~along_m, along, 1.0), k_split)
-    n_split = np.where(attention, np.where(along_k | along_m, 1.0, along), n_split)
-    m_split = np.where(attention, np.where(along_m, along, 1.0), m_split)
-    used = np.where(
-        attention,
-        np.minimum(tiles, work.batch) * k_split * n_split * m_split,
-        k_split * n_split * m_split,
-    )
-    return Split(
-        m=m_split,
-        n=n_split,
-        k=k_split,
-        used_tiles=used,
-        groups=groups,
-        m_tile=np.ceil(m / m_split),
-        n_tile=np.ceil(np.where(attention, n, outputs) / n_split),
-        k_tile=np.ceil(k / k_split),
-    )
 
 
 def time_contractions(

@@ -19,8 +19,9 @@ from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.space import FloatArray, IntArray
 from asic_compiler.ppa.flow import HOST, Flow
 from asic_compiler.ppa.mapping import VectorSplit
+from asic_compiler.ppa.partition import Split, Streams
 from asic_compiler.ppa.profile import CONV, GENERAL, Profile
-from asic_compiler.ppa.timing import Fabric, Incoming, Split, Streams
+from asic_compiler.ppa.timing import Fabric, Incoming
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from asic_compiler.hardware.derive import Bands, TileSizes
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.ppa.mapping import VectorSplit, split_vectors
+from asic_compiler.ppa.partition import Split, split_streams
 from asic_compiler.ppa.profile import Profile
-from asic_compiler.ppa.timing import Fabric, Incoming, Split, split_streams
+from asic_compiler.ppa.timing import Fabric, Incoming
 from asic_compiler.ppa.transfer import incoming, lay_out, time_transfers
 
 

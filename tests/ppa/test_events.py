@@ -11,6 +11,7 @@ from asic_compiler.hardware.derive import make_bands, size_tiles
 from asic_compiler.ppa import area, clock, energy, precision, timing
 from asic_compiler.ppa.capacity import memory_need
 from asic_compiler.ppa.mapping import split_vectors
+from asic_compiler.ppa.partition import split_contractions, split_streams
 from asic_compiler.ppa.profile import Profile
 from asic_compiler.ppa.stages import stage_rows
 from asic_compiler.ppa.transfer import lay_out
@@ -42,7 +43,7 @@ def spent(profile, design, memory):
     sizes = size_tiles(design, bands, profile.lane_cycles[design.rows.astype(int) - 1])
     constants = NODE.timing_constants
     issue = timing.issue_limits(design, sizes, constants)
-    split = timing.split_contractions(profile.contractions, design, bands)
+    split = split_contractions(profile.contractions, design, bands)
     fabric = timing.Fabric(
         np.ones(1),
         np.full(1, 16.0),
@@ -53,7 +54,7 @@ def spent(profile, design, memory):
         np.ones(1),
         np.zeros(1),
     )
-    streams = timing.split_streams(profile.contractions, split, design)
+    streams = split_streams(profile.contractions, split, design)
     work = profile.contractions
     vectors, arriving = brought(profile, design, bands, sizes, split, fabric)
     time = timing.time_contractions(
@@ -192,10 +193,10 @@ def test_the_tile_with_most_heads_holds_them(draw):
     design = fixed(draw, mesh_width=3.0, mesh_height=1.0)
     bands = make_bands(design, profile.has_conv)
     sizes = size_tiles(design, bands, profile.lane_cycles[design.rows.astype(int) - 1])
-    split = timing.split_contractions(profile.contractions, design, bands)
+    split = split_contractions(profile.contractions, design, bands)
     need = memory_need(
         profile, design, bands, sizes, split, split_vectors(profile.vectors, bands, sizes),
-        timing.split_streams(profile.contractions, split, design),
+        split_streams(profile.contractions, split, design),
         lay_out(profile, design, split, split_vectors(profile.vectors, bands, sizes)),
         stage_rows(profile, design),
     )  # fmt: skip

@@ -14,6 +14,7 @@ from asic_compiler.ppa import area, energy, leakage, timing
 from asic_compiler.ppa.capacity import memory_need
 from asic_compiler.ppa.mapping import split_vectors
 from asic_compiler.ppa.model import Metrics
+from asic_compiler.ppa.partition import split_contractions, split_streams
 from asic_compiler.ppa.stages import stage_rows
 from asic_compiler.ppa.transfer import lay_out
 from asic_compiler.technology.library import load_node
@@ -32,7 +33,7 @@ def timed(profile, design, fabric=None):
     sizes = size_tiles(design, bands, profile.lane_cycles[design.rows.astype(int) - 1])
     constants = NODE.timing_constants
     issue = timing.issue_limits(design, sizes, constants)
-    split = timing.split_contractions(profile.contractions, design, bands)
+    split = split_contractions(profile.contractions, design, bands)
     fabric = fabric or timing.Fabric(
         np.full(count, 3.0),
         bands.width + bands.height,
@@ -43,7 +44,7 @@ def timed(profile, design, fabric=None):
         np.ones(count),
         np.zeros(count),
     )
-    streams = timing.split_streams(profile.contractions, split, design)
+    streams = split_streams(profile.contractions, split, design)
     vectors, arriving = brought(profile, design, bands, sizes, split, fabric)
     work, moved = profile.contractions, arriving.take(profile.contractions.index)
     tensor = timing.time_contractions(
@@ -126,7 +127,7 @@ def test_memories_hold_the_whole_model(small, draw, make_model, seed):
     stages = stage_rows(small, d)
     bands = make_bands(d, small.has_conv)
     sizes = size_tiles(d, bands, small.lane_cycles[d.rows.astype(int) - 1])
-    split = timing.split_contractions(small.contractions, d, bands)
+    split = split_contractions(small.contractions, d, bands)
     need = memory_need(
         small,
         d,
@@ -134,7 +135,7 @@ def test_memories_hold_the_whole_model(small, draw, make_model, seed):
         sizes,
         split,
         split_vectors(small.vectors, bands, sizes),
-        timing.split_streams(small.contractions, split, d),
+        split_streams(small.contractions, split, d),
         lay_out(small, d, split, split_vectors(small.vectors, bands, sizes)),
         stages,
     )
@@ -158,7 +159,7 @@ def test_slices_laid_out_as_placed_stay_within_what_is_provided(small, draw):
     d = d.with_(stage_grid=np.zeros(40, dtype=np.int64))
     bands = make_bands(d, small.has_conv)
     sizes = size_tiles(d, bands, small.lane_cycles[d.rows.astype(int) - 1])
-    split = timing.split_contractions(small.contractions, d, bands)
+    split = split_contractions(small.contractions, d, bands)
     need = memory_need(
         small,
         d,
@@ -166,7 +167,7 @@ def test_slices_laid_out_as_placed_stay_within_what_is_provided(small, draw):
         sizes,
         split,
         split_vectors(small.vectors, bands, sizes),
-        timing.split_streams(small.contractions, split, d),
+        split_streams(small.contractions, split, d),
         lay_out(small, d, split, split_vectors(small.vectors, bands, sizes)),
         stage_rows(small, d),
     )
@@ -339,10 +340,10 @@ def test_one_class_of_tiles_with_shorter_vectors_is_slower(small, draw):
     sizes = replace(whole, vlen=vlen, region_vlen=region)
     constants = NODE.timing_constants
     issue = timing.issue_limits(d, sizes, constants)
-    split = timing.split_contractions(small.contractions, d, bands)
+    split = split_contractions(small.contractions, d, bands)
     none, one = np.zeros(200), np.ones(200)
     fabric = timing.Fabric(one, one, one, bands.width, none, none, one, none)
-    streams = timing.split_streams(small.contractions, split, d)
+    streams = split_streams(small.contractions, split, d)
     work = small.contractions
     _, arriving = brought(small, d, bands, sizes, split, fabric)
     args = (issue, fabric, streams, arriving.take(work.index), constants)

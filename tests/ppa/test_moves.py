@@ -11,6 +11,7 @@ from workloads import table
 from asic_compiler.hardware.derive import make_bands, size_tiles
 from asic_compiler.ppa import timing
 from asic_compiler.ppa.mapping import split_vectors
+from asic_compiler.ppa.partition import split_contractions, split_streams
 from asic_compiler.ppa.profile import Profile
 from asic_compiler.ppa.reduction import Adder, Group, Ways, combine
 from asic_compiler.ppa.transfer import Transfers, lay_out, time_transfers
@@ -24,7 +25,7 @@ law = settings(
 def moved(profile, d, borders=0.0, slow=1.0) -> Transfers:
     bands = make_bands(d, profile.has_conv)
     sizes = size_tiles(d, bands, profile.lane_cycles[d.rows.astype(int) - 1])
-    split = timing.split_contractions(profile.contractions, d, bands)
+    split = split_contractions(profile.contractions, d, bands)
     vectors = split_vectors(profile.vectors, bands, sizes)
     one = np.ones(len(d))
     fabric = timing.Fabric(
@@ -127,8 +128,8 @@ def test_rows_are_streamed_where_there_are_enough(draw):
     profile = Profile(table([matmul(3), matmul(4096)]))
     d = draw(200, 7).with_(stream_buffers=np.full(200, 2.0), stage_grid=np.zeros(200, dtype=int))
     bands = make_bands(d, profile.has_conv)
-    split = timing.split_contractions(profile.contractions, d, bands)
-    streams = timing.split_streams(profile.contractions, split, d)
+    split = split_contractions(profile.contractions, d, bands)
+    streams = split_streams(profile.contractions, split, d)
     blocks = np.ceil(split.m_tile / d.rows[:, None])
     assert (streams.by_rows == (blocks >= d.stream_chunks[:, None])).all()
     assert streams.by_rows[:, 1].mean() > 0.9 > 0.3 > streams.by_rows[:, 0].mean()
@@ -136,7 +137,7 @@ def test_rows_are_streamed_where_there_are_enough(draw):
     rows = np.ceil(split.m_tile / streams.pieces)
     assert (rows % d.rows[:, None] == 0)[streams.by_rows & (streams.pieces > 1)].mean() > 0.8
     assert (streams.kept <= streams.pieces).all()
-    whole = timing.split_streams(profile.contractions, split, d.with_(stream_buffers=np.ones(200)))
+    whole = split_streams(profile.contractions, split, d.with_(stream_buffers=np.ones(200)))
     assert (whole.pieces == 1.0).all()
     assert not whole.dropped.any()
 
