@@ -38,6 +38,7 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 
 from asic_compiler.explore.problem import ChipProblem
+from asic_compiler.files import write_atomic
 from asic_compiler.frontends.mlir_text import parse_module
 from asic_compiler.frontends.models.catalogue import named_model
 from asic_compiler.hardware.design import Freedom
@@ -147,7 +148,10 @@ def load(name: str, seed: int) -> dict[int, Record]:
     found: dict[int, Record] = {}
     if path_of(name).exists():
         for line in path_of(name).read_text().splitlines():
-            record = json.loads(line)
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError:  # the last line of a run that was killed
+                continue
             if record["seed"] == seed and record["model"] == subject(name, seed).digest:
                 found[record["index"]] = record
     return found
@@ -163,7 +167,7 @@ def work(names: list[str], options: argparse.Namespace) -> None:
         # Those of an older model are dropped; a line is written when its design is done.
         FOLDER.mkdir(parents=True, exist_ok=True)
         lines = [json.dumps(held[i]) for i in sorted(held)]
-        path_of(name).write_text("".join(line + "\n" for line in lines))
+        write_atomic(path_of(name), "".join(line + "\n" for line in lines).encode())
     with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
         running: set[Future[Record]] = set()
         done, queue = 0, iter(todo)

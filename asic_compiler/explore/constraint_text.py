@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 
-from lark import Lark, Token, Tree, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark import Lark, Token, Tree, UnexpectedInput
 
 from asic_compiler.diagnostics import SourceLocation, UserError
 from asic_compiler.explore.constraints import (
@@ -24,6 +24,7 @@ from asic_compiler.explore.constraints import (
     Restrictions,
 )
 from asic_compiler.explore.goal import Quantity
+from asic_compiler.explore.text_errors import syntax_error
 
 FILE = "constraints"
 """What stands for a file name in the places of errors."""
@@ -47,7 +48,7 @@ def parse_constraints(text: str) -> Restrictions:
     try:
         tree = _parser().parse(text)  # pyright: ignore[reportUnknownMemberType]
     except UnexpectedInput as error:
-        raise _syntax_error(text, error) from None
+        raise syntax_error(text, FILE, error, _EXPECTED) from None
     found: list[Restriction] = []
     for part in tree.children:
         assert isinstance(part, Tree)
@@ -298,32 +299,6 @@ _EXPECTED: dict[str, tuple[str, ...]] = {
     "_SEPARATOR": ("';'",),
     "$END": ("the end",),
 }
-
-
-def _syntax_error(text: str, error: UnexpectedInput) -> UserError:
-    """What was expected where; at the end of the text, one column past its last word."""
-    terminals: set[str] = set()
-    if isinstance(error, UnexpectedToken):
-        terminals = error.accepts or error.expected
-    elif isinstance(error, UnexpectedCharacters):
-        terminals = error.allowed or set()
-    expected = [name for key, names in _EXPECTED.items() if key in terminals for name in names]
-    choices = " or ".join([", ".join(expected[:-1]), expected[-1]] if expected[1:] else expected)
-    end = len(text.rstrip())
-    offset = min(_offset(text, error), end)
-    line = text.count("\n", 0, offset) + 1
-    where = SourceLocation(FILE, line, offset - text.rfind("\n", 0, offset))
-    if offset == end:
-        return UserError(f"expected {choices}", where)
-    return UserError(f"expected {choices}, not '{text[offset:].split()[0]}'", where)
-
-
-def _offset(text: str, error: UnexpectedInput) -> int:
-    token: Token | None = getattr(error, "token", None)
-    if token is not None and token.type == "$END":
-        return len(text)
-    position: int | None = getattr(error, "pos_in_stream", None)
-    return len(text) if position is None else position
 
 
 def _error(message: str, token: Token, *notes: str) -> UserError:

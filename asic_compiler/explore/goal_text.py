@@ -11,11 +11,12 @@ from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 
-from lark import Lark, Token, Tree, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark import Lark, Token, Tree, UnexpectedInput
 
 from asic_compiler.diagnostics import SourceLocation, UserError
 from asic_compiler.explore.constraints import PAIRS, VARIABLES
 from asic_compiler.explore.goal import FACTS, OBJECTIVES, Bound, Goal, Quantity, Relation, Sense
+from asic_compiler.explore.text_errors import syntax_error
 
 FILE = "goal"
 """What stands for a file name in the places of errors."""
@@ -31,7 +32,7 @@ def parse_goal(text: str) -> Goal:
     try:
         tree = _parser().parse(text)  # pyright: ignore[reportUnknownMemberType]
     except UnexpectedInput as error:
-        raise _syntax_error(text, error) from None
+        raise syntax_error(text, FILE, error, _EXPECTED) from None
     head, *rest = tree.children
     bounds = _tightest([_bound(part) for part in rest if isinstance(part, Tree)])
     assert isinstance(head, Tree)
@@ -197,36 +198,6 @@ _EXPECTED: dict[str, tuple[str, ...]] = {
     "AND": ("'and'",),
     "$END": ("the end",),
 }
-
-
-def _syntax_error(text: str, error: UnexpectedInput) -> UserError:
-    """What was expected where; at the end of the text, one column past its last word."""
-    terminals: set[str] = set()
-    if isinstance(error, UnexpectedToken):
-        terminals = error.accepts or error.expected
-    elif isinstance(error, UnexpectedCharacters):
-        terminals = error.allowed or set()
-    expected = [name for key, names in _EXPECTED.items() if key in terminals for name in names]
-    choices = " or ".join([", ".join(expected[:-1]), expected[-1]] if expected[1:] else expected)
-    end = len(text.rstrip())
-    offset = min(_offset(text, error), end)
-    line = text.count("\n", 0, offset) + 1
-    where = SourceLocation(FILE, line, offset - text.rfind("\n", 0, offset))
-    if offset == end:
-        return UserError(f"expected {choices}", where)
-    word = text[offset:].split()[0]
-    near = get_close_matches(word.lower(), [name.strip("'") for name in expected], n=1)
-    notes = [f"did you mean '{near[0]}'?"] if near else []
-    return UserError(f"expected {choices}, not '{word}'", where, notes)
-
-
-def _offset(text: str, error: UnexpectedInput) -> int:
-    """Where ``text`` stops being a goal; Lark puts the end at the token before it."""
-    token: Token | None = getattr(error, "token", None)
-    if token is not None and token.type == "$END":
-        return len(text)
-    position: int | None = getattr(error, "pos_in_stream", None)
-    return len(text) if position is None else position
 
 
 def _error(message: str, token: Token, *notes: str) -> UserError:

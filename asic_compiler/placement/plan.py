@@ -11,6 +11,7 @@ from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.floorplan import ORDERS, stage_positions
 from asic_compiler.hardware.space import FloatArray
 from asic_compiler.ppa.capacity import rows_of
+from asic_compiler.ppa.links import STEPS
 from asic_compiler.ppa.model import Internals, Metrics, PPAModel
 from asic_compiler.ppa.profile import GENERAL, REGION_NAMES
 from asic_compiler.workload.table import OperatorKind, OperatorTable
@@ -115,7 +116,7 @@ def make_plan(model: PPAModel, design: DesignBatch, temperature_c: float) -> Pla
         model.profile.table,
         int(internals.fabric.hop_cycles[0]),
         int(internals.fabric.border_cycles[0]),
-        round(16.0 * float(internals.fabric.border_flit_cycles[0])),
+        round(STEPS * float(internals.fabric.border_flit_cycles[0])),
     )
 
 

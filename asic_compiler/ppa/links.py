@@ -13,7 +13,7 @@ from asic_compiler.hardware.space import FloatArray
 from asic_compiler.ppa.timing import ContractionTime, VectorTime
 from asic_compiler.technology.node import Technology
 
-_STEPS = 16.0
+STEPS = 16
 """A flit takes a multiple of this part of a cycle, rounded up."""
 
 
@@ -44,7 +44,7 @@ def flit_cycles(
         technology: The node.
     """
     cycles = flit_bits * columns * cycles_per_bit(clock_hz, technology)
-    return np.maximum(np.ceil(cycles * _STEPS) / _STEPS, 1.0)
+    return np.maximum(np.ceil(cycles * STEPS) / STEPS, 1.0)
 
 
 def cycles_per_bit(clock_hz: FloatArray, technology: Technology) -> FloatArray:

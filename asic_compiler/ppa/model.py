@@ -186,7 +186,7 @@ class PPAModel:
         built_for = fastest if fixed is None else np.full(len(design), fixed)
         fabric = self._fabric(design, bands, space, built_for)
         transfers = transfer.time_transfers(
-            profile, profile.flow, design, bands, sizes, split, vectors, values, fabric
+            profile, design, bands, sizes, split, vectors, values, fabric
         )
         arriving = transfer.incoming(profile, transfers, streams)
         tensor_time = timing.time_contractions(
@@ -378,7 +378,6 @@ class PPAModel:
         return timing.Fabric(
             hop_cycles=c.router_cycles + wire,
             diameter=columns + rows,
-            row_hops=rows,
             columns=bands.width,
             crossing_cycles=borders * np.ceil(c.die_crossing * fastest),
             border_cycles=np.ceil(c.die_crossing * fastest),

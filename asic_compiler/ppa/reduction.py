@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from asic_compiler.hardware.space import FloatArray, IntArray
 
-PORT_CYCLES = 1.0
-"""Between a tile and its router."""
+PORT_CYCLES = 1
+"""Between a tile and its router (assumed; the hop's own cycles hold router and wire)."""
 VECTORS_PER_INSTRUCTION = 4.0
 """Registers one vector instruction works on (vector length multiplier 4)."""
-BLOCKS = 8.0
+BLOCKS = 8
 """A scatter adds in at most so many blocks, if they are of at least four peers."""
-SMALLEST_BLOCK = 4.0
+SMALLEST_BLOCK = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,8 +52,6 @@ class Fabric:
     """Router and wire of one hop."""
     diameter: FloatArray
     """Router hops across a stage."""
-    row_hops: FloatArray
-    """Router hops across the rows of a stage."""
     columns: FloatArray
     """Tiles in a row of a stage."""
     crossing_cycles: FloatArray

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from asic_compiler.hardware.derive import Bands, TileSizes
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.space import FloatArray, IntArray
-from asic_compiler.ppa.flow import HOST, Flow
+from asic_compiler.ppa.flow import HOST
 from asic_compiler.ppa.mapping import VectorSplit
 from asic_compiler.ppa.partition import Split, Streams
 from asic_compiler.ppa.profile import CONV, GENERAL, Profile
@@ -71,11 +71,7 @@ class Values:
 
 def lay_out(profile: Profile, design: DesignBatch, split: Split, vectors: VectorSplit) -> Values:
     """How the results of all classes lie on tiles, and what each pair needs."""
-    classes = len(profile.table.classes)
-    return Values(
-        result_grids(profile, design, split, vectors),
-        _needs(profile, profile.flow, split, vectors, classes),
-    )
+    return Values(result_grids(profile, design, split, vectors), _needs(profile, split, vectors))
 
 
 def result_grids(profile: Profile, design: DesignBatch, split: Split, vectors: VectorSplit) -> Grid:
@@ -112,7 +108,6 @@ def result_grids(profile: Profile, design: DesignBatch, split: Split, vectors: V
 
 def time_transfers(
     profile: Profile,
-    flow: Flow,
     design: DesignBatch,
     bands: Bands,
     sizes: TileSizes,
@@ -122,7 +117,7 @@ def time_transfers(
     fabric: Fabric,
 ) -> Transfers:
     """Cycles of ports and links, and what goes over them, for every pair of classes."""
-    classes = len(profile.table.classes)
+    flow, classes = profile.flow, len(profile.table.classes)
     grid, need = values.grid, values.need
     producer, consumer = np.maximum(flow.producer, 0), flow.consumer
     rows, columns = grid.rows[:, producer], grid.columns[:, producer]
@@ -293,11 +288,9 @@ def _rows_needed(profile: Profile, split: Split, classes: int) -> FloatArray:
     return tall
 
 
-def _needs(
-    profile: Profile, flow: Flow, split: Split, vectors: VectorSplit, classes: int
-) -> FloatArray:
+def _needs(profile: Profile, split: Split, vectors: VectorSplit) -> FloatArray:
     """[N, P] bytes of the value that one tile of the consumer reads."""
-    count = len(split.m)
+    flow, classes, count = profile.flow, len(profile.table.classes), len(split.m)
     held = np.zeros((count, classes))
     work, index = profile.contractions, profile.contractions.index
     items = np.where(

@@ -318,6 +318,9 @@ class _Generator:
             for arrival in arrivals:
                 receives = arrival.receives[member]
                 place = builder.early(segment, arrival.from_another_stage)
+                if len(receives) > ahead:
+                    # Pieces that are dropped have no room beside those of the operator before.
+                    place = segment.work
                 place.extend(receives[:ahead] if pieces > 1 else receives)
                 if len(receives) > 1:
                     streams.append(receives)

@@ -22,8 +22,6 @@ def brought(
     """How vector operators are cut, and what all classes wait for."""
     vectors = split_vectors(profile.vectors, bands, sizes)
     values = lay_out(profile, design, split, vectors)
-    moved = time_transfers(
-        profile, profile.flow, design, bands, sizes, split, vectors, values, fabric
-    )
+    moved = time_transfers(profile, design, bands, sizes, split, vectors, values, fabric)
     streams = split_streams(profile.contractions, split, design)
     return vectors, incoming(profile, moved, streams)

@@ -47,7 +47,6 @@ def spent(profile, design, memory):
     fabric = timing.Fabric(
         np.ones(1),
         np.full(1, 16.0),
-        np.full(1, 8.0),
         bands.width,
         np.zeros(1),
         np.zeros(1),

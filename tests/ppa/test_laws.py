@@ -37,7 +37,6 @@ def timed(profile, design, fabric=None):
     fabric = fabric or timing.Fabric(
         np.full(count, 3.0),
         bands.width + bands.height,
-        bands.height,
         bands.width,
         np.zeros(count),
         np.zeros(count),
@@ -342,7 +341,7 @@ def test_one_class_of_tiles_with_shorter_vectors_is_slower(small, draw):
     issue = timing.issue_limits(d, sizes, constants)
     split = split_contractions(small.contractions, d, bands)
     none, one = np.zeros(200), np.ones(200)
-    fabric = timing.Fabric(one, one, one, bands.width, none, none, one, none)
+    fabric = timing.Fabric(one, one, bands.width, none, none, one, none)
     streams = split_streams(small.contractions, split, d)
     work = small.contractions
     _, arriving = brought(small, d, bands, sizes, split, fabric)

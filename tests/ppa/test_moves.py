@@ -29,11 +29,11 @@ def moved(profile, d, borders=0.0, slow=1.0) -> Transfers:
     vectors = split_vectors(profile.vectors, bands, sizes)
     one = np.ones(len(d))
     fabric = timing.Fabric(
-        3.0 * one, bands.width + bands.height, bands.height, bands.width, 0.0 * one, 0.0 * one,
+        3.0 * one, bands.width + bands.height, bands.width, 0.0 * one, 0.0 * one,
         slow * one, borders * one,
     )  # fmt: skip
     values = lay_out(profile, d, split, vectors)
-    return time_transfers(profile, profile.flow, d, bands, sizes, split, vectors, values, fabric)
+    return time_transfers(profile, d, bands, sizes, split, vectors, values, fabric)
 
 
 @law

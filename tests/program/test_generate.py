@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from math import ceil
 
 import numpy as np
@@ -215,3 +216,31 @@ def test_appending_to_something_else_than_an_argument_is_refused():
     chosen = plan("decoder", 0)
     with pytest.raises(UserError, match="not a cache argument"):
         generate(parse(text.replace("%embed =", zero, 1)), chosen)
+
+
+@pytest.mark.parametrize("by_rows", [False, True])
+def test_pieces_that_are_dropped_are_not_held_beside_those_of_the_operator_before(by_rows: bool):
+    """q, k and v read one value, each piece by piece: at no time more than two pieces of it."""
+    chosen = plan("decoder", 3)
+    streamed = tuple(
+        replace(a, pieces=3, buffers=2, by_rows=by_rows, split_k=1)
+        if chosen.table.classes[chosen.table.sequence[a.position]].kind is OperatorKind.MATMUL
+        else a
+        for a in chosen.assignments
+    )
+    module = generate(model("decoder"), replace(chosen, assignments=streamed))
+    seen = 0
+    for program in (op for op in module.ops if isinstance(op, tcc.ProgramOp)):
+        done = -1  # the operator whose instruction ran last
+        for op in program.instructions:
+            if isinstance(op, tcc.MmaOp):
+                done = op.position
+            elif isinstance(op, tcc.ReceiveOp) and op.piece is not None:
+                ahead = [
+                    other
+                    for other in program.instructions
+                    if isinstance(other, tcc.MmaOp) and done < other.position < op.position
+                ]
+                assert not ahead
+                seen += 1
+    assert seen > 0

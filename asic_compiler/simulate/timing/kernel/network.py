@@ -16,6 +16,7 @@ from asic_compiler.simulate.timing.kernel.layout import (
     compiled,
     inlined,
 )
+from asic_compiler.simulate.timing.program import FULL_RATE
 
 
 @compiled
@@ -81,7 +82,7 @@ def _cross(s: State, now: int, packet: int, source: int, router: int, direction:
     link = router * 4 + direction - 1
     flits = s.packets[packet].flits
     start = max(now, s.links[link].free)
-    s.links[link].free = start + (flits * s.links[link].rate + 15) // 16
+    s.links[link].free = start + (flits * s.links[link].rate + FULL_RATE - 1) // FULL_RATE
     s.links[link].busy += flits
     if start - now > s.links[link].peak:
         s.links[link].peak = start - now

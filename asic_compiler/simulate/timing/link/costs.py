@@ -29,10 +29,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from asic_compiler.dialects.tcc import CutAttr
+from asic_compiler.ppa.reduction import VECTORS_PER_INSTRUCTION
 from asic_compiler.ppa.timing import (
     LOOP_INSTRUCTIONS,
     ROWS_PER_INSTRUCTION,
-    VECTORS_PER_INSTRUCTION,
 )
 from asic_compiler.simulate.timing.link.events import Event
 from asic_compiler.simulate.timing.link.machine import Floats, Integers, Machine

@@ -13,11 +13,11 @@ from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import asic
 from asic_compiler.dialects.asic.attrs import ints
 from asic_compiler.dialects.location import location_of
+from asic_compiler.ppa.reduction import PORT_CYCLES, VECTORS_PER_INSTRUCTION
 from asic_compiler.ppa.timing import (
     CONTROL_PARALLELISM,
     LOOP_INSTRUCTIONS,
     ROWS_PER_INSTRUCTION,
-    VECTORS_PER_INSTRUCTION,
 )
 from asic_compiler.program.access import Place
 from asic_compiler.program.names import CROSSING, DIES, HOP, RATE
@@ -27,9 +27,6 @@ from asic_compiler.technology.node import Technology
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
 Integers: TypeAlias = NDArray[np.signedinteger[Any]]
-
-PORT_CYCLES = 1
-"""Between a tile and its router (assumed; the hop's own cycles hold router and wire)."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,13 +13,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from asic_compiler.ppa.reduction import BLOCKS, SMALLEST_BLOCK
 from asic_compiler.simulate.timing.link.costs import Cost, Vector, vector_cost
 from asic_compiler.simulate.timing.link.machine import Floats, Integers, Machine
 from asic_compiler.workload.table import BodyCost
 
-BLOCKS = 8
-"""A scatter adds in at most so many blocks, if they are of at least four peers."""
-_SMALLEST_BLOCK = 4
 ADD = BodyCost(simple=1)
 
 
@@ -153,7 +151,7 @@ def combine_scattered(machine: Machine, groups: list[Integers], amounts: Amounts
     """
     tiles = machine.tiles
     largest = max((len(group) for group in groups), default=1)
-    block = max(_SMALLEST_BLOCK, -(-largest // BLOCKS))
+    block = max(SMALLEST_BLOCK, -(-largest // BLOCKS))
     blocks = -(-largest // block)
     columns: list[list[Integers]] = [[] for _ in range(4)]  # target, channel, gate, senders
     hops: list[Integers] = []
