@@ -1,4 +1,4 @@
-"""The ``tcc`` dialect: round trips, and one negative test a numbered rule of its verifiers."""
+"""The ``tcc`` dialect: round trips, and what a cut means; its rules are in ``test_tcc_rules``."""
 
 from __future__ import annotations
 
