@@ -53,12 +53,22 @@ def test_one_policy_serves_two_goals(tmp_path):
     tiles = {}
     alone = SacMoeConfig(
         hidden=32, environments=8, elite_share=0.0, return_share=0.0, greedy_share=1.0,
-        adaptive_epsilon=False, epsilon_end=0.0,
+        crossover_share=0.0, epsilon_end=0.0, epsilon_acting=0.0,
     )  # fmt: skip
     for performance in (0.9, 0.1):
         walk = search(Goal(performance), SacMoe(alone, str(path), train=False), 136)
         tiles[performance] = np.median(walk.history["area_mm2"][-32:])
     assert tiles[0.9] > 3 * tiles[0.1]
+
+
+def test_a_policy_that_does_not_learn_is_asked_for_an_episode_before_anything_else(path):
+    runs = {}
+    for acting in (0.0, 1.0):
+        config = replace(CONFIG, environments=8, episode_length=4, epsilon_acting=acting)
+        runs[acting] = search(Goal(0.9), SacMoe(config, str(path), train=False), 64).history
+    first, other = runs[0.0]["area_mm2"], runs[1.0]["area_mm2"]
+    assert (first[:40] == other[:40]).all()  # 8 starts and an episode of 32
+    assert (first[40:] != other[40:]).any()
 
 
 def test_training_is_reproducible():

@@ -16,7 +16,7 @@ class SacMoeConfig:
 
     What switches a part off: ``experts=1``, ``balance=0``, ``priority_exponent=0``,
     ``adaptive_epsilon=false``, ``mpc=false`` (the world model with it), ``surrogate=false``,
-    ``elite_share=0``, ``return_share=0``, ``greedy_share=0``.
+    ``elite_share=0``, ``return_share=0``, ``greedy_share=0``, ``crossover_share=0``.
     """
 
     hidden: int = 256
@@ -91,6 +91,9 @@ class SacMoeConfig:
     epsilon_decays: float = 2.5
     """Time constants of the decay in one budget: exp(-2.5) of the way is left at its end, and the
     last sixth is below ``mpc_epsilon``. Ours."""
+    epsilon_acting: float = 0.6
+    """Share of exploring actions beside a policy that does not learn, after its first episode, in
+    which it is ``epsilon_end``. Ours."""
     epsilon_slowdown: float = 10.0
     """How much slower epsilon falls while nothing feasible was found. Seed: 10."""
     elite: int = 16
@@ -106,6 +109,12 @@ class SacMoeConfig:
     """Share of the policy's actions taken at its mode and not sampled. Ours.
 
     A search is judged by its best design, and a sample of 30 dimensions is never at the mode.
+    """
+    crossover_share: float = 0.9
+    """Share of the policy's actions of which only some variables are taken, the others being those
+    of one of the best designs; from the second episode on. Ours.
+
+    A search in 30 dimensions ends in moves along a few of them.
     """
 
     mpc: bool = True
@@ -166,8 +175,9 @@ _RANGES: dict[str, tuple[float, float]] = {
     "episode_length": _COUNT, "updates_per_step": (0, 10**4), "warm_up": (0, 10**9),
     "warm_up_share": _SHARE, "replay_capacity": (1, 10**7), "priority_exponent": _SHARE,
     "importance_start": _SHARE, "epsilon_start": _SHARE, "epsilon_end": _SHARE,
-    "epsilon_decays": (0.0, 1e3), "epsilon_slowdown": (1.0, 1e6), "elite": (1, 4096),
-    "elite_share": _SHARE, "return_share": _SHARE, "greedy_share": _SHARE, "mpc_epsilon": _SHARE,
+    "epsilon_decays": (0.0, 1e3), "epsilon_acting": _SHARE, "epsilon_slowdown": (1.0, 1e6), "elite": (1, 4096),
+    "elite_share": _SHARE, "return_share": _SHARE, "greedy_share": _SHARE, "crossover_share": _SHARE,
+    "mpc_epsilon": _SHARE,
     "mpc_candidates": (1, 4096), "mpc_horizon": (1, 100), "mpc_noise": (0.0, 2.0),
     "mpc_share": _SHARE, "world_rate": (0.0, 100.0), "ensemble": (2, 64),
     "surrogate_hidden": (1, 8192), "surrogate_updates": (0, 10**4), "surrogate_start": (1, 10**5),

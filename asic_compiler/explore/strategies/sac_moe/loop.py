@@ -82,6 +82,7 @@ class Loop:
         # A policy that knows something needs no warm-up to be better than chance.
         self._warm_up = min(config.warm_up, int(config.warm_up_share * budget))
         self._knows = policy is not None
+        self._first_episode = config.environments * (1 + config.episode_length)  # with its starts
         self._elite = Elite(config.elite, self._sizes.discrete, self._sizes.continuous)
         self._signals: dict[str, float] = {}
         self._environment = self._walk(np.random.default_rng(starts), resumed)
@@ -189,8 +190,7 @@ class Loop:
     def _act(self, observation: FloatArray) -> tuple[IntArray, FloatArray]:
         """One action a design: the most promising of several proposals, or the only one."""
         count = len(observation)
-        knowing = self._warm or self._knows
-        explores = self._rng.random(count) < (self._epsilon.value if knowing else 1.0)
+        explores = self._rng.random(count) < self._exploring
         near = self._rng.random(count) < self._config.elite_share
         screening = self._surrogate is not None and self._surrogate.begun
         tries = self._config.proposals if screening else 1
@@ -210,6 +210,15 @@ class Loop:
         # What is drawn uniformly is to tell what the ensemble does not know: it is not screened.
         blind = explores & ~near
         return self._screened(choices, continuous, blind)
+
+    @property
+    def _exploring(self) -> float:
+        """Share of exploring actions. A policy that does not learn is asked first, for an episode;
+        from then on what it knows is best used in crossing."""
+        if not self._train:
+            asked = self._recorder.evaluations < self._first_episode
+            return self._config.epsilon_end if asked else self._config.epsilon_acting
+        return self._epsilon.value if self._warm or self._knows else 1.0
 
     def _policy(
         self, observation: FloatArray, tries: int, explores: np.ndarray
@@ -232,7 +241,12 @@ class Loop:
                 torch.as_tensor(continuous[rows], dtype=torch.float32),
             )
             continuous[rows] = np.clip(planned.numpy().astype(np.float64), -1.0, 1.0)
-        return choices, continuous
+        if self._recorder.evaluations < self._first_episode:
+            return choices, continuous
+        current = np.tile(self._environment.current.discrete, (tries, 1))
+        crossed = self._elite.crossed(current, choices, continuous, self._rng)
+        crosses = (self._rng.random(tries * count) < self._config.crossover_share)[:, None]
+        return np.where(crosses, crossed[0], choices), np.where(crosses, crossed[1], continuous)
 
     def _screened(
         self, choices: IntArray, continuous: FloatArray, blind: np.ndarray

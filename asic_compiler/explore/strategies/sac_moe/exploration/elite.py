@@ -17,6 +17,10 @@ _CONTINUOUS_SHARE = 0.3
 _DISCRETE_SHARE = 0.4
 """Share of the discrete variables that one move shifts by -2..+2."""
 
+_LEAST_TAKEN = 0.05
+"""Share of the variables that a crossed action takes from the policy: drawn between this and 1,
+uniformly in its logarithm."""
+
 
 class Elite:
     """The designs of highest reward so far, and actions that lead near one of them.
@@ -66,6 +70,31 @@ class Elite:
         noise = rng.normal(size=values.shape) * scale
         noise *= rng.random(values.shape) < _CONTINUOUS_SHARE
         return steps + LARGEST_STEP, np.clip(values + noise, -1.0, 1.0)
+
+    def crossed(
+        self, current: IntArray, choices: IntArray, values: FloatArray, rng: np.random.Generator
+    ) -> tuple[IntArray, FloatArray]:
+        """Elite designs with some of their variables taken from the actions that are given.
+
+        An action sets all variables at once, and one that is wrong in a few is worth nothing; so
+        the policy is asked for a few and a good design for the others.
+
+        Args:
+            current: [n, 4] discrete values of the designs acted on.
+            choices: [n, 4] of the policy.
+            values: [n, 30] of the policy.
+            rng: Draws parents and variables.
+        """
+        count = len(current)
+        parents = rng.integers(0, len(self.reward), count)
+        share = np.exp(rng.uniform(np.log(_LEAST_TAKEN), 0.0, (count, 1)))
+        taken = rng.random(values.shape) < share
+        moved = rng.random(choices.shape) < share
+        steps = np.clip(self.discrete[parents] - current, -LARGEST_STEP, LARGEST_STEP)
+        return (
+            np.where(moved, choices, steps + LARGEST_STEP),
+            np.where(taken, values, self.continuous[parents]),
+        )
 
     def state(self) -> State:
         """The designs kept."""
