@@ -214,7 +214,8 @@ class Loop:
     @property
     def _exploring(self) -> float:
         """Share of exploring actions. A policy that does not learn is asked first, for an episode;
-        from then on what it knows is best used in crossing."""
+        from then on what it knows is best used in crossing.
+        """
         if not self._train:
             asked = self._recorder.evaluations < self._first_episode
             return self._config.epsilon_end if asked else self._config.epsilon_acting
