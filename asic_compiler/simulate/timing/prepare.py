@@ -151,9 +151,10 @@ def prepare(
     counters = counters_of(program)
     site = _sites(program, recording, periods)
     # An event schedules at most three heads, the tiles of a router, or for a gate that opens a
-    # packet and a port of every tile. Each instance of a gate is opened once.
+    # packet and a port of every tile. Each instance of a gate is opened once. Before it time may
+    # move on, and the buckets of two wheels be filled from one each.
     spare = Spare(
-        chunks=2 * tiles + len(gates) * periods + MIN_EVENTS,
+        chunks=2 * tiles + len(gates) * periods + MIN_EVENTS + (2 << at.BITS),
         sends=periods * _most_sends(program) + 1,
     )
     ends = np.full(3 << at.BITS, at.END)

@@ -381,6 +381,22 @@ class TestPools:
         assert result.failure is None
         assert result.deliveries == 16 * 15 * count
 
+    def test_a_queue_before_a_link_of_many_windows_of_cycles_loses_nothing(self):
+        # Two tiles send through one link as fast as they can: heads are due at cycles ever further
+        # away, and when time moves on thousands of them go to a bucket of their own at once.
+        count, flits = 8000, 3
+        packets = [Packet(2, flits, flits, channel=c) for c in range(2) for _ in range(count)]
+        streams = {
+            0: [send(0, count)],
+            1: [send(count, count)],
+            2: [wait(0, count), wait(1, count)],
+        }
+        result = simulate(build(mesh(3, 1), packets, streams))
+        assert result.failure is None
+        assert result.packets == result.deliveries == 2 * count
+        busiest = 2 * count * flits  # of the link into tile 2, and of its port
+        assert busiest <= result.cycles <= busiest + 20
+
     def test_what_is_free_stays_free_when_a_pool_grows(self):
         program = build(mesh(2, 2), [Packet(1)], {0: [send(0), send(0)]})
         state, _ = prepare(program, 1, None)

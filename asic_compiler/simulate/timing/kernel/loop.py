@@ -38,15 +38,16 @@ def advance(s: State, limit: int, spare_chunks: int, spare_sends: int) -> int:
     """
     q = s.queue
     for _ in range(limit):
+        # Moving time on deals out events, which may each begin a chunk as well.
+        if q.control[0].free_chunks < spare_chunks:
+            return GROW_CHUNKS
+        if q.control[0].free_sends < spare_sends:
+            return GROW_SENDS
         now = q.control[0].now
         if q.wheel[now & MASK].head == q.wheel[now & MASK].tail:
             if not next_cycle(q):
                 return DONE
             now = q.control[0].now
-        if q.control[0].free_chunks < spare_chunks:
-            return GROW_CHUNKS
-        if q.control[0].free_sends < spare_sends:
-            return GROW_SENDS
         at = take(q, now & MASK)
         q.control[0].pending_0 -= 1
         what, where, source = q.events[at].what, q.events[at].where, q.events[at].source
