@@ -46,7 +46,7 @@ format: $(DEV_STAMP)
 	$(BIN)/ruff format .
 
 # Those that take hours are run by hand: their docstrings say how.
-LONG := learner model_vs_simulator nodes_table pretrain resume_kill search
+LONG := learner model_vs_simulator nodes_table placement pretrain resume_kill search
 
 bench: $(DEV_STAMP)
 	@for script in $(filter-out $(LONG:%=benchmarks/%.py),$(wildcard benchmarks/*.py)); do \

@@ -12,7 +12,7 @@ from typing import Any
 
 from asic_compiler.hardware.chip import Chip, TileClass
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 
 Json = dict[str, Any]
 

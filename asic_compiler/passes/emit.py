@@ -52,8 +52,20 @@ def open_run(folder: Path) -> Generator[Path, None, None]:
         raise
 
 
-def emit_exploration(folder: Path, module: ModuleOp, exploration: Exploration) -> None:
-    """Writes hardware.json, program.mlir, every evaluation, the Pareto front and the trace."""
+def emit_exploration(
+    folder: Path, module: ModuleOp, exploration: Exploration, placement: str = "rule"
+) -> tuple[str, ...]:
+    """Writes hardware.json, program.mlir, every evaluation, the Pareto front and the trace.
+
+    Args:
+        folder: Where.
+        module: The model, in ``asic``.
+        exploration: What was found for it.
+        placement: Strategy that places the program, one of ``placement.search.STRATEGIES``.
+
+    Returns:
+        What a user should know.
+    """
     plan, result = exploration.plan, exploration.result
     request = exploration.request
     constraints = {
@@ -79,16 +91,54 @@ def emit_exploration(folder: Path, module: ModuleOp, exploration: Exploration) -
         asked,
     )
     spec = exploration.documented(spec)
-    program = generate(module, plan)
-    findings = check(program)
-    if findings:  # the explorer's legality and the program's disagree: a defect, not a bad input
-        raise ValueError(f"the program does not fit its chip: {findings[0]}")
+    program, placed, notes = _program(module, plan, placement, request.seed)
+    spec |= placed
     write_program(folder / PROGRAM, program)
     columns = {name: np.ascontiguousarray(column) for name, column in result.history.items()}
     write_atomic(folder / EVALUATIONS, save(columns))
     write_atomic(folder / PARETO, json.dumps(_front(exploration), indent=1) + "\n")
     write_atomic(folder / TRACE, trace_text(decision_trace(exploration.problem, result)))
     write_atomic(folder / HARDWARE, to_text(spec))
+    return notes
+
+
+def _program(
+    module: ModuleOp, plan: Plan, strategy: str, seed: int
+) -> tuple[ModuleOp, dict[str, Any], tuple[str, ...]]:
+    """The program, what hardware.json says of its placement, and notes."""
+    if strategy == "rule":
+        program = generate(module, plan)
+        placed: dict[str, Any] = {}
+        notes: tuple[str, ...] = ()
+    else:
+        # Imported here: whoever does not ask for it does not wait for a compiler to load.
+        from asic_compiler.program.place import generate_placed
+
+        found = generate_placed(module, plan, strategy, seed)
+        program, rule = found.program, found.placement.rule_hop_bytes
+        placed = {
+            "placement": {
+                "strategy": strategy,
+                "hop_bytes": found.hop_bytes,
+                "rule_hop_bytes": rule,
+                "least_hop_bytes": found.least_hop_bytes,
+            }
+        }
+        notes = (_placement_note(found.hop_bytes, rule, found.least_hop_bytes),)
+        if found.refused:
+            notes += (f"placement={strategy} does not fit, the rule's stays: {found.refused[0]}",)
+    findings = check(program)
+    if findings:  # the explorer's legality and the program's disagree: a defect, not a bad input
+        raise ValueError(f"the program does not fit its chip: {findings[0]}")
+    return program, placed, notes
+
+
+def _placement_note(hop_bytes: float, rule: float, least: float) -> str:
+    ratio = f", {hop_bytes / rule:.3f} of the rule's" if rule else ""
+    return (
+        f"placement: {hop_bytes / 1e6:.3f} MB x links a period{ratio}; "
+        f"no placement of its packets has fewer than {least / 1e6:.3f}"
+    )
 
 
 def predicted(plan: Plan) -> Predicted:

@@ -60,6 +60,10 @@ class RLExplorePass(ModulePass):
     emit: str | None = field(
         default=None, metadata={"help": "folder for hardware.json, program.mlir and the run"}
     )
+    placement: Literal["rule", "snake", "greedy", "descent", "annealing"] = field(
+        default="rule",
+        metadata={"help": "how tiles of the program are chosen; needs emit (docs/placement.md)"},
+    )
     power_w: float | None = field(default=None, metadata={"help": "power budget, W"})
     area_mm2: float | None = field(default=None, metadata={"help": "area budget of all dies, mm2"})
     dies: int | None = field(default=None, metadata={"help": "most dies of 858 mm2"})
@@ -123,20 +127,26 @@ class RLExplorePass(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Raises linalg where there is any, explores, annotates and emits."""
-        if self.emit == "":
-            raise UserError("emit needs the path of a folder")
         self._check_emit()
+        notes: tuple[str, ...] = ()
         if self.emit is None:
             exploration = self._explore(ctx, op)
         else:
             with open_run(Path(self.emit)) as run:
                 exploration = self._explore(ctx, op)
-                emit_exploration(run, op, exploration)
+                notes = emit_exploration(run, op, exploration, self.placement)
         if not self.quiet:
-            self._report(exploration)
+            self._report(exploration, notes)
 
     def _check_emit(self) -> None:
         """Programs are written for what the IR says: all of its cache, its weights on the die."""
+        if self.emit == "":
+            raise UserError("emit needs the path of a folder")
+        if self.emit is None and self.placement != "rule":
+            raise UserError(
+                f"placement={self.placement} is of a program, and none is written",
+                notes=["name a folder for it: emit=DIR"],
+            )
         off_chip = [store for store in self.weight_store if store in OFF_CHIP]
         if self.emit is not None and off_chip:
             raise UserError(
@@ -195,10 +205,10 @@ class RLExplorePass(ModulePass):
             learner=self.learner,
         )
 
-    def _report(self, exploration: Exploration) -> None:
+    def _report(self, exploration: Exploration, notes: tuple[str, ...]) -> None:
         print(f"pipeline: convert-linalg-to-asic,{self}", file=sys.stderr)
         print(summary(exploration), file=sys.stderr)
-        for note in exploration.result.notes:
+        for note in (*exploration.result.notes, *notes):
             print(f"note: {note}", file=sys.stderr)
 
 

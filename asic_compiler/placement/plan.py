@@ -30,9 +30,9 @@ class Assignment:
     split_m: int
     split_n: int
     split_k: int
-    first_row: int
-    """Row of the region that its first slice lies on: where the class's operator before left
-    off, so that weights and cache spread evenly over the tiles."""
+    first: int
+    """Tile of the region, counted row by row, that its first part lies on: where the class's
+    operator before left off, so that weights and cache spread evenly over the tiles."""
     split_b: int
     """Parts along the batch: of an attention product, and of what follows it."""
     stride: int
@@ -233,7 +233,7 @@ def _assign(model: PPAModel, design: DesignBatch, internals: Internals) -> tuple
                 split_m=m,
                 split_n=n,
                 split_k=k,
-                first_row=first_row,
+                first=first_row * place.width,
                 split_b=split_b,
                 stride=stride,
                 pieces=pieces,
@@ -265,7 +265,7 @@ def _with_appends(assignments: list[Assignment], table: OperatorTable) -> tuple[
                 split_n=found.split_n,
                 split_k=found.split_k,
                 stride=1,
-                first_row=found.first_row,
+                first=found.first,
                 region=found.region,
             )
     return tuple(out)

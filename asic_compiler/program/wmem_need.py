@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,27 +15,49 @@ from asic_compiler.program.elaborate import ElaboratedProgram, Elaboration
 from asic_compiler.workload.body_cost import element_bits
 
 
-def wmem_bytes(elaboration: Elaboration, program: ElaboratedProgram) -> dict[Place, int]:
-    """Bytes of each tile's weights; a slice that several instructions read counts once."""
-    own = set(program.tiles)
-    found = dict.fromkeys(program.tiles, 0)
-    seen: set[tuple[object, ...]] = set()
+@dataclass(frozen=True, slots=True)
+class WeightSlice:
+    """What an instruction reads of a weight."""
+
+    key: tuple[object, ...]
+    """Equal for instructions of one program that read the same."""
+    position: int
+    """Of the operator."""
+    program: ElaboratedProgram
+    op: tcc.Instruction
+    weight: tcc.WeightOp
+
+    def sizes(self) -> Iterator[tuple[Place, int]]:
+        """Bytes that it takes on each tile, of whatever program."""
+        bits = self.weight.bits.value.data
+        whole = element_bits(self.weight.tensor.element_type)
+        whole = -(-whole // 8) * 8
+        for place, rows, count in _slices(self.program, self.op, self.weight):
+            if count:
+                size = -(-count * bits // 8) if bits < whole else count * (whole // 8)
+                yield place, aligned(size + (SCALE_BYTES * rows if bits < whole else 0))
+
+
+def weight_slices(elaboration: Elaboration, program: ElaboratedProgram) -> Iterator[WeightSlice]:
+    """Of all instructions that read a weight, in order."""
     for op in program.instructions:
         name = _weight_name(op)
         weight = None if name is None else elaboration.symbols[name]
-        if not isinstance(weight, tcc.WeightOp):
-            continue
-        key = (name, *_slice_key(program, op))
-        if key in seen:
-            continue
-        seen.add(key)
-        bits = weight.bits.value.data
-        whole = element_bits(weight.tensor.element_type)
-        whole = -(-whole // 8) * 8
-        for place, rows, count in _slices(program, op, weight):
-            if place in own and count:
-                size = -(-count * bits // 8) if bits < whole else count * (whole // 8)
-                found[place] += aligned(size + (SCALE_BYTES * rows if bits < whole else 0))
+        if isinstance(weight, tcc.WeightOp):
+            key = (name, *_slice_key(program, op))
+            yield WeightSlice(key, op.position, program, op, weight)
+
+
+def wmem_bytes(elaboration: Elaboration, program: ElaboratedProgram) -> dict[Place, int]:
+    """Bytes of each tile's weights; a slice that several instructions read counts once."""
+    found = dict.fromkeys(program.tiles, 0)
+    seen: set[tuple[object, ...]] = set()
+    for part in weight_slices(elaboration, program):
+        if part.key not in seen:
+            seen.add(part.key)
+            for place, size in part.sizes():
+                if place in found:
+                    found[place] += size
     return found
 
 

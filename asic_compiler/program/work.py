@@ -44,7 +44,6 @@ class Work:
 def make_work(position: int, cost: OperatorClass, assignment: Assignment) -> Work:
     """The operator with the cut that its assignment stands for."""
     region = region_attribute(assignment.region)
-    first = assignment.first_row * assignment.region.width
     free = cost.kind not in (*CONTRACTIONS, OperatorKind.KV_APPEND) and not cost.anchored
     cut = tcc.CutAttr.of(
         assignment.split_b,
@@ -52,7 +51,7 @@ def make_work(position: int, cost: OperatorClass, assignment: Assignment) -> Wor
         assignment.split_n,
         assignment.split_k,
         region,
-        first,
+        assignment.first,
         assignment.stride,
         rows_first=free,
     )

@@ -133,3 +133,8 @@ def element_bits(element: Attribute) -> int:
     if isinstance(element, FixedBitwidthType):
         return element.bitwidth
     return 64
+
+
+def stored_bits(element: Attribute) -> int:
+    """Bits of an element in DMEM: whole bytes."""
+    return -(-element_bits(element) // 8) * 8

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import jsonschema
 import numpy as np
@@ -18,6 +19,7 @@ from asic_compiler.frontends.mlir_text import parse_mlir
 from asic_compiler.hardware.spec import SCHEMA_VERSION, schema
 from asic_compiler.passes.emit import open_run
 from asic_compiler.passes.rl_explore import RLExplorePass
+from asic_compiler.placement.search import STRATEGIES
 from asic_compiler.workload.extract import operators
 
 MODEL = Path(__file__).parents[1] / "lit" / "rl-explore" / "mlp.mlir"
@@ -44,6 +46,32 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path, strategy):
     assert files(tmp_path / "a") == files(tmp_path / "b")
     other = explore(tmp_path / "c", strategy=strategy, seed=6)
     assert str(other) != str(first)
+
+
+def test_a_placement_is_searched_and_written(tmp_path):
+    """The chip and the annotations stay; the program and what hardware.json says of it do not."""
+    rule = explore(tmp_path / "rule", seed=5)
+    turned = explore(tmp_path / "turned", seed=5, placement="annealing")
+    explore(tmp_path / "again", seed=5, placement="annealing")
+    assert str(rule) == str(turned)
+    assert files(tmp_path / "turned") == files(tmp_path / "again")
+    spec = json.loads((tmp_path / "turned" / "hardware.json").read_text())
+    jsonschema.validate(spec, schema())
+    placement = spec.pop("placement")
+    assert placement["strategy"] == "annealing"
+    assert 0 <= placement["least_hop_bytes"] <= placement["hop_bytes"]
+    assert placement["hop_bytes"] <= placement["rule_hop_bytes"]
+    assert spec == json.loads((tmp_path / "rule" / "hardware.json").read_text())
+
+
+def test_a_placement_needs_a_program():
+    with pytest.raises(UserError, match="placement=annealing is of a program") as caught:
+        explore(placement="annealing")
+    assert caught.value.notes == ("name a folder for it: emit=DIR",)
+
+
+def test_the_placements_on_offer_are_those_there_are():
+    assert get_args(get_type_hints(RLExplorePass)["placement"]) == tuple(STRATEGIES)
 
 
 def test_hardware_json_obeys_its_schema_and_agrees_with_the_ir(tmp_path):

@@ -6,6 +6,8 @@
 // RUN: not asic-opt --rl-explore="power_w=-1" %s 2>&1 | filecheck --check-prefix=POWER %s
 // RUN: not asic-opt --rl-explore="evaluations=64 strategy=random power_w=0.000001" %s 2>&1 | filecheck --check-prefix=INFEASIBLE %s
 // RUN: not asic-opt --rl-explore="evaluations=1 emit=/dev/null/run" %s 2>&1 | filecheck --check-prefix=EMIT %s
+// RUN: not asic-opt --rl-explore="placement=annealing" %s 2>&1 | filecheck --check-prefix=PLACEMENT %s
+// RUN: not asic-opt --rl-explore="placement=best emit=%t" %s 2>&1 | filecheck --check-prefix=PLACEMENTS %s
 // RUN: not asic-opt --rl-explore %S/Inputs/empty_function.mlir 2>&1 | filecheck --check-prefix=EMPTY %s
 
 // RUN: not asic-opt --rl-explore="goal='maximize tokens_per_s subject to power <= 5 mm2'" %s 2>&1 | filecheck --check-prefix=GOAL %s
@@ -24,6 +26,9 @@
 // INFEASIBLE: note: {{.*}} would help
 // GOAL: goal:1:{{[0-9]+}}: error: {{.*}}mm2
 // EMIT: error: cannot make the folder
+// PLACEMENT: error: placement=annealing is of a program, and none is written
+// PLACEMENT: note: name a folder for it: emit=DIR
+// PLACEMENTS: error: {{.*}}best
 // EMPTY: error: the program has no operator to place
 
 #identity = affine_map<(d0) -> (d0)>

@@ -19,6 +19,7 @@ from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import asic
 from asic_compiler.placement.plan import Plan
 from asic_compiler.program.generate import generate
+from asic_compiler.program.place import generate_placed
 from asic_compiler.simulate import run_program
 
 NAMES = ("decoder", "vision")
@@ -105,3 +106,16 @@ def test_a_broken_program_gives_an_error_or_a_result(name: str, seed: int):
         except UserError:
             refused += 1
     assert refused >= 4
+
+
+@pytest.mark.parametrize(("name", "seed"), [("decoder", 4), ("decoder", 2), ("vision", 2)])
+@pytest.mark.parametrize("strategy", ["snake", "annealing"])
+def test_a_placed_program_computes_the_model(name: str, seed: int, strategy: str):
+    inputs, weights, expected = data(name)
+    chosen = plan(name, seed)
+    placed = generate_placed(model(name), chosen, strategy)
+    assert placed.refused == ()
+    found = run_program(placed.program, inputs, weights)
+    for key, reference in expected.items():
+        limit = tolerance(chosen) * np.abs(reference).max()
+        np.testing.assert_allclose(found[key], reference, rtol=0, atol=limit)

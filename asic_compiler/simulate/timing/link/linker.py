@@ -44,8 +44,9 @@ from asic_compiler.simulate.timing.link.reduction import (
     combine_tree,
 )
 from asic_compiler.simulate.timing.link.text import Table, Text, Wires, make_texts, ranks
-from asic_compiler.simulate.timing.link.work import Costs, stored_bits
+from asic_compiler.simulate.timing.link.work import Costs
 from asic_compiler.simulate.timing.program import Kind, TimingProgram, Unit
+from asic_compiler.workload.body_cost import stored_bits
 
 _NOBODY = 0
 """A gate that nothing waits for: what a tile posts to that receives nothing."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from asic_compiler.program.elaborate import Routes
+from asic_compiler.program.messages import grouped
 from asic_compiler.simulate.timing.link.machine import Integers, Machine
 from asic_compiler.simulate.timing.program import Int32s
 
@@ -51,7 +52,7 @@ def pack(machine: Machine, routes: Routes) -> Packing:
     """Groups what is sent into packets."""
     senders = machine.tiles_at(routes.senders)
     receivers = machine.tiles_at(routes.receivers)
-    owner, group, elements, members = _groups(routes)
+    owner, group, elements, members = grouped(routes)
     source = senders[owner]
     sets = tuple(
         np.sort(np.concatenate([receivers[routes.needs[i].receivers] for i in needs])).astype(
@@ -102,33 +103,6 @@ def pack(machine: Machine, routes: Routes) -> Packing:
 
 def _joined(sets: tuple[Int32s, ...]) -> Integers:
     return np.concatenate(sets).astype(np.int64) if sets else np.zeros(0, dtype=np.int64)
-
-
-def _groups(routes: Routes) -> tuple[Integers, Integers, Integers, list[list[int]]]:
-    """Owner, target group and elements of every packet, and the needs of every group.
-
-    Elements that the same needs ask for have the same sum of random numbers, one a need.
-    """
-    marks = np.random.default_rng(0).integers(1, 1 << 63, len(routes.needs), dtype=np.uint64)
-    total = np.zeros(len(routes.owner), dtype=np.uint64)
-    for need, mark in zip(routes.needs, marks, strict=True):
-        total[need.elements] += mark
-    moved = np.flatnonzero((total != 0) & (routes.owner >= 0))
-    _, example, group = np.unique(total[moved], return_index=True, return_inverse=True)
-    examples = np.full(len(routes.owner), -1, dtype=np.int32)
-    examples[moved[example]] = np.arange(len(example))
-    members: list[list[int]] = [[] for _ in example]
-    for index, need in enumerate(routes.needs):
-        found = examples[need.elements]
-        chosen: list[int] = found[found >= 0].tolist()
-        for which in chosen:
-            members[which].append(index)
-    owner = routes.owner[moved]
-    keys = owner * max(len(example), 1) + group
-    _, first, count = np.unique(keys, return_index=True, return_counts=True)
-    order = np.lexsort((first, owner[first]))
-    first = first[order]
-    return owner[first], group[first], count[order], members
 
 
 def _tree_links(

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from asic_compiler.ppa.reduction import BLOCKS, SMALLEST_BLOCK
+from asic_compiler.program.messages import tree
 from asic_compiler.simulate.timing.link.costs import Cost, Vector, vector_cost
 from asic_compiler.simulate.timing.link.machine import Floats, Integers, Machine
 from asic_compiler.workload.table import BodyCost
@@ -100,14 +101,12 @@ def combine_tree(machine: Machine, groups: list[Integers], amounts: Amounts) -> 
         members = group.tolist()
         if not amounts.own[members[0]]:
             continue
-        for level in range(levels):
-            distance = 1 << level
-            for at in range(0, len(members) - distance, 2 * distance):
-                root, other = members[at], members[at + distance]
-                first[level][other], send[level][other] = len(rows), 1
-                posts[level][root], count[level][root] = len(rows), 1
-                bits = int(amounts.own[other]) * amounts.bits
-                rows.append((other, root, bits, level, len(rows)))
+        for level, sender, receiver in tree(len(members)):
+            root, other = members[receiver], members[sender]
+            first[level][other], send[level][other] = len(rows), 1
+            posts[level][root], count[level][root] = len(rows), 1
+            bits = int(amounts.own[other]) * amounts.bits
+            rows.append((other, root, bits, level, len(rows)))
     table = np.array(rows, dtype=np.int64).reshape(-1, 5)
     source, target = table[:, 0], table[:, 1]
     sendings = [Sending(first[level], send[level]) for level in range(levels)]

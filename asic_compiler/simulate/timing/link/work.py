@@ -23,7 +23,7 @@ from asic_compiler.simulate.timing.link.costs import (
     vector_cost,
 )
 from asic_compiler.simulate.timing.link.machine import Floats, Integers, Machine
-from asic_compiler.workload.body_cost import arithmetic_bits, body_cost, element_bits
+from asic_compiler.workload.body_cost import arithmetic_bits, body_cost, stored_bits
 
 SCALE_BITS = 16.0
 """Of each row that is stored in few bits."""
@@ -195,8 +195,3 @@ class Costs:
             port = points * (width + stored)
             self._known[key] = vector_cost(self.machine, tile, Vector(MOVE, width), points, port)
         return self._known[key]
-
-
-def stored_bits(element: object) -> int:
-    """Bits of an element in DMEM: whole bytes."""
-    return -(-element_bits(element) // 8) * 8  # type: ignore[arg-type]
