@@ -2,8 +2,8 @@
 
 A matrix-vector product from one memory takes bytes over bandwidth: ZigZag, Stream and AccelForge
 are within 0.1 % of that. A matrix product without stalls takes its multiply-accumulates over the
-multipliers, in whole blocks of rows: SCALE-Sim has that form for a weight-stationary array of R x C,
-here weights stream past R rows.
+multipliers, in whole blocks of rows: SCALE-Sim has that form for a weight-stationary array, here
+weights stream past R rows.
 """
 
 from __future__ import annotations
