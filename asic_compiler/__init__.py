@@ -31,20 +31,25 @@ def parse_file(path: str) -> ModuleOp:
     return parse(path)
 
 
-def design_chip(module: ModuleOp, **request: Any) -> Exploration:
+def design_chip(
+    module: ModuleOp, checkpoint: str | None = None, resume: str | None = None, **request: Any
+) -> Exploration:
     """Chooses chip and placement for ``module`` and writes both into it.
 
     Args:
         module: linalg or ``asic`` IR; it is raised and annotated in place.
+        checkpoint: File that the state of the search is written to now and then.
+        resume: Checkpoint of the same search, to go on from.
         **request: Fields of ``asic_compiler.explore.run.Request``: ``node``, ``mode``,
             ``evaluations``, ``seed``, ``power_w``, ...
 
     Raises:
-        UserError: An option has no meaning, or nothing found keeps every constraint.
+        UserError: An option has no meaning, a checkpoint is not one of this search, or nothing
+            found keeps every constraint.
     """
     from asic_compiler.embedding import design_chip as run
 
-    return run(module, **request)
+    return run(module, checkpoint, resume, **request)
 
 
 __all__ = ["__version__", "design_chip", "parse_file"]

@@ -29,11 +29,18 @@ def parse_file(path: str) -> ModuleOp:
     return parse_module(text, path)
 
 
-def design_chip(module: ModuleOp, **request: Any) -> Exploration:
+def design_chip(
+    module: ModuleOp, checkpoint: str | None, resume: str | None, **request: Any
+) -> Exploration:
     """See ``asic_compiler.design_chip``."""
     _check(request)
     ConvertLinalgToAsic().apply(Context(), module)
-    exploration = explore(extract(module), Request(**request))
+    exploration = explore(
+        extract(module),
+        Request(**request),
+        checkpoint=None if checkpoint is None else Path(checkpoint),
+        resume=None if resume is None else Path(resume),
+    )
     annotate(module, exploration.plan)
     return exploration
 

@@ -18,6 +18,19 @@ def test_explore_returns_the_plan_and_annotates_the_module():
     assert "#asic.chip<" in str(module)
 
 
+def test_a_search_goes_on_from_its_checkpoint(tmp_path: Path):
+    state = str(tmp_path / "state.safetensors")
+    asked = {"strategy": "sac-moe", "evaluations": 96}
+
+    def score(**options: str) -> float:
+        found = ac.design_chip(ac.parse_file(str(MODEL)), **asked, **options)
+        return float(found.result.history["score"].max())
+
+    assert score(checkpoint=state) == score(resume=state) == score()
+    with pytest.raises(UserError, match="seed"):
+        ac.design_chip(ac.parse_file(str(MODEL)), resume=state, seed=1, **asked)
+
+
 def test_an_unknown_option_lists_the_known():
     with pytest.raises(UserError, match="unknown option 'nodes'") as error:
         ac.design_chip(ac.parse_file(str(MODEL)), nodes="5nm")

@@ -305,6 +305,10 @@ class Exploration:
             "kv_window": self.request.kv_window,
             "kv_page": self.request.kv_page,
         }
+        if self.result.strategy == "sac-moe":
+            allowed |= {
+                name: getattr(self.request, name) for name in ("policy", "train", "learner")
+            }
         return {
             **spec,
             "predicted": {**spec["predicted"], "corners": self.corners.as_json()},
