@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from xdsl.ir import Operation, OpResult, SSAValue
@@ -113,7 +114,7 @@ def _waited(token: SSAValue, at: Mapping[Operation, int], end: int) -> int:
 def allocate(
     program: tcc.ProgramOp, parts: Mapping[SSAValue, Parts], caches: Mapping[tuple[int, int], int]
 ) -> int:
-    """Gives every buffer an address behind the caches: the lowest gap that it fits in.
+    """Gives every buffer an address behind the caches.
 
     Args:
         program: Complete.
@@ -125,20 +126,65 @@ def allocate(
     """
     places = [place.rectangle for place in program.places]
     base = max((size for (x, y), size in caches.items() if within(x, y, places)), default=0)
-    active: list[tuple[int, int, int]] = []  # address, end, last instruction
-    addresses: dict[SSAValue, int] = {}
-    top = base
-    for life in lifetimes(program, parts):
-        active = [entry for entry in active if entry[2] >= life.first]
-        address = base
-        for start, stop, _ in active:
-            if start - address >= life.size_bytes:
-                break
-            address = max(address, stop)
-        addresses[life.buffer] = address
-        insort(active, (address, address + life.size_bytes, life.last))
-        top = max(top, address + life.size_bytes)
+    lives = lifetimes(program, parts)
+    found, top = in_order(lives)
+    if top > most_alive(lives):
+        other, reached = largest_first(lives)
+        if reached < top:
+            found, top = other, reached
+    addresses = {life.buffer: base + at for life, at in zip(lives, found, strict=True)}
     for op in program.instructions:
         if op.buffers:
             op.set_addresses([addresses[buffer] for buffer in op.buffers])
-    return top
+    return base + top
+
+
+def most_alive(lives: Sequence[Lifetime]) -> int:
+    """Bytes of the buffers that are alive at once, at most: no addresses need less."""
+    changes = sorted(
+        change
+        for life in lives
+        for change in ((life.first, life.size_bytes), (life.last + 1, -life.size_bytes))
+    )
+    return max(accumulate(size for _, size in changes), default=0)
+
+
+def in_order(lives: Sequence[Lifetime]) -> tuple[list[int], int]:
+    """Addresses, and where the last byte is, if each buffer takes the lowest gap as it begins."""
+    active: list[tuple[int, int, int]] = []  # address, end, last instruction
+    addresses: list[int] = []
+    top = 0
+    for life in lives:
+        active = [entry for entry in active if entry[2] >= life.first]
+        address = _gap(((start, stop) for start, stop, _ in active), life.size_bytes)
+        addresses.append(address)
+        insort(active, (address, address + life.size_bytes, life.last))
+        top = max(top, address + life.size_bytes)
+    return addresses, top
+
+
+def largest_first(lives: Sequence[Lifetime]) -> tuple[list[int], int]:
+    """The same if the largest buffers choose first, so that no small one breaks up their room."""
+    first, last, size = (
+        np.array([getattr(life, name) for life in lives], dtype=np.int64)
+        for name in ("first", "last", "size_bytes")
+    )
+    addresses = np.full(len(lives), -1, dtype=np.int64)
+    for index in np.lexsort((first, -size)).tolist():
+        beside = (addresses >= 0) & (first <= last[index]) & (last >= first[index])
+        starts = addresses[beside]
+        order = np.argsort(starts, kind="stable")
+        stops = starts + size[beside]
+        taken = zip(starts[order].tolist(), stops[order].tolist(), strict=True)
+        addresses[index] = _gap(taken, int(size[index]))
+    return addresses.tolist(), int((addresses + size).max(initial=0))
+
+
+def _gap(taken: Iterable[tuple[int, int]], size_bytes: int) -> int:
+    """The lowest address that so many bytes fit at between ranges in ascending order."""
+    address = 0
+    for start, stop in taken:
+        if start - address >= size_bytes:
+            break
+        address = max(address, stop)
+    return address
