@@ -142,9 +142,9 @@ def time_transfers(
     brought = need * (1.0 - own) * moves
     # A part goes to as many sets of receivers as cut it, but for the tile that has it.
     receivers = np.maximum(takers * need / total, 1.0)
-    fan = _overlaps(part_columns, need_columns, columns) * _overlaps(part_rows, need_rows, rows)
-    mean_fan = _mean_overlaps(part_columns, need_columns, columns)
-    mean_fan = mean_fan * _mean_overlaps(part_rows, need_rows, rows)
+    most_across, mean_across = _receivers(part_columns, need_columns, columns)
+    most_down, mean_down = _receivers(part_rows, need_rows, rows)
+    fan, mean_fan = most_across * most_down, mean_across * mean_down
     to_others = np.where(receivers <= 1.0, 1.0 - own, 1.0)
 
     region = _regions(profile, classes)[consumer]
@@ -265,19 +265,28 @@ def incoming(profile: Profile, transfers: Transfers, streams: Streams) -> Incomi
 
 
 def _overlaps(window: FloatArray, step: FloatArray, size: FloatArray) -> FloatArray:
-    """Parts of width ``step`` that a window meets, at most, where it is not aligned with them."""
+    """Parts of width ``step``, a whole number, that a window meets, at most: it need not be aligned
+    with them."""
     inner = np.minimum(window, size)
-    aligned = (inner % step == 0) | (inner >= size)
-    met = np.where(aligned, np.ceil(inner / step), np.ceil((inner - 1.0) / step) + 1.0)
+    parts = inner / step
+    aligned = (np.floor(parts) * step == inner) | (inner >= size)
+    met = np.where(aligned, np.ceil(parts), np.ceil((inner - 1.0) / step) + 1.0)
     return np.minimum(np.maximum(met, 1.0), np.ceil(size / step))
 
 
-def _mean_overlaps(window: FloatArray, step: FloatArray, size: FloatArray) -> FloatArray:
-    """Parts of width ``step`` that a window meets, on average."""
+def _receivers(
+    window: FloatArray, step: FloatArray, size: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Parts of any width ``step`` that a window, a whole number, meets: at most, and on average."""
     inner = np.minimum(window, size)
-    aligned = (inner % step == 0) | (step % inner == 0) | (inner >= size)
-    met = np.where(aligned, np.ceil(inner / step), 1.0 + (inner - 1.0) / step)
-    return np.minimum(np.maximum(met, 1.0), np.ceil(size / step))
+    parts, beyond = np.ceil(inner / step), (inner - 1.0) / step
+    # The remainder is exact where a width such as 4096/3 is rounded; a product is not.
+    aligned = (np.fmod(inner, step) == 0.0) | (inner >= size)
+    whole = aligned | (np.floor(step / inner) * inner == step)
+    most = np.where(aligned, parts, np.ceil(beyond) + 1.0)
+    mean = np.where(whole, parts, beyond + 1.0)
+    there = np.ceil(size / step)
+    return tuple(np.minimum(np.maximum(met, 1.0), there) for met in (most, mean))
 
 
 def _rows_needed(profile: Profile, split: Split, classes: int) -> FloatArray:
