@@ -53,6 +53,8 @@ class Flow:
     """Place in that order where each consumer's pairs begin."""
     consumers: IntArray
     """Classes that anything is brought for, ascending."""
+    inside: IntArray
+    """Pairs whose producer is an operator, not the host."""
 
 
 def read_key(cost: OperatorClass, is_rhs: bool) -> Key:
@@ -142,8 +144,9 @@ def make_flow(table: OperatorTable) -> Flow:
     consumer = np.array([c for _, c, _ in ends], dtype=np.int64)
     by_consumer = np.argsort(consumer, kind="stable")
     consumers, first = np.unique(consumer[by_consumer], return_index=True)
+    producer = np.array([p for p, _, _ in ends], dtype=np.int64)
     return Flow(
-        producer=np.array([p for p, _, _ in ends], dtype=np.int64),
+        producer=producer,
         consumer=consumer,
         rhs=np.array([rhs for _, _, rhs in ends], dtype=np.bool_),
         per_consumer=np.array(counts) / np.array([float(total[c]) for _, c, _ in ends]),
@@ -155,6 +158,7 @@ def make_flow(table: OperatorTable) -> Flow:
         by_consumer=by_consumer,
         first=first.astype(np.int64),
         consumers=consumers,
+        inside=np.flatnonzero(producer != HOST),
     )
 
 

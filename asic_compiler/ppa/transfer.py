@@ -118,10 +118,12 @@ def time_transfers(
 ) -> Transfers:
     """Cycles of ports and links, and what goes over them, for every pair of classes."""
     flow, classes = profile.flow, len(profile.table.classes)
-    grid, need = values.grid, values.need
-    producer, consumer = np.maximum(flow.producer, 0), flow.consumer
+    # What the host sends is no transfer: only the other pairs are worked out.
+    inside = flow.inside
+    grid, need, size_bytes = values.grid, values.need[:, inside], flow.size_bytes[inside]
+    producer, consumer = flow.producer[inside], flow.consumer[inside]
     rows, columns = grid.rows[:, producer], grid.columns[:, producer]
-    width = flow.size_bytes / (rows * columns)
+    width = size_bytes / (rows * columns)
     wanted = need / np.maximum(width, 1e-9)
     # The part that a tile needs, seen in the matrix that the producer left: whole rows first.
     part_rows, part_columns = grid.part_rows[:, producer], grid.part_columns[:, producer]
@@ -135,10 +137,10 @@ def time_transfers(
 
     parts, takers = grid.parts[:, producer], _tiles_used(split, vectors, profile, classes)
     takers = takers[:, consumer]
-    total = np.maximum(flow.size_bytes, 1.0)
+    total = np.maximum(size_bytes, 1.0)
     own = np.where(parts >= takers, 1.0, parts / takers)
     own = own * np.minimum(part_rows * part_columns * width / total, 1.0)
-    moves = (own < 1.0) & (flow.producer != HOST)
+    moves = own < 1.0
     brought = need * (1.0 - own) * moves
     # A part goes to as many sets of receivers as cut it, but for the tile that has it.
     receivers = np.maximum(takers * need / total, 1.0)
@@ -158,15 +160,22 @@ def time_transfers(
         receivers, parts * mean_fan * flits, parts, bands, design, region, fabric.slowest_flit
     )
     sent = takers * need / receivers * to_others * moves
+
+
+    def of_pairs(found: FloatArray) -> FloatArray:
+        out = np.zeros((flow.producer.size, len(need))).T
+        out[:, inside] = found
+        return out
+
     return Transfers(
-        moves=moves,
-        need_bytes=need,
-        brought_bytes=brought,
-        copied_bytes=need * own * moves,
-        cycles=np.maximum(np.maximum(arriving, leaving), links) * moves,
-        sent_bytes=sent,
-        hops=hops,
-        border_bytes=sent * over,
+        moves=of_pairs(moves.astype(np.float64)) > 0.0,
+        need_bytes=values.need,
+        brought_bytes=of_pairs(brought),
+        copied_bytes=of_pairs(need * own * moves),
+        cycles=of_pairs(np.maximum(np.maximum(arriving, leaving), links) * moves),
+        sent_bytes=of_pairs(sent),
+        hops=of_pairs(hops),
+        border_bytes=of_pairs(sent * over),
     )
 
 
