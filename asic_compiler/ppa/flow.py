@@ -47,12 +47,8 @@ class Flow:
     """[U, P] copies of each pair that are alive, likewise."""
     running: IntArray
     """[U] class of the operator that runs."""
-    by_consumer: IntArray
-    """[P] pairs in the order of their consumers."""
-    first: IntArray
-    """Place in that order where each consumer's pairs begin."""
-    consumers: IntArray
-    """Classes that anything is brought for, ascending."""
+    of_consumer: tuple[tuple[int, IntArray], ...]
+    """Classes that anything is brought for, ascending, each with its pairs."""
     inside: IntArray
     """Pairs whose producer is an operator, not the host."""
 
@@ -142,8 +138,6 @@ def make_flow(table: OperatorTable) -> Flow:
     running = sequence[:, None].astype(np.float64)
     distinct: FloatArray = np.unique(np.concatenate([results, arrivals, running], axis=1), axis=0)
     consumer = np.array([c for _, c, _ in ends], dtype=np.int64)
-    by_consumer = np.argsort(consumer, kind="stable")
-    consumers, first = np.unique(consumer[by_consumer], return_index=True)
     producer = np.array([p for p, _, _ in ends], dtype=np.int64)
     return Flow(
         producer=producer,
@@ -155,9 +149,7 @@ def make_flow(table: OperatorTable) -> Flow:
         alive_results=distinct[:, : len(classes)],
         alive_arrivals=distinct[:, len(classes) : -1],
         running=distinct[:, -1].astype(np.int64),
-        by_consumer=by_consumer,
-        first=first.astype(np.int64),
-        consumers=consumers,
+        of_consumer=tuple((int(c), np.flatnonzero(consumer == c)) for c in np.unique(consumer)),
         inside=np.flatnonzero(producer != HOST),
     )
 

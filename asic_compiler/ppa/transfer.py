@@ -24,6 +24,10 @@ from asic_compiler.ppa.profile import CONV, GENERAL, Profile
 from asic_compiler.ppa.timing import Fabric, Incoming
 
 
+_MANY = 8
+"""Terms from which numpy sums rows pairwise; fewer are added one after another."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grid:
     """How the result of each class lies on tiles. Arrays are [N, C] of the workload's classes."""
@@ -247,15 +251,20 @@ def _regions(profile: Profile, classes: int) -> IntArray:
 def incoming(profile: Profile, transfers: Transfers, streams: Streams) -> Incoming:
     """The transfers of each class together."""
     flow, classes = profile.flow, len(profile.table.classes)
-    dropped = np.zeros((len(streams.kept), classes), dtype=np.bool_)
+    dropped = np.zeros((classes, len(streams.kept)), dtype=np.bool_).T
     dropped[:, profile.contractions.index] = streams.dropped
     per = np.where(dropped[:, flow.consumer], flow.per_reader, flow.per_consumer)
 
     def total(of_pairs: FloatArray) -> FloatArray:
-        out = np.zeros((len(per), classes))
-        if len(flow.consumer):
-            sums = np.add.reduceat((of_pairs * per)[:, flow.by_consumer], flow.first, axis=1)
-            out[:, flow.consumers] = sums
+        out = np.zeros((classes, len(per))).T
+        weighted = of_pairs * per
+        for own, (first, *others) in flow.of_consumer:
+            out[:, own] = weighted[:, first]
+            if len(others) < _MANY:
+                rest = sum(weighted[:, other] for other in others)
+            else:
+                rest = np.ascontiguousarray(weighted[:, others]).sum(axis=1)
+            out[:, own] += rest
         return out
 
     messages = total(transfers.moves.astype(np.float64))
