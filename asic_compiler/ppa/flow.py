@@ -42,7 +42,7 @@ class Flow:
     size_bytes: FloatArray
     """[P] of the whole value (the largest of the pair)."""
     alive_results: FloatArray
-    """[U, C] values of each class that are alive, in each distinct situation."""
+    """[U, C] values of each class that are alive, in each situation that may be the fullest."""
     alive_arrivals: FloatArray
     """[U, P] copies of each pair that are alive, likewise."""
     running: IntArray
@@ -136,7 +136,7 @@ def make_flow(table: OperatorTable) -> Flow:
     ends = list(pairs)
     results, arrivals = _alive(sequence, last_use, made, len(classes), len(ends))
     running = sequence[:, None].astype(np.float64)
-    distinct: FloatArray = np.unique(np.concatenate([results, arrivals, running], axis=1), axis=0)
+    distinct = _fullest(np.unique(np.concatenate([results, arrivals, running], axis=1), axis=0))
     consumer = np.array([c for _, c, _ in ends], dtype=np.int64)
     producer = np.array([p for p, _, _ in ends], dtype=np.int64)
     return Flow(
@@ -152,6 +152,20 @@ def make_flow(table: OperatorTable) -> Flow:
         of_consumer=tuple((int(c), np.flatnonzero(consumer == c)) for c in np.unique(consumer)),
         inside=np.flatnonzero(producer != HOST),
     )
+
+
+def _fullest(situations: FloatArray) -> FloatArray:
+    """The rows of which no other with the same running class, the last column, has as much of all.
+
+    Args:
+        situations: [U, columns] distinct rows.
+    """
+    kept: list[int] = []
+    for own, row in enumerate(situations):
+        alike = situations[situations[:, -1] == row[-1]]
+        if np.count_nonzero((alike >= row).all(axis=1)) == 1:  # only the row itself covers it
+            kept.append(own)
+    return situations[kept]
 
 
 def _reads(table: OperatorTable) -> list[list[tuple[int, int]]]:
