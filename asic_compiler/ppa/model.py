@@ -147,7 +147,8 @@ class PPAModel:
         stages = stage_rows(profile, design)
         segments = stages.segments
         bands = make_bands(design, profile.has_conv)
-        sizes = size_tiles(design, bands, profile.lane_cycles[design.rows.astype(np.int64) - 1])
+        lane_cycles = profile.lane_cycles.T[:, design.rows.astype(np.int64) - 1].T
+        sizes = size_tiles(design, bands, lane_cycles)
         issue = timing.issue_limits(design, sizes, constants)
         logic = area.core_logic(design, sizes, node, self._needs)
 
@@ -386,7 +387,7 @@ class PPAModel:
         )
 
     def _by_class(self, tensor: FloatArray, vector: FloatArray) -> FloatArray:
-        out = np.zeros((len(tensor), len(self.profile.table.classes)))
+        out = np.zeros((len(tensor), len(self.profile.table.classes)), order="F")
         out[:, self.profile.contractions.index] = tensor
         out[:, self.profile.vectors.index] = vector
         return out

@@ -112,7 +112,8 @@ def cycles_by_kind(
     spread = stages.segments.spread
 
     def total(cycles: FloatArray, columns: IntArray) -> FloatArray:
-        return dot_rows(spread(cycles), np.ascontiguousarray(stages.counts[:, columns]))
+        rows = spread(np.ascontiguousarray(cycles))
+        return dot_rows(rows, np.ascontiguousarray(stages.counts[:, columns]))
 
     kinds = [np.flatnonzero(work.region == region) for region in (MATMUL, CONV, GENERAL)]
     matmul, conv, attention = (total(contractions[:, c], work.index[c]) for c in kinds)

@@ -90,7 +90,7 @@ class Combination:
 
     def among(self, columns: IntArray, count: int) -> Combination:
         """The same for ``count`` classes, of which those at ``columns`` combine anything."""
-        wide = [np.zeros((len(self.cycles), count)) for _ in fields(self)]
+        wide = [np.zeros((len(self.cycles), count), order="F") for _ in fields(self)]
         for out, field in zip(wide, fields(self), strict=True):
             out[:, columns] = getattr(self, field.name)
         return Combination(*wide)

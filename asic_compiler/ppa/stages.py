@@ -30,7 +30,7 @@ class StageRows:
 
     def total(self, per_class: FloatArray) -> FloatArray:
         """[N, C] of one operator to [M] of all the operators of a stage."""
-        return dot_rows(self.segments.spread(per_class), self.counts)
+        return dot_rows(self.segments.spread(np.ascontiguousarray(per_class)), self.counts)
 
 
 def cut_of(profile: Profile, design: DesignBatch, index: int) -> StageCut:

@@ -16,16 +16,13 @@ from numpy.typing import NDArray
 
 from asic_compiler.hardware.derive import Bands, TileSizes
 from asic_compiler.hardware.design import DesignBatch
+from asic_compiler.hardware.layout import sum_rows
 from asic_compiler.hardware.space import FloatArray, IntArray
 from asic_compiler.ppa.flow import HOST
 from asic_compiler.ppa.mapping import VectorSplit
 from asic_compiler.ppa.partition import Split, Streams
 from asic_compiler.ppa.profile import CONV, GENERAL, Profile
 from asic_compiler.ppa.timing import Fabric, Incoming
-
-
-_MANY = 8
-"""Terms from which numpy sums rows pairwise; fewer are added one after another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +78,7 @@ def lay_out(profile: Profile, design: DesignBatch, split: Split, vectors: Vector
 def result_grids(profile: Profile, design: DesignBatch, split: Split, vectors: VectorSplit) -> Grid:
     """How every class leaves its result."""
     shape = (len(design), len(profile.table.classes))
-    fields = {name: np.ones(shape) for name in Grid.__dataclass_fields__}
+    fields = {name: np.ones(shape, order="F") for name in Grid.__dataclass_fields__}
     work, index = profile.contractions, profile.contractions.index
     scatter = (design.allreduce >= 0.5)[:, None] & (split.k > 1.0)
     share = np.where(scatter, split.k, 1.0)
@@ -167,7 +164,7 @@ def time_transfers(
 
 
     def of_pairs(found: FloatArray) -> FloatArray:
-        out = np.zeros((flow.producer.size, len(need))).T
+        out = np.zeros((len(need), len(flow.producer)), order="F")
         out[:, inside] = found
         return out
 
@@ -235,7 +232,7 @@ def _distance(window: FloatArray, size: FloatArray) -> FloatArray:
 
 def _tiles_used(split: Split, vectors: VectorSplit, profile: Profile, classes: int) -> FloatArray:
     """[N, C] tiles that run a class."""
-    used = np.ones((len(split.m), classes))
+    used = np.ones((len(split.m), classes), order="F")
     used[:, profile.contractions.index] = split.used_tiles
     used[:, profile.vectors.index] = vectors.parts
     return used
@@ -251,20 +248,17 @@ def _regions(profile: Profile, classes: int) -> IntArray:
 def incoming(profile: Profile, transfers: Transfers, streams: Streams) -> Incoming:
     """The transfers of each class together."""
     flow, classes = profile.flow, len(profile.table.classes)
-    dropped = np.zeros((classes, len(streams.kept)), dtype=np.bool_).T
+    dropped = np.zeros((len(streams.kept), classes), dtype=np.bool_, order="F")
     dropped[:, profile.contractions.index] = streams.dropped
     per = np.where(dropped[:, flow.consumer], flow.per_reader, flow.per_consumer)
 
     def total(of_pairs: FloatArray) -> FloatArray:
-        out = np.zeros((classes, len(per))).T
+        out = np.zeros((len(per), classes), order="F")
         weighted = of_pairs * per
-        for own, (first, *others) in flow.of_consumer:
-            out[:, own] = weighted[:, first]
-            if len(others) < _MANY:
-                rest = sum(weighted[:, other] for other in others)
-            else:
-                rest = np.ascontiguousarray(weighted[:, others]).sum(axis=1)
-            out[:, own] += rest
+        for own, pairs in flow.of_consumer:
+            out[:, own] = weighted[:, pairs[0]]
+            if len(pairs) > 1:
+                out[:, own] += sum_rows(weighted[:, pairs[1:]])
         return out
 
     messages = total(transfers.moves.astype(np.float64))
@@ -309,7 +303,7 @@ def _receivers(
 
 def _rows_needed(profile: Profile, split: Split, classes: int) -> FloatArray:
     """[N, C] rows of an operand that one tile reads."""
-    tall = np.ones((len(split.m), classes))
+    tall = np.ones((len(split.m), classes), order="F")
     work, index = profile.contractions, profile.contractions.index
     tall[:, index] = np.where(work.attention, split.groups, 1.0) * split.m_tile
     return tall
@@ -318,7 +312,7 @@ def _rows_needed(profile: Profile, split: Split, classes: int) -> FloatArray:
 def _needs(profile: Profile, split: Split, vectors: VectorSplit) -> FloatArray:
     """[N, P] bytes of the value that one tile of the consumer reads."""
     flow, classes, count = profile.flow, len(profile.table.classes), len(split.m)
-    held = np.zeros((count, classes))
+    held = np.zeros((count, classes), order="F")
     work, index = profile.contractions, profile.contractions.index
     items = np.where(
         work.attention, split.groups, np.minimum(np.ceil(split.n_tile / work.n), work.batch)
@@ -328,13 +322,13 @@ def _needs(profile: Profile, split: Split, vectors: VectorSplit) -> FloatArray:
     held[:, index_v] = vectors.points * work_v.bits / 8.0
     total = np.zeros(classes)
     total[index_v] = np.maximum(work_v.elements, 1.0)
-    share = np.zeros((count, classes))
+    share = np.zeros((count, classes), order="F")
     share[:, index_v] = vectors.points
-    most = np.ones((count, classes))  # windows of a convolution overlap: no more than all of k
+    most = np.ones((count, classes), order="F")  # windows of a convolution overlap: no more than all of k
     share_k = split.k_tile / work.k * items / work.batch
     most[:, index] = np.where(work.region == CONV, share_k, 1.0)
     need = np.minimum(held[:, flow.consumer], flow.size_bytes * most[:, flow.consumer])
-    second = np.zeros((count, classes))
+    second = np.zeros((count, classes), order="F")
     second[:, index] = split.groups * split.n_tile * split.k_tile * work.bits / 8.0
     need = np.where(flow.rhs, np.minimum(second[:, flow.consumer], flow.size_bytes), need)
     is_vector = np.isin(flow.consumer, index_v)
@@ -343,7 +337,7 @@ def _needs(profile: Profile, split: Split, vectors: VectorSplit) -> FloatArray:
     need = np.where(is_vector & (each >= 1.0), np.minimum(spread, flow.size_bytes), need)
     append = np.zeros(classes, dtype=np.bool_)
     append[index_v] = work_v.kv_write_bytes > 0.0
-    owners = np.ones((count, classes))
+    owners = np.ones((count, classes), order="F")
     rows = np.maximum(work_v.elements / work_v.columns, 1.0)
     owners[:, index_v] = np.minimum(vectors.parts, rows)
     return np.where(append[flow.consumer], flow.size_bytes / owners[:, flow.consumer], need)
@@ -370,6 +364,6 @@ def buffer_bytes(
     work_v, index_v = profile.vectors, profile.vectors.index
     rows = np.ceil(work_v.batch / vectors.b) * np.ceil(work_v.rows / vectors.m)
     partial[:, index_v] = np.where(work_v.reduction, 2.0 * rows * 4.0, 0.0)
-    held = np.ones((len(split.m), classes))
+    held = np.ones((len(split.m), classes), order="F")
     held[:, index] = streams.kept / streams.pieces
     return values.need * held[:, profile.flow.consumer], results, partial

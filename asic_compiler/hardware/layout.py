@@ -1,0 +1,26 @@
+"""How the arrays of a batch lie in memory: column after column (Fortran order).
+
+There are thousands of designs and a few columns: bands, regions, operator classes. An operation
+with a constant of each column, or a reduction over them, then runs along designs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from asic_compiler.hardware.space import FloatArray
+
+_PAIRWISE = 8
+"""Terms from which numpy adds up a row pairwise instead of one after another."""
+
+
+def columns(values: FloatArray, count: int) -> FloatArray:
+    """[N] to [N, count]: the same in every column."""
+    return np.repeat(values[None], count, axis=0).T
+
+
+def sum_rows(values: FloatArray) -> FloatArray:
+    """[M] sums of the rows of [M, C], to the bit those of an array that lies row after row."""
+    if values.shape[1] >= _PAIRWISE:
+        return np.ascontiguousarray(values).sum(axis=1)
+    return np.asfortranarray(values).sum(axis=1)
