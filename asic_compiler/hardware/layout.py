@@ -6,15 +6,19 @@ with a constant of each column, or a reduction over them, then runs along design
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
+from numpy.typing import NDArray
 
 from asic_compiler.hardware.space import FloatArray
 
+_Value = TypeVar("_Value", np.float64, np.bool_)
 _PAIRWISE = 8
 """Terms from which numpy adds up a row pairwise instead of one after another."""
 
 
-def columns(values: FloatArray, count: int) -> FloatArray:
+def columns(values: NDArray[_Value], count: int) -> NDArray[_Value]:
     """[N] to [N, count]: the same in every column."""
     return np.repeat(values[None], count, axis=0).T
 

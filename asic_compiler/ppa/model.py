@@ -147,7 +147,7 @@ class PPAModel:
         stages = stage_rows(profile, design)
         segments = stages.segments
         bands = make_bands(design, profile.has_conv)
-        lane_cycles = profile.lane_cycles.T[:, design.rows.astype(np.int64) - 1].T
+        lane_cycles = np.take(profile.lane_cycles.T, design.rows.astype(np.int64) - 1, axis=1).T
         sizes = size_tiles(design, bands, lane_cycles)
         issue = timing.issue_limits(design, sizes, constants)
         logic = area.core_logic(design, sizes, node, self._needs)

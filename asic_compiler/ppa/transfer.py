@@ -18,7 +18,6 @@ from asic_compiler.hardware.derive import Bands, TileSizes
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.layout import sum_rows
 from asic_compiler.hardware.space import FloatArray, IntArray
-from asic_compiler.ppa.flow import HOST
 from asic_compiler.ppa.mapping import VectorSplit
 from asic_compiler.ppa.partition import Split, Streams
 from asic_compiler.ppa.profile import CONV, GENERAL, Profile
@@ -162,7 +161,6 @@ def time_transfers(
     )
     sent = takers * need / receivers * to_others * moves
 
-
     def of_pairs(found: FloatArray) -> FloatArray:
         out = np.zeros((len(need), len(flow.producer)), order="F")
         out[:, inside] = found
@@ -277,8 +275,7 @@ def incoming(profile: Profile, transfers: Transfers, streams: Streams) -> Incomi
 
 
 def _overlaps(window: FloatArray, step: FloatArray, size: FloatArray) -> FloatArray:
-    """Parts of width ``step``, a whole number, that a window meets, at most: it need not be aligned
-    with them."""
+    """Parts of width ``step``, a whole number, that a window meets, at most, aligned or not."""
     inner = np.minimum(window, size)
     parts = inner / step
     aligned = (np.floor(parts) * step == inner) | (inner >= size)
@@ -298,7 +295,10 @@ def _receivers(
     most = np.where(aligned, parts, np.ceil(beyond) + 1.0)
     mean = np.where(whole, parts, beyond + 1.0)
     there = np.ceil(size / step)
-    return tuple(np.minimum(np.maximum(met, 1.0), there) for met in (most, mean))
+    return (
+        np.minimum(np.maximum(most, 1.0), there),
+        np.minimum(np.maximum(mean, 1.0), there),
+    )
 
 
 def _rows_needed(profile: Profile, split: Split, classes: int) -> FloatArray:
@@ -324,7 +324,8 @@ def _needs(profile: Profile, split: Split, vectors: VectorSplit) -> FloatArray:
     total[index_v] = np.maximum(work_v.elements, 1.0)
     share = np.zeros((count, classes), order="F")
     share[:, index_v] = vectors.points
-    most = np.ones((count, classes), order="F")  # windows of a convolution overlap: no more than all of k
+    # Windows of a convolution overlap: no more than all of k.
+    most = np.ones((count, classes), order="F")
     share_k = split.k_tile / work.k * items / work.batch
     most[:, index] = np.where(work.region == CONV, share_k, 1.0)
     need = np.minimum(held[:, flow.consumer], flow.size_bytes * most[:, flow.consumer])
