@@ -16,6 +16,7 @@ from asic_compiler.hardware.space import FloatArray
 _Value = TypeVar("_Value", np.float64, np.bool_)
 _PAIRWISE = 8
 """Terms from which numpy adds up a row pairwise instead of one after another."""
+_LARGE_BLOCK_BYTES = 16 * 2**20
 
 
 def columns(values: NDArray[_Value], count: int) -> NDArray[_Value]:
@@ -28,3 +29,12 @@ def sum_rows(values: FloatArray) -> FloatArray:
     if values.shape[1] >= _PAIRWISE:
         return np.ascontiguousarray(values).sum(axis=1)
     return np.asfortranarray(values).sum(axis=1)
+
+
+def keep_memory() -> None:
+    """Has the C library keep the memory of a batch for the next, not return and map it each time.
+
+    Once a large block was freed, glibc takes smaller ones from its heap, and lets twice as much
+    stand free (mallopt(3), M_MMAP_THRESHOLD).
+    """
+    np.empty(_LARGE_BLOCK_BYTES, dtype=np.uint8)  # is never written, and freed at once

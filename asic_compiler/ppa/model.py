@@ -16,6 +16,7 @@ from asic_compiler.hardware.derive import (
 )
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.floorplan import stage_distance
+from asic_compiler.hardware.layout import keep_memory
 from asic_compiler.hardware.legality import (
     MAX_DMEM_BYTES,
     MAX_IMEM_BYTES,
@@ -105,6 +106,7 @@ class PPAModel:
         self.technology = technology
         self.conditions = conditions
         self._needs = precision.needs(profile)
+        keep_memory()
 
     def evaluate(self, design: DesignBatch) -> Metrics:
         """Evaluates N designs, each with the stage cut and the clock that it asks for."""
