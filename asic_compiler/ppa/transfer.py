@@ -140,19 +140,20 @@ def time_transfers(
     total = np.maximum(size_bytes, 1.0)
     own = np.where(parts >= takers, 1.0, parts / takers)
     own = own * np.minimum(part_rows * part_columns * width / total, 1.0)
-    moves = own < 1.0
-    brought = need * (1.0 - own) * moves
+    foreign = 1.0 - own
+    moves = (own < 1.0).astype(np.float64)
+    brought = need * foreign * moves
     # A part goes to as many sets of receivers as cut it, but for the tile that has it.
     receivers = np.maximum(takers * need / total, 1.0)
     most_across, mean_across = _receivers(part_columns, need_columns, columns)
     most_down, mean_down = _receivers(part_rows, need_rows, rows)
     fan, mean_fan = most_across * most_down, mean_across * mean_down
-    to_others = np.where(receivers <= 1.0, 1.0 - own, 1.0)
+    to_others = np.where(receivers <= 1.0, foreign, 1.0)
 
     region = _regions(profile, classes)[consumer]
     port = np.minimum(design.dflit[:, None], sizes.region_vlen[:, region])
     packet_bits = np.ceil(packet) * 8.0
-    packets = np.minimum(across * down, parts) * (1.0 - own)
+    packets = np.minimum(across * down, parts) * foreign
     arriving = np.maximum(packets * np.ceil(packet_bits / port), np.ceil(brought * 8.0 / port))
     flits = to_others * np.ceil(packet_bits / design.dflit[:, None])
     leaving = fan * flits
@@ -167,7 +168,7 @@ def time_transfers(
         return out
 
     return Transfers(
-        moves=of_pairs(moves.astype(np.float64)) > 0.0,
+        moves=of_pairs(moves) > 0.0,
         need_bytes=values.need,
         brought_bytes=of_pairs(brought),
         copied_bytes=of_pairs(need * own * moves),
@@ -204,7 +205,7 @@ def _links(
     """
     wide = bands.width[:, None]
     columns = np.ceil(wide / design.sc_x[:, None])
-    rows = np.ceil(bands.region_rows[:, region] / design.sc_y[:, None])
+    rows = np.ceil(bands.region_rows / design.sc_y[:, None])[:, region]
     reached_columns = np.clip(
         np.ceil(np.minimum(receivers, wide) / design.sc_x[:, None]), 1.0, columns
     )
