@@ -6,6 +6,7 @@ with a constant of each column, or a reduction over them, then runs along design
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TypeVar
 
 import numpy as np
@@ -28,7 +29,7 @@ def sum_rows(values: FloatArray) -> FloatArray:
     """[M] sums of the rows of [M, C], to the bit those of an array that lies row after row."""
     if values.shape[1] >= _PAIRWISE:
         return np.ascontiguousarray(values).sum(axis=1)
-    return np.asfortranarray(values).sum(axis=1)
+    return reduce(np.add, values.T) if values.shape[1] else np.zeros(len(values))
 
 
 def keep_memory() -> None:

@@ -107,6 +107,7 @@ class _Steps:
     linked: FloatArray
     """1, or 0 where all members share a router and need no links."""
     hops: FloatArray
+    """Between routers, from one to the next."""
 
 
 def _steps(group: Group, ways: Ways) -> _Steps:

@@ -29,8 +29,9 @@ class Grid:
     """How the result of each class lies on tiles. Arrays are [N, C] of the workload's classes."""
 
     rows: FloatArray
-    """Of the whole result, seen as a matrix."""
+    """[C] of the whole result, seen as a matrix; the same for all designs."""
     columns: FloatArray
+    """[C]."""
     part_rows: FloatArray
     part_columns: FloatArray
     parts: FloatArray
@@ -77,14 +78,16 @@ def lay_out(profile: Profile, design: DesignBatch, split: Split, vectors: Vector
 def result_grids(profile: Profile, design: DesignBatch, split: Split, vectors: VectorSplit) -> Grid:
     """How every class leaves its result."""
     shape = (len(design), len(profile.table.classes))
-    fields = {name: np.ones(shape, order="F") for name in Grid.__dataclass_fields__}
+    names = ("part_rows", "part_columns", "parts", "elements")
+    fields = {name: np.ones(shape, order="F") for name in names}
+    rows, all_columns = np.ones(shape[1]), np.ones(shape[1])
     work, index = profile.contractions, profile.contractions.index
     scatter = (design.allreduce >= 0.5)[:, None] & (split.k > 1.0)
     share = np.where(scatter, split.k, 1.0)
     columns = np.ceil(split.n_tile / share)
     head = work.attention
-    fields["rows"][:, index] = np.where(head, work.batch * work.m, work.m)
-    fields["columns"][:, index] = np.where(head, work.n, work.batch * work.n)
+    rows[index] = np.where(head, work.batch * work.m, work.m)
+    all_columns[index] = np.where(head, work.n, work.batch * work.n)
     fields["part_rows"][:, index] = np.where(head, split.groups, 1.0) * split.m_tile
     fields["part_columns"][:, index] = columns
     batch_parts = np.where(head, np.minimum(work.batch, split.used_tiles), 1.0)
@@ -97,13 +100,13 @@ def result_grids(profile: Profile, design: DesignBatch, split: Split, vectors: V
     wide = np.where(collapsed, 1.0, work_v.columns)
     part_rows = np.ceil(work_v.batch / vectors.b) * np.ceil(work_v.rows / vectors.m)
     cut = np.where(collapsed, 1.0, np.ceil(work_v.columns / vectors.n))
-    fields["rows"][:, index] = np.where(collapsed, 1.0, whole_rows)
-    fields["columns"][:, index] = np.where(collapsed, whole_rows, wide)
+    rows[index] = np.where(collapsed, 1.0, whole_rows)
+    all_columns[index] = np.where(collapsed, whole_rows, wide)
     fields["part_rows"][:, index] = np.where(collapsed, 1.0, part_rows)
     fields["part_columns"][:, index] = np.where(collapsed, part_rows, cut)
     fields["parts"][:, index] = vectors.b * vectors.m * np.where(collapsed, 1.0, vectors.n)
     fields["elements"][:, index] = part_rows * cut
-    return Grid(**fields)
+    return Grid(rows, all_columns, **fields)
 
 
 def time_transfers(
@@ -122,7 +125,7 @@ def time_transfers(
     inside = flow.inside
     grid, need, size_bytes = values.grid, values.need[:, inside], flow.size_bytes[inside]
     producer, consumer = flow.producer[inside], flow.consumer[inside]
-    rows, columns = grid.rows[:, producer], grid.columns[:, producer]
+    rows, columns = grid.rows[producer], grid.columns[producer]
     width = size_bytes / (rows * columns)
     wanted = need / np.maximum(width, 1e-9)
     # The part that a tile needs, seen in the matrix that the producer left: whole rows first.
@@ -313,36 +316,42 @@ def _rows_needed(profile: Profile, split: Split, classes: int) -> FloatArray:
 def _needs(profile: Profile, split: Split, vectors: VectorSplit) -> FloatArray:
     """[N, P] bytes of the value that one tile of the consumer reads."""
     flow, classes, count = profile.flow, len(profile.table.classes), len(split.m)
-    held = np.zeros((count, classes), order="F")
     work, index = profile.contractions, profile.contractions.index
+    work_v, index_v = profile.vectors, profile.vectors.index
+    consumer, size_bytes = flow.consumer, flow.size_bytes
+
+    held = np.zeros((count, classes), order="F")
     items = np.where(
         work.attention, split.groups, np.minimum(np.ceil(split.n_tile / work.n), work.batch)
     )
     held[:, index] = items * split.m_tile * split.k_tile * work.bits / 8.0
-    work_v, index_v = profile.vectors, profile.vectors.index
     held[:, index_v] = vectors.points * work_v.bits / 8.0
-    total = np.zeros(classes)
-    total[index_v] = np.maximum(work_v.elements, 1.0)
-    share = np.zeros((count, classes), order="F")
-    share[:, index_v] = vectors.points
+    need = np.minimum(held[:, consumer], size_bytes)
+
     # Windows of a convolution overlap: no more than all of k.
-    most = np.ones((count, classes), order="F")
-    share_k = split.k_tile / work.k * items / work.batch
-    most[:, index] = np.where(work.region == CONV, share_k, 1.0)
-    need = np.minimum(held[:, flow.consumer], flow.size_bytes * most[:, flow.consumer])
-    second = np.zeros((count, classes), order="F")
-    second[:, index] = split.groups * split.n_tile * split.k_tile * work.bits / 8.0
-    need = np.where(flow.rhs, np.minimum(second[:, flow.consumer], flow.size_bytes), need)
-    is_vector = np.isin(flow.consumer, index_v)
-    each = flow.size_bytes / np.maximum(total[flow.consumer], 1.0)  # bytes a point
-    spread = share[:, flow.consumer] * np.maximum(each, 0.0)
-    need = np.where(is_vector & (each >= 1.0), np.minimum(spread, flow.size_bytes), need)
-    append = np.zeros(classes, dtype=np.bool_)
-    append[index_v] = work_v.kv_write_bytes > 0.0
-    owners = np.ones((count, classes), order="F")
-    rows = np.maximum(work_v.elements / work_v.columns, 1.0)
-    owners[:, index_v] = np.minimum(vectors.parts, rows)
-    return np.where(append[flow.consumer], flow.size_bytes / owners[:, flow.consumer], need)
+    place = np.zeros(classes, dtype=np.int64)
+    place[index], place[index_v] = np.arange(len(index)), np.arange(len(index_v))
+    pairs = np.flatnonzero(np.isin(consumer, index[work.region == CONV]))
+    own = place[consumer[pairs]]
+    share = split.k_tile[:, own] / work.k[own] * items[:, own] / work.batch[own]
+    need[:, pairs] = np.minimum(held[:, consumer[pairs]], size_bytes[pairs] * share)
+
+    pairs = np.flatnonzero(flow.rhs)
+    own = place[consumer[pairs]]
+    second = split.groups[:, own] * split.n_tile[:, own] * split.k_tile[:, own]
+    need[:, pairs] = np.minimum(second * work.bits[own] / 8.0, size_bytes[pairs])
+
+    pairs = np.flatnonzero(np.isin(consumer, index_v))
+    own = place[consumer[pairs]]
+    each = size_bytes[pairs] / np.maximum(work_v.elements[own], 1.0)  # bytes a point
+    pairs, own, each = pairs[each >= 1.0], own[each >= 1.0], each[each >= 1.0]
+    need[:, pairs] = np.minimum(vectors.points[:, own] * each, size_bytes[pairs])
+
+    pairs = np.flatnonzero(np.isin(consumer, index_v[work_v.kv_write_bytes > 0.0]))
+    own = place[consumer[pairs]]
+    rows = np.maximum(work_v.elements[own] / work_v.columns[own], 1.0)
+    need[:, pairs] = size_bytes[pairs] / np.minimum(vectors.parts[:, own], rows)
+    return need
 
 
 def buffer_bytes(
