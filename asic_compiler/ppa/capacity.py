@@ -72,9 +72,9 @@ def memory_need(
 
     used: NDArray[np.bool_] = np.any(bands.member, axis=2)
     dmem = (kv + spread(_buffers(profile, values, split, vectors, streams, stages))) * spread(used)
-    operators = stages.counts.sum(axis=1)
-    kinds = (stages.counts > 0).sum(axis=1)
-    code = operators * DESCRIPTOR_BYTES + kinds * ROUTINE_BYTES
+    operators = stages.distinct.sum(axis=1)
+    kinds = (stages.distinct > 0).sum(axis=1)
+    code = stages.of_rows(operators * DESCRIPTOR_BYTES + kinds * ROUTINE_BYTES)
     return Need(dmem=dmem, wmem=wmem, imem=code[:, None] * spread(used), kv=kv)
 
 
@@ -114,7 +114,7 @@ def _slices(
     work = profile.contractions
     spread = stages.segments.spread
     rows = tiles[:, work.region] / spread(bands.width)[:, None]
-    counts = stages.counts[:, work.index]
+    counts = np.take(stages.distinct[:, work.index].T, stages.row, axis=1).T
     return np.ceil(counts * spread(rows_of(split, bands)) / rows - 1e-9)
 
 
@@ -159,7 +159,8 @@ def _cache(
     work = profile.contractions
     flights = design.stages if profile.autoregressive else np.ones(len(design))
     spread = stages.segments.spread
-    unread = sum_rows(stages.counts * profile.unread_kv_bytes) / tiles[:, GENERAL]
+    held = stages.of_rows(sum_rows(stages.distinct * profile.unread_kv_bytes))
+    unread = held / tiles[:, GENERAL]
     rows = split.groups * np.where(work.k > work.n, split.k_tile, split.n_tile)
     scales = np.where(design.kv_bits < 16.0, SCALE_BYTES, 0.0)[:, None] * rows
     piece = split.groups * split.n_tile * split.k_tile * work.bits / 8.0

@@ -319,6 +319,13 @@ def _needs(profile: Profile, split: Split, vectors: VectorSplit) -> FloatArray:
     work, index = profile.contractions, profile.contractions.index
     work_v, index_v = profile.vectors, profile.vectors.index
     consumer, size_bytes = flow.consumer, flow.size_bytes
+    place = np.zeros(classes, dtype=np.int64)
+    place[index], place[index_v] = np.arange(len(index)), np.arange(len(index_v))
+
+    def pairs_of(consumers: IntArray) -> IntArray:
+        chosen = np.zeros(classes, dtype=np.bool_)
+        chosen[consumers] = True
+        return np.flatnonzero(chosen[consumer])
 
     held = np.zeros((count, classes), order="F")
     items = np.where(
@@ -329,9 +336,7 @@ def _needs(profile: Profile, split: Split, vectors: VectorSplit) -> FloatArray:
     need = np.minimum(held[:, consumer], size_bytes)
 
     # Windows of a convolution overlap: no more than all of k.
-    place = np.zeros(classes, dtype=np.int64)
-    place[index], place[index_v] = np.arange(len(index)), np.arange(len(index_v))
-    pairs = np.flatnonzero(np.isin(consumer, index[work.region == CONV]))
+    pairs = pairs_of(index[work.region == CONV])
     own = place[consumer[pairs]]
     share = split.k_tile[:, own] / work.k[own] * items[:, own] / work.batch[own]
     need[:, pairs] = np.minimum(held[:, consumer[pairs]], size_bytes[pairs] * share)
@@ -341,13 +346,13 @@ def _needs(profile: Profile, split: Split, vectors: VectorSplit) -> FloatArray:
     second = split.groups[:, own] * split.n_tile[:, own] * split.k_tile[:, own]
     need[:, pairs] = np.minimum(second * work.bits[own] / 8.0, size_bytes[pairs])
 
-    pairs = np.flatnonzero(np.isin(consumer, index_v))
+    pairs = pairs_of(index_v)
     own = place[consumer[pairs]]
     each = size_bytes[pairs] / np.maximum(work_v.elements[own], 1.0)  # bytes a point
     pairs, own, each = pairs[each >= 1.0], own[each >= 1.0], each[each >= 1.0]
     need[:, pairs] = np.minimum(vectors.points[:, own] * each, size_bytes[pairs])
 
-    pairs = np.flatnonzero(np.isin(consumer, index_v[work_v.kv_write_bytes > 0.0]))
+    pairs = pairs_of(index_v[work_v.kv_write_bytes > 0.0])
     own = place[consumer[pairs]]
     rows = np.maximum(work_v.elements[own] / work_v.columns[own], 1.0)
     need[:, pairs] = size_bytes[pairs] / np.minimum(vectors.parts[:, own], rows)
