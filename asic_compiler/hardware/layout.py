@@ -6,6 +6,7 @@ with a constant of each column, or a reduction over them, then runs along design
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 from typing import TypeVar
 
@@ -27,9 +28,14 @@ def columns(values: NDArray[_Value], count: int) -> NDArray[_Value]:
 
 def sum_rows(values: FloatArray) -> FloatArray:
     """[M] sums of the rows of [M, C], to the bit those of an array that lies row after row."""
-    if values.shape[1] >= _PAIRWISE:
-        return np.ascontiguousarray(values).sum(axis=1)
-    return reduce(np.add, values.T) if values.shape[1] else np.zeros(len(values))
+    return add_up(list(values.T)) if values.shape[1] else np.zeros(len(values))
+
+
+def add_up(terms: Sequence[FloatArray]) -> FloatArray:
+    """Sum of one or more arrays, to the bit that of rows that hold a term each of them."""
+    if len(terms) >= _PAIRWISE:
+        return np.stack(terms, axis=-1).sum(axis=-1)
+    return reduce(np.add, terms)
 
 
 def keep_memory() -> None:

@@ -47,8 +47,8 @@ class Flow:
     """[U, P] copies of each pair that are alive, likewise."""
     running: IntArray
     """[U] class of the operator that runs."""
-    of_consumer: tuple[tuple[int, IntArray], ...]
-    """Classes that anything is brought for, ascending, each with its pairs."""
+    of_consumers: tuple[tuple[IntArray, IntArray], ...]
+    """[K] classes that equally many pairs, n, bring something to, with their pairs, [n, K]."""
     inside: IntArray
     """Pairs whose producer is an operator, not the host."""
 
@@ -149,8 +149,16 @@ def make_flow(table: OperatorTable) -> Flow:
         alive_results=distinct[:, : len(classes)],
         alive_arrivals=distinct[:, len(classes) : -1],
         running=distinct[:, -1].astype(np.int64),
-        of_consumer=tuple((int(c), np.flatnonzero(consumer == c)) for c in np.unique(consumer)),
+        of_consumers=_of_consumers(consumer),
         inside=np.flatnonzero(producer != HOST),
+    )
+
+
+def _of_consumers(consumer: IntArray) -> tuple[tuple[IntArray, IntArray], ...]:
+    classes, counts = np.unique(consumer, return_counts=True)
+    return tuple(
+        (own, np.stack([np.flatnonzero(consumer == c) for c in own], axis=1))
+        for own in (classes[counts == number] for number in np.unique(counts))
     )
 
 

@@ -223,9 +223,7 @@ def _scatter(group: Group, steps: _Steps, ways: Ways, adder: Adder) -> FloatArra
     )
 
 
-def _mean_hops(
-    group: Group, steps: _Steps, scatter: NDArray[np.bool_], ways: Ways
-) -> FloatArray:
+def _mean_hops(group: Group, steps: _Steps, scatter: NDArray[np.bool_], ways: Ways) -> FloatArray:
     levels = np.ceil(np.log2(np.maximum(group.size, 2.0)))
     apart = np.where(
         scatter,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from asic_compiler.hardware.derive import Bands, TileSizes
 from asic_compiler.hardware.design import DesignBatch
-from asic_compiler.hardware.layout import sum_rows
+from asic_compiler.hardware.layout import add_up
 from asic_compiler.hardware.space import FloatArray, IntArray
 from asic_compiler.ppa.mapping import VectorSplit
 from asic_compiler.ppa.partition import Split, Streams
@@ -257,10 +257,9 @@ def incoming(profile: Profile, transfers: Transfers, streams: Streams) -> Incomi
     def total(of_pairs: FloatArray) -> FloatArray:
         out = np.zeros((len(per), classes), order="F")
         weighted = of_pairs * per
-        for own, pairs in flow.of_consumer:
-            out[:, own] = weighted[:, pairs[0]]
-            if len(pairs) > 1:
-                out[:, own] += sum_rows(weighted[:, pairs[1:]])
+        for own, pairs in flow.of_consumers:
+            first, *others = (weighted[:, each] for each in pairs)
+            out[:, own] = first + add_up(others) if others else first
         return out
 
     messages = total(transfers.moves.astype(np.float64))
@@ -322,10 +321,12 @@ def _needs(profile: Profile, split: Split, vectors: VectorSplit) -> FloatArray:
     place = np.zeros(classes, dtype=np.int64)
     place[index], place[index_v] = np.arange(len(index)), np.arange(len(index_v))
 
-    def pairs_of(consumers: IntArray) -> IntArray:
+    def read_by(consumers: IntArray) -> tuple[IntArray, IntArray]:
+        """Their pairs, and the column of each pair's consumer among contractions or vectors."""
         chosen = np.zeros(classes, dtype=np.bool_)
         chosen[consumers] = True
-        return np.flatnonzero(chosen[consumer])
+        pairs = np.flatnonzero(chosen[consumer])
+        return pairs, place[consumer[pairs]]
 
     held = np.zeros((count, classes), order="F")
     items = np.where(
@@ -336,24 +337,24 @@ def _needs(profile: Profile, split: Split, vectors: VectorSplit) -> FloatArray:
     need = np.minimum(held[:, consumer], size_bytes)
 
     # Windows of a convolution overlap: no more than all of k.
-    pairs = pairs_of(index[work.region == CONV])
-    own = place[consumer[pairs]]
+    pairs, own = read_by(index[work.region == CONV])
     share = split.k_tile[:, own] / work.k[own] * items[:, own] / work.batch[own]
     need[:, pairs] = np.minimum(held[:, consumer[pairs]], size_bytes[pairs] * share)
 
+    # The second operand of an attention product is n by k.
     pairs = np.flatnonzero(flow.rhs)
     own = place[consumer[pairs]]
     second = split.groups[:, own] * split.n_tile[:, own] * split.k_tile[:, own]
     need[:, pairs] = np.minimum(second * work.bits[own] / 8.0, size_bytes[pairs])
 
-    pairs = pairs_of(index_v)
-    own = place[consumer[pairs]]
+    # A vector operator reads so many bytes for each point of its part.
+    pairs, own = read_by(index_v)
     each = size_bytes[pairs] / np.maximum(work_v.elements[own], 1.0)  # bytes a point
     pairs, own, each = pairs[each >= 1.0], own[each >= 1.0], each[each >= 1.0]
     need[:, pairs] = np.minimum(vectors.points[:, own] * each, size_bytes[pairs])
 
-    pairs = pairs_of(index_v[work_v.kv_write_bytes > 0.0])
-    own = place[consumer[pairs]]
+    # The parts of an append share what is appended.
+    pairs, own = read_by(index_v[work_v.kv_write_bytes > 0.0])
     rows = np.maximum(work_v.elements[own] / work_v.columns[own], 1.0)
     need[:, pairs] = size_bytes[pairs] / np.minimum(vectors.parts[:, own], rows)
     return need
