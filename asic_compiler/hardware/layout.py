@@ -18,7 +18,8 @@ from asic_compiler.hardware.space import FloatArray
 _Value = TypeVar("_Value", np.float64, np.bool_)
 _PAIRWISE = 8
 """Terms from which numpy adds up a row pairwise instead of one after another."""
-_LARGE_BLOCK_BYTES = 16 * 2**20
+_LARGE_BLOCK_BYTES = 30 * 2**20
+"""The C library heeds blocks of up to 32 MiB."""
 
 
 def columns(values: NDArray[_Value], count: int) -> NDArray[_Value]:

@@ -48,8 +48,8 @@ from asic_compiler.ppa.stages import cut_of, dot_rows, stage_rows
 from asic_compiler.technology.node import Technology
 
 WMEM_STEP_BYTES = 16384.0
-_CHUNK = 2048
-"""Designs evaluated at once: their arrays stay in the cache."""
+_CHUNK = 4096
+"""Designs evaluated at once: enough that the calls cost little, few enough for 50 MB of arrays."""
 _COLUMN = {reason: i for i, reason in enumerate(REASONS)}
 
 
