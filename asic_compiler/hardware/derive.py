@@ -53,22 +53,26 @@ def make_bands(design: DesignBatch, has_conv: bool) -> Bands:
     width = design.mesh_width / design.stage_columns
     height = design.mesh_height / design.stage_rows
     rho_conv = design.rho_conv if has_conv else design.rho_matmul
-    rho = np.stack([design.rho_matmul, rho_conv, design.rho_general], axis=1)
+    rho = np.stack([design.rho_matmul, rho_conv, design.rho_general]).T
     region_rows = np.clip(np.ceil(rho * height[:, None] - 1e-9), 1.0, height[:, None])
     general_start = height - region_rows[:, 2]
-    edges = np.sort(np.stack([region_rows[:, 0], region_rows[:, 1], general_start], axis=1), axis=1)
-    start = np.concatenate([np.zeros((len(height), 1)), edges], axis=1)
-    end = np.concatenate([edges, height[:, None]], axis=1)
+    low, high = np.minimum(*region_rows.T[:2]), np.maximum(*region_rows.T[:2])
+    edges = (
+        np.minimum(low, general_start),
+        np.maximum(low, np.minimum(high, general_start)),
+        np.maximum(high, general_start),
+    )
+    start = np.stack([np.zeros(len(height)), *edges]).T
+    end = np.stack([*edges, height]).T
     rows = end - start
     filled = rows > 0
     member = np.stack(
         [
-            filled & (end <= region_rows[:, 0:1]),
-            filled & (end <= region_rows[:, 1:2]),
-            filled & (start >= general_start[:, None]),
-        ],
-        axis=2,
-    )
+            (filled & (end <= region_rows[:, 0:1])).T,
+            (filled & (end <= region_rows[:, 1:2])).T,
+            (filled & (start >= general_start[:, None])).T,
+        ]
+    ).T
     return Bands(width, height, start, rows, member, region_rows)
 
 
@@ -93,7 +97,7 @@ class TileSizes:
             rows: [N, C] rows that the work takes, from the first of the region.
         """
         first = (bands.height - bands.region_rows[:, 2])[:, None]
-        vlen, fetch = np.full(rows.shape, np.inf), np.full(rows.shape, np.inf)
+        vlen, fetch = np.full_like(rows, np.inf), np.full_like(rows, np.inf)
         for band in range(BANDS):
             own = bands.member[:, band, 2][:, None] & (bands.start[:, band, None] - first < rows)
             vlen = np.where(own, np.minimum(vlen, self.vlen[:, band, None]), vlen)
@@ -113,7 +117,8 @@ def size_tiles(design: DesignBatch, bands: Bands, region_work: FloatArray) -> Ti
         region_work: [N, 3] lane-cycles that each region has to do.
     """
     per_tile = region_work / bands.region_tiles
-    load = np.einsum("nbr,nr->nb", bands.member, per_tile)
+    matmul, conv, general = (bands.member[:, :, r] * per_tile[:, r, None] for r in range(3))
+    load = (matmul + general) + conv
     tiles = bands.tiles
     mean = (load * tiles).sum(axis=1) / tiles.sum(axis=1)
     ratio = np.where(mean[:, None] > 0, load / np.maximum(mean, 1e-300)[:, None], 1.0)

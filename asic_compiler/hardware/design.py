@@ -27,6 +27,9 @@ from asic_compiler.hardware.weight_store import STORE_INDEX, WeightStore
 from asic_compiler.technology.node import Technology
 
 VDD_STEP_V = 0.01
+_STAGE_COLUMNS: FloatArray = np.array([c for c, _ in STAGE_GRIDS], dtype=np.float64)
+_STAGE_ROWS: FloatArray = np.array([r for _, r in STAGE_GRIDS], dtype=np.float64)
+_ACTIVATION_BITS: FloatArray = np.array([f.activation_bits for f in FORMATS], dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +119,12 @@ class DesignBatch:
     @property
     def stage_columns(self) -> FloatArray:
         """[N] stages side by side in x."""
-        return np.array([c for c, _ in STAGE_GRIDS], dtype=np.float64)[self.stage_grid]
+        return _STAGE_COLUMNS[self.stage_grid]
 
     @property
     def stage_rows(self) -> FloatArray:
         """[N] stages above each other in y."""
-        return np.array([r for _, r in STAGE_GRIDS], dtype=np.float64)[self.stage_grid]
+        return _STAGE_ROWS[self.stage_grid]
 
     @property
     def stages(self) -> FloatArray:
@@ -131,7 +134,7 @@ class DesignBatch:
     @property
     def activation_bits(self) -> FloatArray:
         """[N] width of an operand at the multipliers."""
-        return np.array([f.activation_bits for f in FORMATS], dtype=np.float64)[self.precision]
+        return _ACTIVATION_BITS[self.precision]
 
     @property
     def tiles(self) -> FloatArray:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from asic_compiler.hardware.derive import Bands, TileSizes
 from asic_compiler.hardware.design import DesignBatch
+from asic_compiler.hardware.layout import columns, sum_rows
 from asic_compiler.hardware.space import FloatArray
 from asic_compiler.ppa.mapping import VectorSplit
 from asic_compiler.ppa.partition import Split, Streams
@@ -71,9 +72,9 @@ def memory_need(
 
     used: NDArray[np.bool_] = np.any(bands.member, axis=2)
     dmem = (kv + spread(_buffers(profile, values, split, vectors, streams, stages))) * spread(used)
-    operators = stages.counts.sum(axis=1)
-    kinds = (stages.counts > 0).sum(axis=1)
-    code = operators * DESCRIPTOR_BYTES + kinds * ROUTINE_BYTES
+    operators = stages.distinct.sum(axis=1)
+    kinds = (stages.distinct > 0).sum(axis=1)
+    code = stages.of_rows(operators * DESCRIPTOR_BYTES + kinds * ROUTINE_BYTES)
     return Need(dmem=dmem, wmem=wmem, imem=code[:, None] * spread(used), kv=kv)
 
 
@@ -92,7 +93,8 @@ def _buffers(
     """
     flow = profile.flow
     need, results, partial = buffer_bytes(profile, values, split, vectors, streams)
-    alive = np.einsum("nc,uc->nu", results, flow.alive_results)
+    rows = np.ascontiguousarray(results)  # the order of summation follows from the layout
+    alive = np.asfortranarray(np.einsum("nc,uc->nu", rows, flow.alive_results))
     alive += np.einsum("np,up->nu", need, flow.alive_arrivals)
     alive += partial[:, flow.running]
     # What comes from other stages may come at any time.
@@ -112,7 +114,7 @@ def _slices(
     work = profile.contractions
     spread = stages.segments.spread
     rows = tiles[:, work.region] / spread(bands.width)[:, None]
-    counts = stages.counts[:, work.index]
+    counts = np.take(stages.distinct[:, work.index].T, stages.row, axis=1).T
     return np.ceil(counts * spread(rows_of(split, bands)) / rows - 1e-9)
 
 
@@ -127,18 +129,19 @@ def _weights(
 ) -> FloatArray:
     """[M, 3] bytes of weights on the fullest tile of each region."""
     work, vectors = profile.contractions, profile.vectors
-    stored = np.where(work.bits == 16.0, design.weight_bits[:, None] / 16.0, 1.0)
+    narrow = columns(design.weight_bits / 16.0, len(work.index))
+    stored = np.where(work.bits == 16.0, narrow, 1.0)
     one = work.weight_bytes / np.maximum(work.batch * work.n * work.k, 1.0) * stored
     scales = np.where(stored < 1.0, SCALE_BYTES * split.n_tile, 0.0)
     slice_bytes = one * split.n_tile * split.k_tile + scales + ALIGNMENT_BYTES
     held = slices * stages.segments.spread(np.where(work.weight_bytes > 0.0, slice_bytes, 0.0))
-    out = np.zeros((len(tiles), 3))
+    out = np.zeros((len(tiles), 3), order="F")
     for region in (MATMUL, CONV, GENERAL):
         out[:, region] = held[:, work.region == region].sum(axis=1)
     # Constants of vector operators lie with each part that reads them; a table by columns.
     read = np.minimum(vectors.weight_read_bytes, WIDEST_CONSTANT_BYTES * parts.points)
-    columns = np.ceil(vectors.columns / parts.n) / vectors.columns
-    constants = np.where(vectors.table, vectors.weight_bytes * columns, read)
+    widest = np.ceil(vectors.columns / parts.n) / vectors.columns
+    constants = np.where(vectors.table, vectors.weight_bytes * widest, read)
     aligned = np.where(constants > 0.0, constants + ALIGNMENT_BYTES, 0.0)
     out[:, GENERAL] += dot_rows(stages.segments.spread(aligned), stages.counts[:, vectors.index])
     return out
@@ -156,12 +159,13 @@ def _cache(
     work = profile.contractions
     flights = design.stages if profile.autoregressive else np.ones(len(design))
     spread = stages.segments.spread
-    unread = (stages.counts * profile.unread_kv_bytes).sum(axis=1) / tiles[:, GENERAL]
+    held = stages.of_rows(sum_rows(stages.distinct * profile.unread_kv_bytes))
+    unread = held / tiles[:, GENERAL]
     rows = split.groups * np.where(work.k > work.n, split.k_tile, split.n_tile)
     scales = np.where(design.kv_bits < 16.0, SCALE_BYTES, 0.0)[:, None] * rows
     piece = split.groups * split.n_tile * split.k_tile * work.bits / 8.0
     piece = piece * profile.kv_scale(design.kv_bits)[:, None] + scales + ALIGNMENT_BYTES
-    read = (slices * spread(piece) * work.cached).sum(axis=1)
+    read = sum_rows(slices * spread(piece) * work.cached)
     unread = unread * spread(profile.kv_scale(design.kv_bits))
     return ((read + unread) * spread(flights))[:, None]
 

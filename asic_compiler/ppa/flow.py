@@ -42,17 +42,15 @@ class Flow:
     size_bytes: FloatArray
     """[P] of the whole value (the largest of the pair)."""
     alive_results: FloatArray
-    """[U, C] values of each class that are alive, in each distinct situation."""
+    """[U, C] values of each class that are alive, in each situation that may be the fullest."""
     alive_arrivals: FloatArray
     """[U, P] copies of each pair that are alive, likewise."""
     running: IntArray
     """[U] class of the operator that runs."""
-    by_consumer: IntArray
-    """[P] pairs in the order of their consumers."""
-    first: IntArray
-    """Place in that order where each consumer's pairs begin."""
-    consumers: IntArray
-    """Classes that anything is brought for, ascending."""
+    of_consumers: tuple[tuple[IntArray, IntArray], ...]
+    """[K] classes that equally many pairs, n, bring something to, with their pairs, [n, K]."""
+    inside: IntArray
+    """Pairs whose producer is an operator, not the host."""
 
 
 def read_key(cost: OperatorClass, is_rhs: bool) -> Key:
@@ -138,12 +136,11 @@ def make_flow(table: OperatorTable) -> Flow:
     ends = list(pairs)
     results, arrivals = _alive(sequence, last_use, made, len(classes), len(ends))
     running = sequence[:, None].astype(np.float64)
-    distinct: FloatArray = np.unique(np.concatenate([results, arrivals, running], axis=1), axis=0)
+    distinct = _fullest(np.unique(np.concatenate([results, arrivals, running], axis=1), axis=0))
     consumer = np.array([c for _, c, _ in ends], dtype=np.int64)
-    by_consumer = np.argsort(consumer, kind="stable")
-    consumers, first = np.unique(consumer[by_consumer], return_index=True)
+    producer = np.array([p for p, _, _ in ends], dtype=np.int64)
     return Flow(
-        producer=np.array([p for p, _, _ in ends], dtype=np.int64),
+        producer=producer,
         consumer=consumer,
         rhs=np.array([rhs for _, _, rhs in ends], dtype=np.bool_),
         per_consumer=np.array(counts) / np.array([float(total[c]) for _, c, _ in ends]),
@@ -152,10 +149,31 @@ def make_flow(table: OperatorTable) -> Flow:
         alive_results=distinct[:, : len(classes)],
         alive_arrivals=distinct[:, len(classes) : -1],
         running=distinct[:, -1].astype(np.int64),
-        by_consumer=by_consumer,
-        first=first.astype(np.int64),
-        consumers=consumers,
+        of_consumers=_of_consumers(consumer),
+        inside=np.flatnonzero(producer != HOST),
     )
+
+
+def _of_consumers(consumer: IntArray) -> tuple[tuple[IntArray, IntArray], ...]:
+    classes, counts = np.unique(consumer, return_counts=True)
+    return tuple(
+        (own, np.stack([np.flatnonzero(consumer == c) for c in own], axis=1))
+        for own in (classes[counts == number] for number in np.unique(counts))
+    )
+
+
+def _fullest(situations: FloatArray) -> FloatArray:
+    """The rows of which no other with the same running class, the last column, has as much of all.
+
+    Args:
+        situations: [U, columns] distinct rows.
+    """
+    kept: list[int] = []
+    for own, row in enumerate(situations):
+        alike = situations[situations[:, -1] == row[-1]]
+        if np.count_nonzero((alike >= row).all(axis=1)) == 1:  # only the row itself covers it
+            kept.append(own)
+    return situations[kept]
 
 
 def _reads(table: OperatorTable) -> list[list[tuple[int, int]]]:

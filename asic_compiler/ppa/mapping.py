@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from asic_compiler.hardware.derive import Bands, TileSizes
+from asic_compiler.hardware.layout import columns
 from asic_compiler.hardware.space import FloatArray
 from asic_compiler.ppa.profile import GENERAL, Vectors
 
@@ -42,8 +43,8 @@ class VectorSplit:
 
 def split_vectors(work: Vectors, bands: Bands, sizes: TileSizes) -> VectorSplit:
     """Cuts every vector operator."""
-    tiles = bands.region_tiles[:, GENERAL][:, None]
-    lanes = sizes.region_vlen[:, GENERAL][:, None] / NARROWEST_BITS
+    tiles = columns(bands.region_tiles[:, GENERAL], len(work.index))
+    lanes = columns(sizes.region_vlen[:, GENERAL] / NARROWEST_BITS, len(work.index))
     anchored = work.anchored
     b = np.where(anchored, np.minimum(tiles, work.batch), 1.0)
     room = np.maximum(np.floor(tiles / b), 1.0)

@@ -16,6 +16,7 @@ from asic_compiler.hardware.derive import (
 )
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.floorplan import stage_distance
+from asic_compiler.hardware.layout import keep_memory
 from asic_compiler.hardware.legality import (
     MAX_DMEM_BYTES,
     MAX_IMEM_BYTES,
@@ -47,8 +48,8 @@ from asic_compiler.ppa.stages import cut_of, dot_rows, stage_rows
 from asic_compiler.technology.node import Technology
 
 WMEM_STEP_BYTES = 16384.0
-_CHUNK = 2048
-"""Designs evaluated at once: their arrays stay in the cache."""
+_CHUNK = 4096
+"""Designs evaluated at once: enough that the calls cost little, few enough for 50 MB of arrays."""
 _COLUMN = {reason: i for i, reason in enumerate(REASONS)}
 
 
@@ -105,6 +106,7 @@ class PPAModel:
         self.technology = technology
         self.conditions = conditions
         self._needs = precision.needs(profile)
+        keep_memory()
 
     def evaluate(self, design: DesignBatch) -> Metrics:
         """Evaluates N designs, each with the stage cut and the clock that it asks for."""
@@ -147,7 +149,8 @@ class PPAModel:
         stages = stage_rows(profile, design)
         segments = stages.segments
         bands = make_bands(design, profile.has_conv)
-        sizes = size_tiles(design, bands, profile.lane_cycles[design.rows.astype(np.int64) - 1])
+        lane_cycles = np.take(profile.lane_cycles.T, design.rows.astype(np.int64) - 1, axis=1).T
+        sizes = size_tiles(design, bands, lane_cycles)
         issue = timing.issue_limits(design, sizes, constants)
         logic = area.core_logic(design, sizes, node, self._needs)
 
@@ -386,7 +389,7 @@ class PPAModel:
         )
 
     def _by_class(self, tensor: FloatArray, vector: FloatArray) -> FloatArray:
-        out = np.zeros((len(tensor), len(self.profile.table.classes)))
+        out = np.zeros((len(tensor), len(self.profile.table.classes)), order="F")
         out[:, self.profile.contractions.index] = tensor
         out[:, self.profile.vectors.index] = vector
         return out

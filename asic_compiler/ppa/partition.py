@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from asic_compiler.hardware.derive import Bands
 from asic_compiler.hardware.design import DesignBatch
+from asic_compiler.hardware.layout import columns
 from asic_compiler.hardware.legality import MAX_DMEM_BYTES
 from asic_compiler.hardware.space import FloatArray
 from asic_compiler.ppa.profile import MATMUL, Contractions
@@ -63,15 +64,15 @@ def split_contractions(work: Contractions, design: DesignBatch, bands: Bands) ->
     region = work.region
     tiles = bands.region_tiles[:, region]
     rows = bands.region_rows[:, region]
-    tensor_rows = design.rows[:, None]
+    tensor_rows = columns(design.rows, len(region))
     width = bands.width[:, None]
     m, n, k = work.m, work.n, work.k
 
     wanted = np.exp2(np.rint(design.k_split[:, None] * np.floor(np.log2(rows))))
     k_split = np.minimum(wanted, k)
-    columns = width * np.floor(rows / k_split)
+    places = width * np.floor(rows / k_split)
     outputs = work.batch * n
-    n_split = np.minimum(columns, outputs)
+    n_split = np.minimum(places, outputs)
     blocks = np.ceil(m / tensor_rows)
     m_split = np.clip(np.floor(tiles / (k_split * n_split)), 1.0, blocks)
 
@@ -102,7 +103,7 @@ def split_contractions(work: Contractions, design: DesignBatch, bands: Bands) ->
 
 def split_streams(work: Contractions, split: Split, design: DesignBatch) -> Streams:
     """Cuts the inputs of matmuls into as many pieces as are asked for, or as DMEM can hold."""
-    buffers = design.stream_buffers[:, None]
+    buffers = columns(design.stream_buffers, len(work.region))
     streamed = (buffers >= 2.0) & ~work.attention & (work.region == MATMUL)
     size = split.m_tile * split.k_tile * work.bits / 8.0
     room = (MAX_DMEM_BYTES * design.dmem_input)[:, None]

@@ -9,7 +9,7 @@ import numpy as np
 from asic_compiler.hardware.derive import Bands, TileSizes
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.segments import Segments
-from asic_compiler.hardware.space import FloatArray, IntArray
+from asic_compiler.hardware.space import FloatArray
 from asic_compiler.hardware.weight_store import STORE_INDEX, WeightStore
 from asic_compiler.ppa import dram, energy, leakage, timing
 from asic_compiler.ppa.footprint import Space
@@ -109,14 +109,9 @@ def cycles_by_kind(
         vectors: [N, V] likewise.
     """
     work = profile.contractions
-    spread = stages.segments.spread
-
-    def total(cycles: FloatArray, columns: IntArray) -> FloatArray:
-        return dot_rows(spread(cycles), np.ascontiguousarray(stages.counts[:, columns]))
-
     kinds = [np.flatnonzero(work.region == region) for region in (MATMUL, CONV, GENERAL)]
-    matmul, conv, attention = (total(contractions[:, c], work.index[c]) for c in kinds)
-    return matmul, conv, attention, total(vectors, profile.vectors.index)
+    matmul, conv, attention = (stages.total(contractions[:, c], work.index[c]) for c in kinds)
+    return matmul, conv, attention, stages.total(vectors, profile.vectors.index)
 
 
 def asleep(

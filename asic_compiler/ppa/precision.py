@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asic_compiler.hardware.design import DesignBatch
+from asic_compiler.hardware.layout import columns
 from asic_compiler.hardware.precision import FORMATS, Arithmetic
 from asic_compiler.hardware.space import FloatArray, IntArray
 from asic_compiler.ppa.profile import Contractions, Profile
@@ -89,7 +90,8 @@ def operands(work: Contractions, design: DesignBatch, technology: Technology) ->
     narrowed = work.bits == 16.0
     access = 32.0 * e.register_file
     own = np.where(wide, e.fp32_multiply, e.fp16_multiply) + e.fp32_add + access
-    weight_bits = np.where(narrowed, design.weight_bits[:, None], work.bits)
+    count = len(work.index)
+    weight_bits = np.where(narrowed, columns(design.weight_bits, count), work.bits)
     if not design.precision.any() or not narrowed.any():
         return Operands(work, weight_bits, own, None, None)
 
@@ -105,9 +107,9 @@ def operands(work: Contractions, design: DesignBatch, technology: Technology) ->
     eight = design.activation_bits == 8.0
     # [N, C]: attention stays in FP16 beside 8-bit matmuls unless its cache is narrow as well.
     whole = eight & (design.kv_bits >= 16.0)
-    mine = narrowed & ~(whole[:, None] & work.attention)
-    mac = np.where(mine, each[kind][:, None] + access, own)
-    bits = np.where(mine, design.activation_bits[:, None], work.bits)
+    mine = narrowed & ~(columns(whole, count) & work.attention)
+    mac = np.where(mine, columns(each[kind] + access, count), own)
+    bits = np.where(mine, columns(design.activation_bits, count), work.bits)
     unpacks = _UNPACKS[design.precision]
     unpack = f.unpack * e.fp16_add * (unpacks[:, None] & narrowed & ~work.attention)
     requantise = (e.fp32_multiply + f.unpack * e.fp16_add) * (mine & eight[:, None])

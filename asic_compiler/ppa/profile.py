@@ -208,7 +208,7 @@ class Profile:
 
     def cut(self, grid: int, balance: float) -> StageCut:
         """The program in the stages of ``STAGE_GRIDS[grid]``, balanced by time (0) to bytes (1)."""
-        level = int(np.argmin(np.abs(np.array(BALANCE_LEVELS) - balance)))
+        level = min(range(len(BALANCE_LEVELS)), key=lambda i: abs(BALANCE_LEVELS[i] - balance))
         key = (grid, level)
         if key not in self._cuts:
             columns, rows = STAGE_GRIDS[grid]

@@ -90,10 +90,34 @@ class Combination:
 
     def among(self, columns: IntArray, count: int) -> Combination:
         """The same for ``count`` classes, of which those at ``columns`` combine anything."""
-        wide = [np.zeros((len(self.cycles), count)) for _ in fields(self)]
+        wide = [np.zeros((len(self.cycles), count), order="F") for _ in fields(self)]
         for out, field in zip(wide, fields(self), strict=True):
             out[:, columns] = getattr(self, field.name)
         return Combination(*wide)
+
+
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """From one member of a group to the next."""
+
+    in_column: NDArray[np.bool_]
+    """Whether members stand below each other."""
+    apart: FloatArray
+    """Rows from one to the next, if so."""
+    linked: FloatArray
+    """1, or 0 where all members share a router and need no links."""
+    hops: FloatArray
+    """Between routers, from one to the next."""
+
+
+def _steps(group: Group, ways: Ways) -> _Steps:
+    in_column = group.stride >= ways.width
+    apart = np.ceil(group.stride / ways.width)
+    span = group.size * group.stride
+    low = (ways.width <= ways.sc_x) & (span <= ways.width * ways.sc_y)
+    linked = 1.0 - np.where(in_column, low, span <= ways.sc_x)
+    hops = np.where(in_column, apart / ways.sc_y, group.stride / ways.sc_x) * linked
+    return _Steps(in_column, apart, linked, hops)
 
 
 def combine(group: Group, scatter: NDArray[np.bool_], ways: Ways, adder: Adder) -> Combination:
@@ -106,9 +130,10 @@ def combine(group: Group, scatter: NDArray[np.bool_], ways: Ways, adder: Adder) 
         adder: The vector unit.
     """
     several = group.size > 1.0
-    cycles = _tree(group, ways, adder)
+    steps = _steps(group, ways)
+    cycles = _tree(group, steps, ways, adder)
     if scatter.any():
-        cycles = np.where(scatter, _scatter(group, ways, adder), cycles)
+        cycles = np.where(scatter, _scatter(group, steps, ways, adder), cycles)
     sent = (group.size - 1.0) * group.elements * 32.0
     own = np.where(scatter, 1.0, np.floor(group.size / 2.0)) * group.elements * 32.0
     moved = 3.0 * sent + own + group.elements * group.result_bits
@@ -116,37 +141,39 @@ def combine(group: Group, scatter: NDArray[np.bool_], ways: Ways, adder: Adder) 
         cycles=np.where(several, cycles, 0.0),
         partial_bits=sent,
         dmem_bits=np.where(several, moved, 0.0),
-        hops=_mean_hops(group, scatter, ways),
+        hops=_mean_hops(group, steps, scatter, ways),
         border_bits=np.where(
-            several & _in_column(group, ways),
+            several & steps.in_column,
             np.where(scatter, sent / 2.0, group.elements * 32.0),
             0.0,
         ),
     )
 
 
-def _tree(group: Group, ways: Ways, adder: Adder) -> FloatArray:
+def _tree(group: Group, steps: _Steps, ways: Ways, adder: Adder) -> FloatArray:
     levels = np.ceil(np.log2(np.maximum(group.size, 1.0)))
     bits = group.elements * 32.0
     # Groups side by side send over the same links: those in between, and those of a router.
     beside = np.where(
-        _in_column(group, ways),
-        np.ceil(group.stride / ways.width) * ways.sc_x,
+        steps.in_column,
+        steps.apart * ways.sc_x,
         np.minimum(group.stride, ways.width) * ways.sc_y,
     )
-    beside = beside * ~_at_one_router(group, ways)
-    moved = np.maximum(np.ceil(bits / ways.port), beside * np.ceil(bits / ways.flit))
+    beside = beside * steps.linked
+    flits = np.ceil(bits / ways.flit)
+    moved = np.maximum(np.ceil(bits / ways.port), beside * flits)
     adding = _adding(group.elements, np.ones(1), np.zeros(1), np.zeros(1), adder)
     # The first level reads what the tile had, the last writes the sum.
     ends = (bits + group.elements * group.result_bits) / adder.vlen
-    first = _step_hops(group, ways) * ways.hop
+    first = steps.hops * ways.hop
     # Of all steps along a column one crosses the border at its middle.
-    border = ways.crossing + (ways.slowest - 1.0) * beside * np.ceil(bits / ways.flit)
-    last = first + np.where(_in_column(group, ways), border, 0.0)
-    reach = np.exp2(levels) - 1.0
+    border = ways.crossing + (ways.slowest - 1.0) * beside * flits
+    last = first + np.where(steps.in_column, border, 0.0)
+    members = np.exp2(levels)
+    reach = members - 1.0
     along = np.minimum(reach * group.stride, ways.width - 1.0) / ways.sc_x
-    below = np.maximum(np.exp2(levels) * group.stride / ways.width - 1.0, 0.0) / ways.sc_y
-    hops = np.where(_in_column(group, ways), reach * first / ways.hop, along + below)
+    below = np.maximum(members * group.stride / ways.width - 1.0, 0.0) / ways.sc_y
+    hops = np.where(steps.in_column, reach * first / ways.hop, along + below)
     flight = moved + 2.0 * PORT_CYCLES + hops * ways.hop / np.maximum(levels, 1.0)
     # A tile that adds j times gives j credits before it begins, one with fewer is ahead of it by
     # the difference: only flights that are longer make it wait.
@@ -165,28 +192,28 @@ def _tree(group: Group, ways: Ways, adder: Adder) -> FloatArray:
     )
 
 
-def _scatter(group: Group, ways: Ways, adder: Adder) -> FloatArray:
+def _scatter(group: Group, steps: _Steps, ways: Ways, adder: Adder) -> FloatArray:
     takers = np.minimum(group.size, np.maximum(np.ceil(group.elements / group.share), 1.0))
     peers = np.maximum(group.size - 1.0, 1.0)
     bits = group.share * 32.0
-    in_column = _in_column(group, ways)
-    apart = np.ceil(group.stride / ways.width)
+    in_column = steps.in_column
     rows = np.maximum(np.ceil(group.size * group.stride / ways.width), 1.0)
-    beside = np.where(in_column, apart * ways.sc_x, group.stride * ways.sc_y / rows)
-    beside = beside * ~_at_one_router(group, ways)
+    beside = np.where(in_column, steps.apart * ways.sc_x, group.stride * ways.sc_y / rows)
+    beside = beside * steps.linked
     half = np.floor(group.size / 2.0)
     crossing = np.maximum(half * np.ceil(takers / 2.0), 1.0) * beside
     crossing = crossing * np.where(in_column, ways.slowest, 1.0)
     flits = np.ceil(bits / ways.flit)
     arriving = np.maximum(peers * np.ceil(bits / ways.port), crossing * flits)
     block = np.maximum(np.ceil(group.size / BLOCKS), SMALLEST_BLOCK)
-    last = np.minimum(np.where(peers % block > 0.0, peers % block, block), peers)
+    rest = np.fmod(peers, block)
+    last = np.minimum(np.where(rest > 0.0, rest, block), peers)
     own, result = bits, group.share * group.result_bits
     adding = _adding(group.share, peers, own, result, adder)
     ending = _adding(group.share, last, np.zeros(1), result, adder)
     first = np.minimum(block, takers) * adder.message
     busy = np.maximum(first + arriving, takers * adder.message)
-    far = peers * _step_hops(group, ways)
+    far = peers * steps.hops
     rounds = np.where(in_column, far, np.minimum(far, (ways.width / ways.sc_x) + rows))
     return (
         peers * adder.message
@@ -196,7 +223,7 @@ def _scatter(group: Group, ways: Ways, adder: Adder) -> FloatArray:
     )
 
 
-def _mean_hops(group: Group, scatter: NDArray[np.bool_], ways: Ways) -> FloatArray:
+def _mean_hops(group: Group, steps: _Steps, scatter: NDArray[np.bool_], ways: Ways) -> FloatArray:
     levels = np.ceil(np.log2(np.maximum(group.size, 2.0)))
     apart = np.where(
         scatter,
@@ -205,27 +232,8 @@ def _mean_hops(group: Group, scatter: NDArray[np.bool_], ways: Ways) -> FloatArr
     )
     rows = np.ceil(group.size * group.stride / ways.width)
     turned = (ways.width / ways.sc_x + rows / ways.sc_y) / 3.0
-    far = apart * _step_hops(group, ways)
-    return np.where(_in_column(group, ways), far, np.minimum(far, turned))
-
-
-def _in_column(group: Group, ways: Ways) -> NDArray[np.bool_]:
-    """Whether members stand below each other."""
-    return group.stride >= ways.width
-
-
-def _at_one_router(group: Group, ways: Ways) -> NDArray[np.bool_]:
-    """Whether all members share a router, and need no links."""
-    span = group.size * group.stride
-    column = _in_column(group, ways) & (ways.width <= ways.sc_x) & (span <= ways.width * ways.sc_y)
-    return column | (~_in_column(group, ways) & (span <= ways.sc_x))
-
-
-def _step_hops(group: Group, ways: Ways) -> FloatArray:
-    """Hops from a member to the next."""
-    down = np.ceil(group.stride / ways.width) / ways.sc_y
-    step = np.where(_in_column(group, ways), down, group.stride / ways.sc_x)
-    return step * ~_at_one_router(group, ways)
+    far = apart * steps.hops
+    return np.where(steps.in_column, far, np.minimum(far, turned))
 
 
 def _adding(

@@ -8,7 +8,7 @@ import numpy as np
 
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.segments import Segments
-from asic_compiler.hardware.space import FloatArray
+from asic_compiler.hardware.space import FloatArray, IntArray
 from asic_compiler.ppa.profile import BALANCE_LEVELS, Profile, StageCut
 
 
@@ -17,8 +17,12 @@ class StageRows:
     """M rows of N designs; equal stages of a design share a row."""
 
     segments: Segments
+    distinct: FloatArray
+    """[D, C] operators of each class in each stage that occurs in any design."""
+    row: IntArray
+    """[M] which of them each row is."""
     counts: FloatArray
-    """[M, C] operators of each class in the stage."""
+    """[M, C] the same of each row."""
     multiplicity: FloatArray
     """[M] stages that the row stands for."""
     transfer_bytes: FloatArray
@@ -28,9 +32,16 @@ class StageRows:
     aside: FloatArray
     """[N, C] operators that run beside those of another stage."""
 
-    def total(self, per_class: FloatArray) -> FloatArray:
-        """[N, C] of one operator to [M] of all the operators of a stage."""
-        return dot_rows(self.segments.spread(per_class), self.counts)
+    def of_rows(self, per_distinct: FloatArray) -> FloatArray:
+        """[D, ...] of the distinct stages to [M, ...]."""
+        return np.take(per_distinct, self.row, axis=0)
+
+    def total(self, per_class: FloatArray, classes: IntArray | None = None) -> FloatArray:
+        """[N, C] of one operator to [M] of all of a stage's; of some classes if given."""
+        counts = self.counts
+        if classes is not None:
+            counts = self.of_rows(np.ascontiguousarray(self.distinct[:, classes]))
+        return dot_rows(self.segments.spread(np.ascontiguousarray(per_class)), counts)
 
 
 def cut_of(profile: Profile, design: DesignBatch, index: int) -> StageCut:
@@ -57,7 +68,16 @@ def stage_rows(profile: Profile, design: DesignBatch) -> StageRows:
     slots, aside = (
         np.stack([getattr(c, name) for c in cuts])[which] for name in ("slots", "aside")
     )
-    return StageRows(segments, counts[row], multiplicity[row], transfer[row], slots, aside)
+    return StageRows(
+        segments=segments,
+        distinct=counts,
+        row=row,
+        counts=np.take(counts, row, axis=0),
+        multiplicity=multiplicity[row],
+        transfer_bytes=transfer[row],
+        slots=slots,
+        aside=aside,
+    )
 
 
 def dot_rows(left: FloatArray, right: FloatArray) -> FloatArray:

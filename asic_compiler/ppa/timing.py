@@ -18,6 +18,7 @@ import numpy as np
 
 from asic_compiler.hardware.derive import Bands, TileSizes
 from asic_compiler.hardware.design import DesignBatch
+from asic_compiler.hardware.layout import columns
 from asic_compiler.hardware.space import FloatArray, IntArray
 from asic_compiler.ppa.mapping import VectorSplit
 from asic_compiler.ppa.partition import Split, Streams
@@ -238,7 +239,8 @@ def time_contractions(
     items = np.where(attention, groups, np.minimum(np.ceil(n_tile / work.n), work.batch))
     inputs = items * m_tile * k_tile
     operand_rows = np.where(attention, groups * row_blocks * k_tile * n_tile, 0.0)
-    stored_bits = np.where(work.cached & (work.bits == 16.0), design.kv_bits[:, None], work.bits)
+    kv_bits = columns(design.kv_bits, len(region))
+    stored_bits = np.where(work.cached & (work.bits == 16.0), kv_bits, work.bits)
     dmem_bits = (
         inputs * work.bits * passes
         + groups * m_tile * n_tile * np.where(reduced, 32.0, work.bits * work.widening)

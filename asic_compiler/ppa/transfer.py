@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from asic_compiler.hardware.derive import Bands, TileSizes
 from asic_compiler.hardware.design import DesignBatch
+from asic_compiler.hardware.layout import add_up
 from asic_compiler.hardware.space import FloatArray, IntArray
-from asic_compiler.ppa.flow import HOST
 from asic_compiler.ppa.mapping import VectorSplit
 from asic_compiler.ppa.partition import Split, Streams
 from asic_compiler.ppa.profile import CONV, GENERAL, Profile
@@ -29,8 +29,9 @@ class Grid:
     """How the result of each class lies on tiles. Arrays are [N, C] of the workload's classes."""
 
     rows: FloatArray
-    """Of the whole result, seen as a matrix."""
+    """[C] of the whole result, seen as a matrix; the same for all designs."""
     columns: FloatArray
+    """[C]."""
     part_rows: FloatArray
     part_columns: FloatArray
     parts: FloatArray
@@ -77,14 +78,16 @@ def lay_out(profile: Profile, design: DesignBatch, split: Split, vectors: Vector
 def result_grids(profile: Profile, design: DesignBatch, split: Split, vectors: VectorSplit) -> Grid:
     """How every class leaves its result."""
     shape = (len(design), len(profile.table.classes))
-    fields = {name: np.ones(shape) for name in Grid.__dataclass_fields__}
+    names = ("part_rows", "part_columns", "parts", "elements")
+    fields = {name: np.ones(shape, order="F") for name in names}
+    rows, all_columns = np.ones(shape[1]), np.ones(shape[1])
     work, index = profile.contractions, profile.contractions.index
     scatter = (design.allreduce >= 0.5)[:, None] & (split.k > 1.0)
     share = np.where(scatter, split.k, 1.0)
     columns = np.ceil(split.n_tile / share)
     head = work.attention
-    fields["rows"][:, index] = np.where(head, work.batch * work.m, work.m)
-    fields["columns"][:, index] = np.where(head, work.n, work.batch * work.n)
+    rows[index] = np.where(head, work.batch * work.m, work.m)
+    all_columns[index] = np.where(head, work.n, work.batch * work.n)
     fields["part_rows"][:, index] = np.where(head, split.groups, 1.0) * split.m_tile
     fields["part_columns"][:, index] = columns
     batch_parts = np.where(head, np.minimum(work.batch, split.used_tiles), 1.0)
@@ -97,13 +100,13 @@ def result_grids(profile: Profile, design: DesignBatch, split: Split, vectors: V
     wide = np.where(collapsed, 1.0, work_v.columns)
     part_rows = np.ceil(work_v.batch / vectors.b) * np.ceil(work_v.rows / vectors.m)
     cut = np.where(collapsed, 1.0, np.ceil(work_v.columns / vectors.n))
-    fields["rows"][:, index] = np.where(collapsed, 1.0, whole_rows)
-    fields["columns"][:, index] = np.where(collapsed, whole_rows, wide)
+    rows[index] = np.where(collapsed, 1.0, whole_rows)
+    all_columns[index] = np.where(collapsed, whole_rows, wide)
     fields["part_rows"][:, index] = np.where(collapsed, 1.0, part_rows)
     fields["part_columns"][:, index] = np.where(collapsed, part_rows, cut)
     fields["parts"][:, index] = vectors.b * vectors.m * np.where(collapsed, 1.0, vectors.n)
     fields["elements"][:, index] = part_rows * cut
-    return Grid(**fields)
+    return Grid(rows, all_columns, **fields)
 
 
 def time_transfers(
@@ -118,10 +121,12 @@ def time_transfers(
 ) -> Transfers:
     """Cycles of ports and links, and what goes over them, for every pair of classes."""
     flow, classes = profile.flow, len(profile.table.classes)
-    grid, need = values.grid, values.need
-    producer, consumer = np.maximum(flow.producer, 0), flow.consumer
-    rows, columns = grid.rows[:, producer], grid.columns[:, producer]
-    width = flow.size_bytes / (rows * columns)
+    # What the host sends is no transfer: only the other pairs are worked out.
+    inside = flow.inside
+    grid, need, size_bytes = values.grid, values.need[:, inside], flow.size_bytes[inside]
+    producer, consumer = flow.producer[inside], flow.consumer[inside]
+    rows, columns = grid.rows[producer], grid.columns[producer]
+    width = size_bytes / (rows * columns)
     wanted = need / np.maximum(width, 1e-9)
     # The part that a tile needs, seen in the matrix that the producer left: whole rows first.
     part_rows, part_columns = grid.part_rows[:, producer], grid.part_columns[:, producer]
@@ -135,22 +140,23 @@ def time_transfers(
 
     parts, takers = grid.parts[:, producer], _tiles_used(split, vectors, profile, classes)
     takers = takers[:, consumer]
-    total = np.maximum(flow.size_bytes, 1.0)
+    total = np.maximum(size_bytes, 1.0)
     own = np.where(parts >= takers, 1.0, parts / takers)
     own = own * np.minimum(part_rows * part_columns * width / total, 1.0)
-    moves = (own < 1.0) & (flow.producer != HOST)
-    brought = need * (1.0 - own) * moves
+    foreign = 1.0 - own
+    moves = (own < 1.0).astype(np.float64)
+    brought = need * foreign * moves
     # A part goes to as many sets of receivers as cut it, but for the tile that has it.
     receivers = np.maximum(takers * need / total, 1.0)
-    fan = _overlaps(part_columns, need_columns, columns) * _overlaps(part_rows, need_rows, rows)
-    mean_fan = _mean_overlaps(part_columns, need_columns, columns)
-    mean_fan = mean_fan * _mean_overlaps(part_rows, need_rows, rows)
-    to_others = np.where(receivers <= 1.0, 1.0 - own, 1.0)
+    most_across, mean_across = _receivers(part_columns, need_columns, columns)
+    most_down, mean_down = _receivers(part_rows, need_rows, rows)
+    fan, mean_fan = most_across * most_down, mean_across * mean_down
+    to_others = np.where(receivers <= 1.0, foreign, 1.0)
 
     region = _regions(profile, classes)[consumer]
     port = np.minimum(design.dflit[:, None], sizes.region_vlen[:, region])
     packet_bits = np.ceil(packet) * 8.0
-    packets = np.minimum(across * down, parts) * (1.0 - own)
+    packets = np.minimum(across * down, parts) * foreign
     arriving = np.maximum(packets * np.ceil(packet_bits / port), np.ceil(brought * 8.0 / port))
     flits = to_others * np.ceil(packet_bits / design.dflit[:, None])
     leaving = fan * flits
@@ -158,15 +164,21 @@ def time_transfers(
         receivers, parts * mean_fan * flits, parts, bands, design, region, fabric.slowest_flit
     )
     sent = takers * need / receivers * to_others * moves
+
+    def of_pairs(found: FloatArray) -> FloatArray:
+        out = np.zeros((len(need), len(flow.producer)), order="F")
+        out[:, inside] = found
+        return out
+
     return Transfers(
-        moves=moves,
-        need_bytes=need,
-        brought_bytes=brought,
-        copied_bytes=need * own * moves,
-        cycles=np.maximum(np.maximum(arriving, leaving), links) * moves,
-        sent_bytes=sent,
-        hops=hops,
-        border_bytes=sent * over,
+        moves=of_pairs(moves) > 0.0,
+        need_bytes=values.need,
+        brought_bytes=of_pairs(brought),
+        copied_bytes=of_pairs(need * own * moves),
+        cycles=of_pairs(np.maximum(np.maximum(arriving, leaving), links) * moves),
+        sent_bytes=of_pairs(sent),
+        hops=of_pairs(hops),
+        border_bytes=of_pairs(sent * over),
     )
 
 
@@ -196,7 +208,7 @@ def _links(
     """
     wide = bands.width[:, None]
     columns = np.ceil(wide / design.sc_x[:, None])
-    rows = np.ceil(bands.region_rows[:, region] / design.sc_y[:, None])
+    rows = np.ceil(bands.region_rows / design.sc_y[:, None])[:, region]
     reached_columns = np.clip(
         np.ceil(np.minimum(receivers, wide) / design.sc_x[:, None]), 1.0, columns
     )
@@ -222,7 +234,7 @@ def _distance(window: FloatArray, size: FloatArray) -> FloatArray:
 
 def _tiles_used(split: Split, vectors: VectorSplit, profile: Profile, classes: int) -> FloatArray:
     """[N, C] tiles that run a class."""
-    used = np.ones((len(split.m), classes))
+    used = np.ones((len(split.m), classes), order="F")
     used[:, profile.contractions.index] = split.used_tiles
     used[:, profile.vectors.index] = vectors.parts
     return used
@@ -238,15 +250,16 @@ def _regions(profile: Profile, classes: int) -> IntArray:
 def incoming(profile: Profile, transfers: Transfers, streams: Streams) -> Incoming:
     """The transfers of each class together."""
     flow, classes = profile.flow, len(profile.table.classes)
-    dropped = np.zeros((len(streams.kept), classes), dtype=np.bool_)
+    dropped = np.zeros((len(streams.kept), classes), dtype=np.bool_, order="F")
     dropped[:, profile.contractions.index] = streams.dropped
     per = np.where(dropped[:, flow.consumer], flow.per_reader, flow.per_consumer)
 
     def total(of_pairs: FloatArray) -> FloatArray:
-        out = np.zeros((len(per), classes))
-        if len(flow.consumer):
-            sums = np.add.reduceat((of_pairs * per)[:, flow.by_consumer], flow.first, axis=1)
-            out[:, flow.consumers] = sums
+        out = np.zeros((len(per), classes), order="F")
+        weighted = of_pairs * per
+        for own, pairs in flow.of_consumers:
+            first, *others = (weighted[:, each] for each in pairs)
+            out[:, own] = first + add_up(others) if others else first
         return out
 
     messages = total(transfers.moves.astype(np.float64))
@@ -265,24 +278,35 @@ def incoming(profile: Profile, transfers: Transfers, streams: Streams) -> Incomi
 
 
 def _overlaps(window: FloatArray, step: FloatArray, size: FloatArray) -> FloatArray:
-    """Parts of width ``step`` that a window meets, at most, where it is not aligned with them."""
+    """Parts of width ``step``, a whole number, that a window meets, at most, aligned or not."""
     inner = np.minimum(window, size)
-    aligned = (inner % step == 0) | (inner >= size)
-    met = np.where(aligned, np.ceil(inner / step), np.ceil((inner - 1.0) / step) + 1.0)
+    parts = inner / step
+    aligned = (np.floor(parts) * step == inner) | (inner >= size)
+    met = np.where(aligned, np.ceil(parts), np.ceil((inner - 1.0) / step) + 1.0)
     return np.minimum(np.maximum(met, 1.0), np.ceil(size / step))
 
 
-def _mean_overlaps(window: FloatArray, step: FloatArray, size: FloatArray) -> FloatArray:
-    """Parts of width ``step`` that a window meets, on average."""
+def _receivers(
+    window: FloatArray, step: FloatArray, size: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Parts of any width ``step`` that a window, a whole number, meets: at most, and on average."""
     inner = np.minimum(window, size)
-    aligned = (inner % step == 0) | (step % inner == 0) | (inner >= size)
-    met = np.where(aligned, np.ceil(inner / step), 1.0 + (inner - 1.0) / step)
-    return np.minimum(np.maximum(met, 1.0), np.ceil(size / step))
+    parts, beyond = np.ceil(inner / step), (inner - 1.0) / step
+    # The remainder is exact where a width such as 4096/3 is rounded; a product is not.
+    aligned = (np.fmod(inner, step) == 0.0) | (inner >= size)
+    whole = aligned | (np.floor(step / inner) * inner == step)
+    most = np.where(aligned, parts, np.ceil(beyond) + 1.0)
+    mean = np.where(whole, parts, beyond + 1.0)
+    there = np.ceil(size / step)
+    return (
+        np.minimum(np.maximum(most, 1.0), there),
+        np.minimum(np.maximum(mean, 1.0), there),
+    )
 
 
 def _rows_needed(profile: Profile, split: Split, classes: int) -> FloatArray:
     """[N, C] rows of an operand that one tile reads."""
-    tall = np.ones((len(split.m), classes))
+    tall = np.ones((len(split.m), classes), order="F")
     work, index = profile.contractions, profile.contractions.index
     tall[:, index] = np.where(work.attention, split.groups, 1.0) * split.m_tile
     return tall
@@ -291,35 +315,49 @@ def _rows_needed(profile: Profile, split: Split, classes: int) -> FloatArray:
 def _needs(profile: Profile, split: Split, vectors: VectorSplit) -> FloatArray:
     """[N, P] bytes of the value that one tile of the consumer reads."""
     flow, classes, count = profile.flow, len(profile.table.classes), len(split.m)
-    held = np.zeros((count, classes))
     work, index = profile.contractions, profile.contractions.index
+    work_v, index_v = profile.vectors, profile.vectors.index
+    consumer, size_bytes = flow.consumer, flow.size_bytes
+    place = np.zeros(classes, dtype=np.int64)
+    place[index], place[index_v] = np.arange(len(index)), np.arange(len(index_v))
+
+    def read_by(consumers: IntArray) -> tuple[IntArray, IntArray]:
+        """Their pairs, and the column of each pair's consumer among contractions or vectors."""
+        chosen = np.zeros(classes, dtype=np.bool_)
+        chosen[consumers] = True
+        pairs = np.flatnonzero(chosen[consumer])
+        return pairs, place[consumer[pairs]]
+
+    held = np.zeros((count, classes), order="F")
     items = np.where(
         work.attention, split.groups, np.minimum(np.ceil(split.n_tile / work.n), work.batch)
     )
     held[:, index] = items * split.m_tile * split.k_tile * work.bits / 8.0
-    work_v, index_v = profile.vectors, profile.vectors.index
     held[:, index_v] = vectors.points * work_v.bits / 8.0
-    total = np.zeros(classes)
-    total[index_v] = np.maximum(work_v.elements, 1.0)
-    share = np.zeros((count, classes))
-    share[:, index_v] = vectors.points
-    most = np.ones((count, classes))  # windows of a convolution overlap: no more than all of k
-    share_k = split.k_tile / work.k * items / work.batch
-    most[:, index] = np.where(work.region == CONV, share_k, 1.0)
-    need = np.minimum(held[:, flow.consumer], flow.size_bytes * most[:, flow.consumer])
-    second = np.zeros((count, classes))
-    second[:, index] = split.groups * split.n_tile * split.k_tile * work.bits / 8.0
-    need = np.where(flow.rhs, np.minimum(second[:, flow.consumer], flow.size_bytes), need)
-    is_vector = np.isin(flow.consumer, index_v)
-    each = flow.size_bytes / np.maximum(total[flow.consumer], 1.0)  # bytes a point
-    spread = share[:, flow.consumer] * np.maximum(each, 0.0)
-    need = np.where(is_vector & (each >= 1.0), np.minimum(spread, flow.size_bytes), need)
-    append = np.zeros(classes, dtype=np.bool_)
-    append[index_v] = work_v.kv_write_bytes > 0.0
-    owners = np.ones((count, classes))
-    rows = np.maximum(work_v.elements / work_v.columns, 1.0)
-    owners[:, index_v] = np.minimum(vectors.parts, rows)
-    return np.where(append[flow.consumer], flow.size_bytes / owners[:, flow.consumer], need)
+    need = np.minimum(held[:, consumer], size_bytes)
+
+    # Windows of a convolution overlap: no more than all of k.
+    pairs, own = read_by(index[work.region == CONV])
+    share = split.k_tile[:, own] / work.k[own] * items[:, own] / work.batch[own]
+    need[:, pairs] = np.minimum(held[:, consumer[pairs]], size_bytes[pairs] * share)
+
+    # The second operand of an attention product is n by k.
+    pairs = np.flatnonzero(flow.rhs)
+    own = place[consumer[pairs]]
+    second = split.groups[:, own] * split.n_tile[:, own] * split.k_tile[:, own]
+    need[:, pairs] = np.minimum(second * work.bits[own] / 8.0, size_bytes[pairs])
+
+    # A vector operator reads so many bytes for each point of its part.
+    pairs, own = read_by(index_v)
+    each = size_bytes[pairs] / np.maximum(work_v.elements[own], 1.0)  # bytes a point
+    pairs, own, each = pairs[each >= 1.0], own[each >= 1.0], each[each >= 1.0]
+    need[:, pairs] = np.minimum(vectors.points[:, own] * each, size_bytes[pairs])
+
+    # The parts of an append share what is appended.
+    pairs, own = read_by(index_v[work_v.kv_write_bytes > 0.0])
+    rows = np.maximum(work_v.elements[own] / work_v.columns[own], 1.0)
+    need[:, pairs] = size_bytes[pairs] / np.minimum(vectors.parts[:, own], rows)
+    return need
 
 
 def buffer_bytes(
@@ -343,6 +381,6 @@ def buffer_bytes(
     work_v, index_v = profile.vectors, profile.vectors.index
     rows = np.ceil(work_v.batch / vectors.b) * np.ceil(work_v.rows / vectors.m)
     partial[:, index_v] = np.where(work_v.reduction, 2.0 * rows * 4.0, 0.0)
-    held = np.ones((len(split.m), classes))
+    held = np.ones((len(split.m), classes), order="F")
     held[:, index] = streams.kept / streams.pieces
     return values.need * held[:, profile.flow.consumer], results, partial
