@@ -21,6 +21,8 @@ def _ops() -> list[Operation]:
 class Segment:
     """The instructions of one operator in one program, in the order of the fields."""
 
+    position: int
+    """Of the operator."""
     before: list[Operation] = field(default_factory=_ops)
     """Receives of the next operator: credits are granted, and data travel, while this one runs."""
     work: list[Operation] = field(default_factory=_ops)
@@ -38,9 +40,9 @@ class Builder:
     program: tcc.ProgramOp
     segments: list[Segment] = field(default_factory=list[Segment])
 
-    def open(self) -> Segment:
+    def open(self, position: int) -> Segment:
         """Begins the segment of the next operator."""
-        segment = Segment()
+        segment = Segment(position)
         self.segments.append(segment)
         return segment
 
@@ -50,10 +52,15 @@ class Builder:
         return self.segments[-1]
 
     def early(self, segment: Segment, from_another_stage: bool = False) -> list[Operation]:
-        """Where the receives of a segment, the last, go: one operator ahead, or to the start."""
+        """Where the receives of a segment, the last, go: one operator ahead, or to the start.
+
+        Where others run the operator before, that is after this program's last one: no earlier, or
+        what it receives would lie beside buffers of operators long before.
+        """
         if from_another_stage:
             return self.segments[0].before
-        return self.segments[-2].before if len(self.segments) > 1 else segment.before
+        ahead = len(self.segments) > 1 and self.segments[-2].position == segment.position - 1
+        return self.segments[-2].before if ahead else segment.before
 
     def finish(self) -> None:
         """Puts the segments one after another into the program."""

@@ -194,7 +194,7 @@ class _Generator:
         pieces = work.assignment.pieces if isinstance(instruction, tcc.MmaOp) else 1
         held: list[dict[SSAValue, tuple[SSAValue, ...]]] = [{} for _ in members]
         arrivals: list[Arrival] = []
-        segments = [self.builders[m].open() for m in members]
+        segments = [self.builders[m].open(work.position) for m in members]
         for root, indices in roots.items():
             if not self._moves(root):
                 if self.declared.cache(root) is not None:
@@ -391,7 +391,7 @@ class _Generator:
         whole = self._cache_need(op)
         need = _slots(whole, op)
         root = root_of(op.values)
-        segments = [self.builders[m].open() for m in members]
+        segments = [self.builders[m].open(work.position) for m in members]
         found = self._find(root, need, members, 1)
         receives: dict[int, tuple[tcc.ReceiveOp, ...]] = {}
         if found is None:

@@ -134,6 +134,20 @@ def test_the_checks_find_nothing(name: str, seed: int):
 
 
 @pytest.mark.parametrize("name", ["decoder", "vision"])
+@pytest.mark.parametrize("seed", [2, 3])
+def test_receives_begin_one_operator_ahead_and_no_earlier(name: str, seed: int):
+    """Nor where the operator before runs elsewhere: buffers of those long before have gone."""
+    for program in generate(model(name), plan(name, seed)).ops:
+        if isinstance(program, tcc.ProgramOp):
+            started = -1
+            for op in program.instructions:
+                if isinstance(op, tcc.ReceiveOp):
+                    started = max(started, op.position)
+                elif isinstance(op, tcc.MmaOp | tcc.VectorOp):
+                    assert started - op.position <= 1
+
+
+@pytest.mark.parametrize("name", ["decoder", "vision"])
 def test_two_runs_give_the_same_text_and_it_reads_back(name: str):
     first = program_text(generate(model(name), plan(name, 3)))
     assert first == program_text(generate(model(name), plan(name, 3)))
