@@ -63,15 +63,15 @@ def test_a_wrong_option_is_refused(text, message):
     [
         "experts=1", "balance=0", "priority_exponent=0", "adaptive_epsilon=false", "mpc=false",
         "surrogate=false", "elite_share=0", "return_share=0", "greedy_share=0",
-        "crossover_share=0",
+        "crossover_share=0", "elite_per_mesh=16",
     ],
 )  # fmt: skip
 def test_each_part_can_be_switched_off_and_makes_a_difference(text):
     common = "hidden=16 batch=16 environments=8 episode_length=4 mpc_epsilon=0.5 mpc_candidates=4 "
     common += "surrogate_start=20 epsilon_start=0.4 "
-    plain = search(WalkAndTune(), SacMoe(parse_config(common)), 200)
-    without = search(WalkAndTune(), SacMoe(parse_config(common + text)), 200)
-    assert without.evaluations == 200
+    plain = search(WalkAndTune(), SacMoe(parse_config(common)), 400)
+    without = search(WalkAndTune(), SacMoe(parse_config(common + text)), 400)
+    assert without.evaluations == 400
     assert plain.history["performance"].tobytes() != without.history["performance"].tobytes()
 
 

@@ -45,6 +45,18 @@ def test_the_elite_are_the_designs_of_highest_reward():
     assert elite.reward.tolist() == [5.0, 5.0]
 
 
+def test_few_of_the_elite_are_of_one_mesh():
+    """A mesh that is behind stays, and is tuned, though others have more good designs."""
+    elite = Elite(4, 3, 1, per_mesh=2)
+    meshes = np.array([[8, 12, 1], [8, 12, 2], [8, 12, 3], [6, 16, 1], [12, 8, 1]])
+    rewards = np.array([5.0, 4.0, 3.0, 2.0, 1.0])
+    elite.offer(meshes, rewards[:, None], rewards)
+    assert elite.reward.tolist() == [5.0, 4.0, 2.0, 1.0]
+    elite.offer(np.array([[8, 12, 9]]), np.full((1, 1), 6.0), np.array([6.0]))
+    assert elite.reward.tolist() == [6.0, 5.0, 2.0, 1.0]
+    assert elite.discrete[:, :2].tolist() == [[8, 12], [8, 12], [6, 16], [12, 8]]
+
+
 def test_an_elite_action_walks_towards_the_good_mesh_and_stays_near_its_values():
     elite = Elite(1, 4, 30)
     elite.offer(np.full((1, 4), 20), np.full((1, 30), 0.9), np.ones(1))

@@ -98,6 +98,8 @@ class SacMoeConfig:
     """How much slower epsilon falls while nothing feasible was found. Seed: 10."""
     elite: int = 16
     """Best designs that exploring actions may start from. Ours."""
+    elite_per_mesh: int = 2
+    """Of these, designs of one mesh at most: as many as ``elite`` is no limit. Ours."""
     elite_share: float = 0.9
     """Share of the exploring actions (warm-up and epsilon) that perturb a good design; the others
     are uniform, as all of them are at 0. Ours."""
@@ -176,7 +178,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "warm_up_share": _SHARE, "replay_capacity": (1, 10**7), "priority_exponent": _SHARE,
     "importance_start": _SHARE, "epsilon_start": _SHARE, "epsilon_end": _SHARE,
     "epsilon_decays": (0.0, 1e3), "epsilon_acting": _SHARE, "epsilon_slowdown": (1.0, 1e6),
-    "elite": (1, 4096), "elite_share": _SHARE, "return_share": _SHARE, "greedy_share": _SHARE,
+    "elite": (1, 4096), "elite_per_mesh": (1, 4096), "elite_share": _SHARE,
+    "return_share": _SHARE, "greedy_share": _SHARE,
     "crossover_share": _SHARE, "mpc_epsilon": _SHARE,
     "mpc_candidates": (1, 4096), "mpc_horizon": (1, 100), "mpc_noise": (0.0, 2.0),
     "mpc_share": _SHARE, "world_rate": (0.0, 100.0), "ensemble": (2, 64),

@@ -83,7 +83,9 @@ class Loop:
         self._warm_up = min(config.warm_up, int(config.warm_up_share * budget))
         self._knows = policy is not None
         self._first_episode = config.environments * (1 + config.episode_length)  # with its starts
-        self._elite = Elite(config.elite, self._sizes.discrete, self._sizes.continuous)
+        self._elite = Elite(
+            config.elite, self._sizes.discrete, self._sizes.continuous, config.elite_per_mesh
+        )
         self._signals: dict[str, float] = {}
         self._environment = self._walk(np.random.default_rng(starts), resumed)
         if resumed is None:

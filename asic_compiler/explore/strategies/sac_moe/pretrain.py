@@ -41,7 +41,12 @@ class _Walk:
         self, problem: Problem, config: SacMoeConfig, budget: int, rng: np.random.Generator
     ) -> None:
         self.recorder = Recorder(problem, budget)
-        self.elite = Elite(config.elite, len(problem.discrete_names), len(problem.continuous_names))
+        self.elite = Elite(
+            config.elite,
+            len(problem.discrete_names),
+            len(problem.continuous_names),
+            config.elite_per_mesh,
+        )
         returning = int(config.return_share * config.environments)
         self.environment = DesignEnvironment(
             self.recorder,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
 from asic_compiler.explore.checkpoint.state import State, StateError, StateReader
@@ -22,6 +24,10 @@ _LEAST_TAKEN = 0.05
 uniformly in its logarithm."""
 
 
+_MESH = 2
+"""Discrete variables that make the mesh: width and height."""
+
+
 class Elite:
     """The designs of highest reward so far, and actions that lead near one of them.
 
@@ -31,12 +37,18 @@ class Elite:
 
     Args:
         capacity: Designs kept.
-        discrete: Discrete variables.
+        discrete: Discrete variables, the mesh's first.
         continuous: Continuous variables.
+        per_mesh: Of these, designs of one mesh at most; None is no limit. A step moves a mesh by
+            little, and between two good ones of as many tiles there may be none that is feasible:
+            where all kept are of one mesh, the others are never tuned.
     """
 
-    def __init__(self, capacity: int, discrete: int, continuous: int) -> None:
+    def __init__(
+        self, capacity: int, discrete: int, continuous: int, per_mesh: int | None = None
+    ) -> None:
         self._capacity = capacity
+        self._per_mesh = per_mesh or capacity
         self.discrete: IntArray = np.zeros((0, discrete), np.int64)
         self.continuous: FloatArray = np.zeros((0, continuous))
         self.reward: FloatArray = np.zeros(0)
@@ -44,8 +56,15 @@ class Elite:
     def offer(self, discrete: IntArray, continuous: FloatArray, reward: FloatArray) -> None:
         """Keeps the best of what it has and of these [n] designs; of equals, the older."""
         rewards = np.concatenate([self.reward, reward])
-        kept = np.argsort(-rewards, kind="stable")[: self._capacity]
-        self.discrete = np.concatenate([self.discrete, discrete])[kept]
+        designs = np.concatenate([self.discrete, discrete])
+        kept: list[int] = []
+        held: Counter[tuple[int, ...]] = Counter()
+        for index in np.argsort(-rewards, kind="stable").tolist():
+            mesh = tuple(designs[index, :_MESH].tolist())
+            if held[mesh] < self._per_mesh and len(kept) < self._capacity:
+                held[mesh] += 1
+                kept.append(index)
+        self.discrete = designs[kept]
         self.continuous = np.concatenate([self.continuous, continuous])[kept]
         self.reward = rewards[kept]
 
