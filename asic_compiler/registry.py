@@ -47,6 +47,8 @@ Only our own tools load these: a plain ``xdsl-opt`` refuses two dialects of one 
 """
 
 PASSES: dict[str, Entry] = {
+    "asic-schedule": Entry("asic_compiler.passes.asic_schedule", "AsicSchedulePass"),
+    "convert-asic-to-tcc": Entry("asic_compiler.passes.convert_asic_to_tcc", "ConvertAsicToTcc"),
     "convert-linalg-to-asic": Entry(
         "asic_compiler.passes.convert_linalg_to_asic", "ConvertLinalgToAsic"
     ),

@@ -21,7 +21,7 @@ from asic_compiler.explore.strategies import resolve
 from asic_compiler.hardware.design import Freedom
 from asic_compiler.hardware.legality import REASONS, Constraints, Reason
 from asic_compiler.hardware.weight_store import STORES, WeightStore
-from asic_compiler.placement.plan import Plan, make_plan
+from asic_compiler.placement.plan import EvaluatedPlan, make_plan
 from asic_compiler.ppa.breakdown import Breakdown, breakdown
 from asic_compiler.ppa.corners import Corners, corners
 from asic_compiler.ppa.kv_cache import page_overhead, windowed
@@ -277,7 +277,7 @@ class Exploration:
     """What an exploration decided, and the search behind it."""
 
     request: Request
-    plan: Plan
+    plan: EvaluatedPlan
     result: SearchResult
     problem: ChipProblem = field(repr=False)
     breakdown: Breakdown

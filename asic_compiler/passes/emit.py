@@ -19,7 +19,7 @@ from asic_compiler.explore.trace.document import decision_trace
 from asic_compiler.explore.trace.document import to_text as trace_text
 from asic_compiler.files import write_atomic
 from asic_compiler.hardware.spec import Predicted, hardware_spec, to_text
-from asic_compiler.placement.plan import Plan
+from asic_compiler.placement.plan import EvaluatedPlan, Plan
 from asic_compiler.program.check import check
 from asic_compiler.program.emit import write_program
 from asic_compiler.program.generate import generate
@@ -141,7 +141,7 @@ def _placement_note(hop_bytes: float, rule: float, least: float) -> str:
     )
 
 
-def predicted(plan: Plan) -> Predicted:
+def predicted(plan: EvaluatedPlan) -> Predicted:
     """The model's figures of a plan."""
     m = plan.metrics
     return Predicted(

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import IntegerAttr, ModuleOp, i64
+from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
 from asic_compiler.diagnostics import UserError
-from asic_compiler.dialects.asic import CHIP, SplitAttr
 from asic_compiler.explore.constraint_text import parse_constraints
 from asic_compiler.explore.goal_text import parse_goal
 from asic_compiler.explore.observer import RichObserver
@@ -22,11 +21,10 @@ from asic_compiler.explore.strategies.sac_moe.config import parse_config
 from asic_compiler.hardware.weight_store import OFF_CHIP
 from asic_compiler.passes.convert_linalg_to_asic import ConvertLinalgToAsic
 from asic_compiler.passes.emit import emit_exploration, open_run
-from asic_compiler.placement.plan import Plan
-from asic_compiler.program.chip_attribute import chip_attribute, region_attribute
+from asic_compiler.program.plan_attribute import annotate
 from asic_compiler.report.summary import summary
 from asic_compiler.technology.library import load_node
-from asic_compiler.workload.extract import extract, operators
+from asic_compiler.workload.extract import extract
 
 
 @dataclass(frozen=True)
@@ -210,15 +208,3 @@ class RLExplorePass(ModulePass):
         print(summary(exploration), file=sys.stderr)
         for note in (*exploration.result.notes, *notes):
             print(f"note: {note}", file=sys.stderr)
-
-
-def annotate(module: ModuleOp, plan: Plan) -> None:
-    """Writes the chip on the module and region, split and stage on every operator."""
-    module.attributes[CHIP] = chip_attribute(plan.chip)
-    placed = operators(module)
-    if len(placed) != len(plan.assignments):
-        raise ValueError(f"{len(placed)} operators but {len(plan.assignments)} assignments")
-    for op, assignment in zip(placed, plan.assignments, strict=True):
-        op.region = region_attribute(assignment.region)
-        op.split = SplitAttr.of(assignment.split_m, assignment.split_n, assignment.split_k)
-        op.stage = IntegerAttr(assignment.stage, i64)

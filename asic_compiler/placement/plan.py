@@ -50,10 +50,6 @@ class Assignment:
     """Predicted, of one execution on one micro-batch."""
     start_cycle: float
     """When it starts, counted from the start of its stage's period."""
-    input_bytes: float
-    """Into one tile of the region, from other tiles."""
-    compute_cycles: float
-    """Of these, cycles in which a tile computes."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +59,9 @@ class Plan:
     chip: Chip
     assignments: tuple[Assignment, ...]
     """One an operator of the table, in program order."""
-    metrics: Metrics
-    """Of this one design: arrays of length 1."""
     table: OperatorTable
+    period_cycles: float
+    """Between two micro-batches: those of the slowest stage."""
     hop_cycles: int
     """Of a router and the wire to the next."""
     crossing_cycles: int
@@ -73,13 +69,16 @@ class Plan:
     crossing_rate: int
     """Sixteenths of a cycle that a flit takes over it, at least 16."""
 
-    @property
-    def period_cycles(self) -> float:
-        """Cycles between two micro-batches: those of the slowest stage."""
-        return float(self.metrics.period_cycles[0])
+
+@dataclass(frozen=True)
+class EvaluatedPlan(Plan):
+    """A plan, and what the model says of it."""
+
+    metrics: Metrics
+    """Of this one design: arrays of length 1."""
 
 
-def make_plan(model: PPAModel, design: DesignBatch, temperature_c: float) -> Plan:
+def make_plan(model: PPAModel, design: DesignBatch, temperature_c: float) -> EvaluatedPlan:
     """Spells out a single design.
 
     Args:
@@ -109,14 +108,15 @@ def make_plan(model: PPAModel, design: DesignBatch, temperature_c: float) -> Pla
         stages=int(design.stages[0]),
         classes=_tile_classes(design, internals, model.profile.has_conv),
     )
-    return Plan(
+    return EvaluatedPlan(
         chip,
         _assign(model, design, internals),
-        metrics,
         model.profile.table,
+        float(metrics.period_cycles[0]),
         int(internals.fabric.hop_cycles[0]),
         int(internals.fabric.border_cycles[0]),
         round(STEPS * float(internals.fabric.border_flit_cycles[0])),
+        metrics,
     )
 
 
@@ -202,7 +202,6 @@ def _assign(model: PPAModel, design: DesignBatch, internals: Internals) -> tuple
             kind = int(profile.contractions.region[i])
             rows = int(bands.region_rows[0, kind])
             m, n, k = _at(split.m, i), _at(split.n, i), _at(split.k, i)
-            arriving, busy = float(time.arriving.size_bytes[0, i]), float(time.busy[0, i])
             first_row = next_row.get((stage, class_index), 0)
             next_row[stage, class_index] = (first_row + int(rows_used[0, i])) % rows
             if cost.kind is OperatorKind.ATTENTION:
@@ -218,8 +217,6 @@ def _assign(model: PPAModel, design: DesignBatch, internals: Internals) -> tuple
             parts = internals.vectors.split
             split_b, m, n, k = _at(parts.b, i), _at(parts.m, i), _at(parts.n, i), 1
             stride = _at(parts.stride, i)
-            arriving = float(internals.vectors.arriving.size_bytes[0, i])
-            busy = float(internals.vectors.busy[0, i])
             if cost.anchored:
                 first_row = attention_row.get(stage, 0)
         top = place.height - rows if kind == GENERAL else 0
@@ -242,8 +239,6 @@ def _assign(model: PPAModel, design: DesignBatch, internals: Internals) -> tuple
                 scatter=k > 1 and float(design.allreduce[0]) >= 0.5,
                 cycles=cycles,
                 start_cycle=float(clock[stage]),
-                input_bytes=arriving,
-                compute_cycles=busy,
             )
         )
         clock[stage] += cycles

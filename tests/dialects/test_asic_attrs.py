@@ -55,6 +55,16 @@ def chip(**changes: object) -> ChipAttr:
     return ChipAttr.of(**(fields | changes))  # type: ignore[arg-type]
 
 
+PLACEMENT = (
+    '#asic.placement<kind = "conv", first = 4, batch = 1, stride = 2, pieces = 3, by_rows = 1, '
+    "buffers = 2, scatter = 0, cycles = 136.75>"
+)
+PLAN = (
+    "#asic.plan<dies = 2, weight_bits = 8, kv_bits = 16, hop_cycles = 3, crossing_cycles = 8, "
+    "crossing_rate = 16, period = 285.5, tiles = [[0, 65536, 1, 0, 1]]>"
+)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -64,6 +74,9 @@ def chip(**changes: object) -> ChipAttr:
         "dmem_bytes = 524288, wmem_bytes = 9437184, imem_bytes = 32768, xr_wp = 2, vr_wp = 2, "
         "xdpnum = 2, vdpnum = 2>",
         str(chip()),
+        PLACEMENT,
+        "#asic.slot<start = 0, cycles = 51>",
+        PLAN,
     ],
 )
 def test_text_round_trips(text: str) -> None:
@@ -115,6 +128,29 @@ def test_malformed_fields_are_refused(text: str, message: str) -> None:
 def test_region_and_split_rules(text: str, message: str) -> None:
     with pytest.raises((VerifyException, ParseError), match=message):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new", "message"),
+    [
+        (PLACEMENT, '"conv"', '"attention"', "kind must be matmul, conv, general"),  # 1
+        (PLACEMENT, "pieces = 3", "pieces = 0", "pieces must be at least 1"),  # 2
+        (PLACEMENT, "first = 4", "first = -1", "first must be at least 0"),  # 2
+        (PLACEMENT, "scatter = 0", "scatter = 2", "scatter must be 0 or 1"),  # 3
+        (PLACEMENT, "136.75", "0.0", "cycles must be positive"),  # 4
+        ("#asic.slot<start = 0, cycles = 51>", "51", "0", "cycles must be at least 1"),  # 1
+        ("#asic.slot<start = 0, cycles = 51>", "start = 0", "start = -1", "start must be"),  # 1
+        (PLAN, "rate = 16", "rate = 15", "crossing_rate must be at least 16"),  # 1
+        (PLAN, "dies = 2", "dies = 0", "dies must be at least 1"),  # 1
+        (PLAN, "285.5", "-1.0", "period must be positive"),  # 2
+        (PLAN, "[0, 65536, 1, 0, 1]", "[0, 65536, 1]", "needs 5 integers"),  # 3
+        (PLAN, "[0, 65536, 1, 0, 1]", "[0, 65536, 1, 0, 2]", "stage, bank and flags"),  # 3
+    ],
+)
+def test_placement_slot_and_plan_rules(text: str, old: str, new: str, message: str) -> None:
+    assert old in text
+    with pytest.raises((VerifyException, ParseError), match=message):
+        parse(text.replace(old, new))
 
 
 @pytest.mark.parametrize(

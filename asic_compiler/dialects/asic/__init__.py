@@ -6,7 +6,7 @@ Written down in ``docs/asic-dialect.md``.
 from xdsl.ir import Dialect
 
 from asic_compiler.dialects.asic.attrs import ChipAttr, RegionAttr, SplitAttr, TileAttr
-from asic_compiler.dialects.asic.base import CHIP, AsicOp, chip_of
+from asic_compiler.dialects.asic.base import CHIP, PLAN, AsicOp, chip_of
 from asic_compiler.dialects.asic.contraction import ConvOp, MatmulOp
 from asic_compiler.dialects.asic.data import (
     ConcatOp,
@@ -16,6 +16,7 @@ from asic_compiler.dialects.asic.data import (
     PadOp,
     WeightOp,
 )
+from asic_compiler.dialects.asic.plan_attrs import PlacementAttr, PlanAttr, SlotAttr
 from asic_compiler.dialects.asic.vector import ElementwiseOp, IndexOp, ReduceOp, YieldOp
 
 ASIC = Dialect(
@@ -34,7 +35,7 @@ ASIC = Dialect(
         IndexOp,
         YieldOp,
     ],
-    [ChipAttr, TileAttr, RegionAttr, SplitAttr],
+    [ChipAttr, TileAttr, RegionAttr, SplitAttr, PlanAttr, PlacementAttr, SlotAttr],
 )
 
 
@@ -46,6 +47,7 @@ def get_dialect() -> Dialect:
 __all__ = [
     "ASIC",
     "CHIP",
+    "PLAN",
     "AsicOp",
     "ChipAttr",
     "ConcatOp",
@@ -57,8 +59,11 @@ __all__ = [
     "LayoutOp",
     "MatmulOp",
     "PadOp",
+    "PlacementAttr",
+    "PlanAttr",
     "ReduceOp",
     "RegionAttr",
+    "SlotAttr",
     "SplitAttr",
     "TileAttr",
     "WeightOp",

@@ -11,9 +11,14 @@ from xdsl.irdl import IRDLOperation, ParsePropInAttrDict, opt_prop_def
 from xdsl.utils.exceptions import VerifyException
 
 from asic_compiler.dialects.asic.attrs import ChipAttr, RegionAttr, SplitAttr
+from asic_compiler.dialects.asic.plan_attrs import PlacementAttr, SlotAttr
 
 CHIP = "asic.chip"
 """Name of the module attribute that holds the chip."""
+PLAN = "asic.plan"
+"""Name of the module attribute that holds what programs depend on besides."""
+DECISIONS = ("region", "split", "stage", "placement", "slot")
+"""Properties that hold what was decided about an operator."""
 
 
 def chip_of(op: Operation) -> ChipAttr | None:
@@ -43,6 +48,10 @@ class AsicOp(IRDLOperation, ABC):
     """How it is cut over those tiles."""
     stage = opt_prop_def(IntegerAttr[i64])
     """The pipeline stage it belongs to."""
+    placement = opt_prop_def(PlacementAttr)
+    """How it lies on its region."""
+    slot = opt_prop_def(SlotAttr)
+    """When it runs."""
 
     irdl_options: Any = (ParsePropInAttrDict(),)
 

@@ -31,7 +31,7 @@ from xdsl.printer import Printer
 from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
 
-from asic_compiler.dialects.asic.base import AsicOp, element_of, shape_of
+from asic_compiler.dialects.asic.base import DECISIONS, AsicOp, element_of, shape_of
 from asic_compiler.dialects.asic.maps import linear_offsets_match, map_error
 from asic_compiler.dialects.asic.vector import Maps, map_array
 
@@ -75,7 +75,7 @@ class WeightOp(AsicOp):
             parser.raise_error("asic.weight expects dense_resource<name> : type")
         op = cls(value)
         for key, attribute in attributes.items():
-            owner = op.properties if key in ("region", "split", "stage") else op.attributes
+            owner = op.properties if key in DECISIONS else op.attributes
             owner[key] = attribute
         return op
 

@@ -1,0 +1,181 @@
+"""A plan as attributes of the model it places, written and read back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from xdsl.dialects.builtin import IntegerAttr, ModuleOp, i64
+
+from asic_compiler.diagnostics import UserError
+from asic_compiler.dialects.asic import CHIP, PLAN, AsicOp, ChipAttr, PlanAttr, SplitAttr
+from asic_compiler.dialects.asic.plan_attrs import KINDS, PlacementAttr, SlotAttr
+from asic_compiler.dialects.location import location_of
+from asic_compiler.hardware.chip import Chip, Rectangle, TileClass
+from asic_compiler.placement.plan import Assignment, Plan
+from asic_compiler.program.chip_attribute import chip_attribute, region_attribute
+from asic_compiler.program.schedule import Schedule
+from asic_compiler.workload.extract import extract, operators
+
+
+def annotate(module: ModuleOp, plan: Plan) -> None:
+    """Writes a plan: chip and plan on the module, region, split, stage, placement on operators.
+
+    Raises:
+        ValueError: The plan is not one of this model.
+    """
+    module.attributes[CHIP] = chip_attribute(plan.chip)
+    module.attributes[PLAN] = PlanAttr.of(
+        plan.period_cycles,
+        [
+            (tile.stage, tile.wmem_bank_bytes, *(int(kind in tile.regions) for kind in KINDS))
+            for tile in plan.chip.classes
+        ],
+        dies=plan.chip.dies,
+        weight_bits=plan.chip.weight_bits,
+        kv_bits=plan.chip.kv_bits,
+        hop_cycles=plan.hop_cycles,
+        crossing_cycles=plan.crossing_cycles,
+        crossing_rate=plan.crossing_rate,
+    )
+    placed = operators(module)
+    if len(placed) != len(plan.assignments):
+        raise ValueError(f"{len(placed)} operators but {len(plan.assignments)} assignments")
+    for op, assignment in zip(placed, plan.assignments, strict=True):
+        op.region = region_attribute(assignment.region)
+        op.split = SplitAttr.of(assignment.split_m, assignment.split_n, assignment.split_k)
+        op.stage = IntegerAttr(assignment.stage, i64)
+        op.slot = None
+        op.placement = PlacementAttr.of(
+            KINDS[assignment.region_kind],
+            assignment.cycles,
+            first=assignment.first,
+            batch=assignment.split_b,
+            stride=assignment.stride,
+            pieces=assignment.pieces,
+            by_rows=int(assignment.by_rows),
+            buffers=assignment.buffers,
+            scatter=int(assignment.scatter),
+        )
+
+
+def write_slots(module: ModuleOp, schedule: Schedule) -> None:
+    """Writes when every operator runs."""
+    for op, slot in zip(operators(module), schedule.slots, strict=True):
+        op.slot = SlotAttr.of(slot.start, slot.cycles)
+
+
+def plan_of(module: ModuleOp, scheduled: bool) -> Plan:
+    """Reads a plan back.
+
+    Args:
+        module: The model, in ``asic``.
+        scheduled: Whether its operators run in the slots that they have; otherwise those of a stage
+            run one after another as they stand, for the cycles that were predicted.
+
+    Raises:
+        UserError: There is no plan, or not of every operator.
+    """
+    chip, plan = module.attributes.get(CHIP), module.attributes.get(PLAN)
+    if not isinstance(chip, ChipAttr) or not isinstance(plan, PlanAttr):
+        raise UserError(
+            "the model has no chip and plan",
+            location_of(module),
+            notes=["run rl-explore or explore before this pass"],
+        )
+    if len(plan.rows) != len(chip.tiles):
+        raise UserError(
+            f"the plan tells of {len(plan.rows)} tile classes, the chip has {len(chip.tiles)}",
+            location_of(module),
+        )
+    fields = plan.fields
+    clock: dict[int, float] = {}
+    assignments: list[Assignment] = []
+    for position, op in enumerate(operators(module)):
+        assignment = _assignment(position, op)
+        if scheduled:
+            start, cycles = _slot(op)
+        else:
+            start, cycles = clock.get(assignment.stage, 0.0), assignment.cycles
+        clock[assignment.stage] = start + cycles
+        assignments.append(replace(assignment, start_cycle=start, cycles=cycles))
+    return Plan(
+        chip=_chip(chip, plan),
+        assignments=tuple(assignments),
+        table=extract(module),
+        period_cycles=plan.period.data,
+        hop_cycles=fields["hop_cycles"],
+        crossing_cycles=fields["crossing_cycles"],
+        crossing_rate=fields["crossing_rate"],
+    )
+
+
+def _slot(op: AsicOp) -> tuple[float, float]:
+    """Start and cycles."""
+    if op.slot is None:
+        raise UserError(
+            f"{op.name} has no slot",
+            location_of(op),
+            notes=["run asic-schedule before this pass"],
+        )
+    return float(op.slot.start.data), float(op.slot.cycles.data)
+
+
+def _assignment(position: int, op: AsicOp) -> Assignment:
+    region, split, stage, placement = op.region, op.split, op.stage, op.placement
+    if region is None or split is None or stage is None or placement is None:
+        raise UserError(
+            f"{op.name} is not placed: it needs region, split, stage and placement",
+            location_of(op),
+            notes=["run rl-explore or explore before this pass"],
+        )
+    m, n, k = split.factors
+    return Assignment(
+        position=position,
+        stage=stage.value.data,
+        region_kind=KINDS.index(placement.kind.data),
+        region=Rectangle(*region.rectangle),
+        split_m=m,
+        split_n=n,
+        split_k=k,
+        first=placement.first.data,
+        split_b=placement.batch.data,
+        stride=placement.stride.data,
+        pieces=placement.pieces.data,
+        by_rows=bool(placement.by_rows.data),
+        buffers=placement.buffers.data,
+        scatter=bool(placement.scatter.data),
+        cycles=placement.cycles.data,
+        start_cycle=0.0,
+    )
+
+
+def _chip(chip: ChipAttr, plan: PlanAttr) -> Chip:
+    width, height = chip.mesh_size
+    sc_x, sc_y = (value.data for value in chip.super_cluster)
+    fields = plan.fields
+    return Chip(
+        node=chip.node.data,
+        mesh_width=width,
+        mesh_height=height,
+        sc_x=sc_x,
+        sc_y=sc_y,
+        clock_hz=chip.clock_hz.data,
+        supply_v=chip.supply_v.data,
+        temperature_c=chip.temperature_c.data,
+        flit_bits=chip.flit_bits.data,
+        dies=fields["dies"],
+        weight_bits=fields["weight_bits"],
+        kv_bits=fields["kv_bits"],
+        stages=1 + max(row[0] for row in plan.rows),
+        classes=tuple(
+            TileClass(
+                name=tile.label.data,
+                **tile.fields,
+                wmem_bank_bytes=row[1],
+                stage=row[0],
+                regions=tuple(k for k, flag in zip(KINDS, row[2:], strict=True) if flag),
+                places=tuple(Rectangle(*place) for own, *place in chip.rectangles if own == index),
+            )
+            for index, (tile, row) in enumerate(zip(chip.tiles, plan.rows, strict=True))
+        ),
+    )
