@@ -15,7 +15,7 @@ from math import exp
 
 import numpy as np
 
-from asic_compiler.placement.traffic import Group, Integers, Traffic, Turns
+from asic_compiler.placement.traffic import Traffic, Turns, tiles_of
 
 MOVES = 400
 """Of annealing, a group; at most ``MOST_MOVES`` in all."""
@@ -77,7 +77,7 @@ class _State:
         for index, flow in enumerate(traffic.flows):
             for group in {flow.sender, flow.receiver}:
                 self.flows_of[group].append(index)
-        self.tiles = [_tiles_of(group, traffic.width) for group in traffic.groups]
+        self.tiles = [tiles_of(group.region, traffic.width) for group in traffic.groups]
         self.held = [np.zeros_like(limit) for limit in traffic.limits]
         for index in range(len(turns)):
             self._hold(index, 1)
@@ -146,13 +146,6 @@ class _State:
                 return at != start
             step = -(-step // 4)
             tried = range(at - 4 * step, at + 4 * step + 1, step)
-
-
-def _tiles_of(group: Group, width: int) -> Integers:
-    """[tiles of the region] their numbers in the mesh."""
-    region = group.region
-    local = np.arange(region.tiles)
-    return (region.y + local // region.width) * width + region.x + local % region.width
 
 
 def _rule(traffic: Traffic, rng: np.random.Generator) -> Turns:

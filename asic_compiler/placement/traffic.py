@@ -142,6 +142,12 @@ class Traffic:
         return total
 
 
+def tiles_of(region: Rectangle, width: int) -> Integers:
+    """[tiles of the region] their numbers in a mesh so many tiles wide, row by row."""
+    local = np.arange(region.tiles)
+    return (region.y + local // region.width) * width + region.x + local % region.width
+
+
 def _least_bits(pattern: Pattern, room: int, together: bool) -> float:
     """Of the tiles of a tree ``together`` says whether its sender is known to be another."""
     size = np.diff(pattern.start)

@@ -28,6 +28,8 @@ class PlacedProgram:
     same tiles: they are received once."""
     least_hop_bytes: float
     """No placement of the program's packets has fewer."""
+    moved: bool = False
+    """Whether it is not the rule's program: it has passed the checks then."""
     refused: tuple[Finding, ...] = ()
     """What does not fit where the search put it: the program is the rule's then."""
 
@@ -60,5 +62,5 @@ def generate_placed(module: ModuleOp, plan: Plan, strategy: str, seed: int = 0) 
         return replace(rule, refused=refused)
     own = traffic_of(turned, elaborate(moved))
     return PlacedProgram(
-        moved, turned, placement, own.hop_bytes(own.unturned), own.least_hop_bytes()
+        moved, turned, placement, own.hop_bytes(own.unturned), own.least_hop_bytes(), moved=True
     )

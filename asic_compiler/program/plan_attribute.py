@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from xdsl.dialects.builtin import IntegerAttr, ModuleOp, i64
+from xdsl.utils.exceptions import VerifyException
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects.asic import CHIP, PLAN, AsicOp, ChipAttr, PlanAttr, SplitAttr
@@ -14,7 +15,11 @@ from asic_compiler.hardware.chip import Chip, Rectangle, TileClass
 from asic_compiler.placement.plan import Assignment, Plan
 from asic_compiler.program.chip_attribute import chip_attribute, region_attribute
 from asic_compiler.program.schedule import Schedule
+from asic_compiler.program.work import make_work
 from asic_compiler.workload.extract import extract, operators
+from asic_compiler.workload.table import OperatorClass
+
+_EXPLORE_FIRST = "run rl-explore or explore before this pass"
 
 
 def annotate(module: ModuleOp, plan: Plan) -> None:
@@ -80,18 +85,19 @@ def plan_of(module: ModuleOp, scheduled: bool) -> Plan:
         raise UserError(
             "the model has no chip and plan",
             location_of(module),
-            notes=["run rl-explore or explore before this pass"],
+            notes=[_EXPLORE_FIRST],
         )
     if len(plan.rows) != len(chip.tiles):
         raise UserError(
             f"the plan tells of {len(plan.rows)} tile classes, the chip has {len(chip.tiles)}",
             location_of(module),
         )
-    fields = plan.fields
+    fields, table = plan.fields, extract(module)
     clock: dict[int, float] = {}
     assignments: list[Assignment] = []
     for position, op in enumerate(operators(module)):
         assignment = _assignment(position, op)
+        _require_place(assignment, op, plan, table.classes[int(table.sequence[position])])
         if scheduled:
             start, cycles = _slot(op)
         else:
@@ -101,12 +107,28 @@ def plan_of(module: ModuleOp, scheduled: bool) -> Plan:
     return Plan(
         chip=_chip(chip, plan),
         assignments=tuple(assignments),
-        table=extract(module),
+        table=table,
         period_cycles=plan.period.data,
         hop_cycles=fields["hop_cycles"],
         crossing_cycles=fields["crossing_cycles"],
         crossing_rate=fields["crossing_rate"],
     )
+
+
+def _require_place(assignment: Assignment, op: AsicOp, plan: PlanAttr, cost: OperatorClass) -> None:
+    """Refuses an operator that no tile runs, or whose parts its region does not hold."""
+    kind = assignment.region_kind
+    if not any(row[0] == assignment.stage and row[2 + kind] for row in plan.rows):
+        raise UserError(
+            f"no tile class of stage {assignment.stage} runs {KINDS[kind]} operators",
+            location_of(op),
+        )
+    try:
+        make_work(assignment.position, cost, assignment)
+    except VerifyException as error:
+        raise UserError(
+            f"{op.name} does not lie on its region: {error}", location_of(op)
+        ) from error
 
 
 def _slot(op: AsicOp) -> tuple[float, float]:
@@ -126,7 +148,7 @@ def _assignment(position: int, op: AsicOp) -> Assignment:
         raise UserError(
             f"{op.name} is not placed: it needs region, split, stage and placement",
             location_of(op),
-            notes=["run rl-explore or explore before this pass"],
+            notes=[_EXPLORE_FIRST],
         )
     m, n, k = split.factors
     return Assignment(

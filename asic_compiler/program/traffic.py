@@ -10,7 +10,7 @@ import numpy as np
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.tcc.base import buffer_type
 from asic_compiler.placement.plan import Assignment, Plan
-from asic_compiler.placement.traffic import Flow, Group, Integers, Pattern, Traffic
+from asic_compiler.placement.traffic import Flow, Group, Integers, Pattern, Traffic, tiles_of
 from asic_compiler.program.access import Parts, Place
 from asic_compiler.program.allocate import cache_bytes
 from asic_compiler.program.elaborate import (
@@ -149,7 +149,7 @@ class _Extraction:
                 index[position] = number
             own = [self.plan.assignments[p] for p in positions]
             region = own[0].region
-            tiles = self._tiles_of(own[0])
+            tiles = tiles_of(region, self.width)
             free = all(a.region == region for a in own)
             begin = own[0].first
             ends = [(a.first - begin) % region.tiles + _extent(a) for a in own]
@@ -161,11 +161,6 @@ class _Extraction:
             length = min(max(ends), region.tiles)
             groups.append(Group(tuple(positions), region, begin, length, free, resident))
         return tuple(groups), index
-
-    def _tiles_of(self, assignment: Assignment) -> Integers:
-        region = assignment.region
-        local = np.arange(region.tiles)
-        return (region.y + local // region.width) * self.width + region.x + local % region.width
 
     # What moves.
 

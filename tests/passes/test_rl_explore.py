@@ -72,6 +72,8 @@ def test_a_placement_needs_a_program():
 
 def test_the_placements_on_offer_are_those_there_are():
     assert get_args(get_type_hints(RLExplorePass)["placement"]) == tuple(STRATEGIES)
+    told = schema()["properties"]["placement"]["properties"]["strategy"]["enum"]
+    assert told == list(STRATEGIES)
 
 
 def test_hardware_json_obeys_its_schema_and_agrees_with_the_ir(tmp_path):
