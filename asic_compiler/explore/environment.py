@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from asic_compiler.explore.archive import concatenate, take
 from asic_compiler.explore.checkpoint.rows import evaluation_state, read_evaluation
 from asic_compiler.explore.checkpoint.state import State, StateError, StateReader, generator_state
 from asic_compiler.explore.protocol import Evaluation, FloatArray, IntArray, context_of
@@ -36,8 +37,12 @@ class Transition:
     """n rows."""
 
 
-Returns = Callable[[int], tuple[IntArray, FloatArray]]
-"""At most so many designs to begin from: discrete [n, 4] and continuous [n, 30]."""
+Returns = Callable[[int], Evaluation]
+"""At most so many designs to begin from, evaluated before."""
+
+
+Starts = Callable[[int, np.random.Generator], tuple[IntArray, FloatArray]]
+"""Designs to begin from, not evaluated yet, as ``Problem.start`` gives them."""
 
 
 class DesignEnvironment:
@@ -47,7 +52,8 @@ class DesignEnvironment:
     variables by -2..+2 and is clipped to the problem's range; a continuous action *is* the next
     value of the 30 continuous variables. The problem projects and quantises; the walk goes on from
     what was evaluated. After ``episode_length`` steps all designs start anew from
-    ``problem.start``, whose evaluation costs budget like any other.
+    ``problem.start``, whose evaluation costs budget like any other; going back to a design that
+    was evaluated before costs nothing.
 
     Args:
         recorder: Evaluates, counts and remembers.
@@ -56,6 +62,7 @@ class DesignEnvironment:
         rng: For the starting designs.
         coefficients: The shape of the reward.
         returns: Designs that later episodes begin from instead, as many as it gives.
+        starts: Designs that episodes begin from anew; those of the problem if None.
         resumed: What :meth:`state` told, to go on from there and not from a start.
 
     Raises:
@@ -70,6 +77,7 @@ class DesignEnvironment:
         rng: np.random.Generator,
         coefficients: RewardCoefficients | None = None,
         returns: Returns | None = None,
+        starts: Starts | None = None,
         resumed: StateReader | None = None,
     ) -> None:
         self._recorder = recorder
@@ -79,6 +87,7 @@ class DesignEnvironment:
         self._rng = rng
         self._coefficients = coefficients
         self._returns = returns
+        self._starts = starts or recorder.problem.start
         self._context = context_of(self._problem)
         self._age = 0
         self._current = self._start() if resumed is None else self._restored(resumed)
@@ -141,13 +150,23 @@ class DesignEnvironment:
             self._current = self._start()
         return transition
 
+    def go_back(self, rows: IntArray, designs: Evaluation) -> None:
+        """Has the walks of ``rows`` go on from ``designs``, evaluated before, a row each."""
+        origin = np.arange(len(self._current))
+        origin[rows] = len(self._current) + np.arange(len(rows))
+        self._current = take(concatenate([self._current, designs]), origin)
+
     def _start(self) -> Evaluation:
         self._age = 0
-        discrete, continuous = self._problem.start(self._count, self._rng)
+        returned = None
         if self._returns is not None and self._recorder.evaluations > 0:
-            at, values = self._returns(self._count)
-            discrete[: len(at)], continuous[: len(values)] = at, values
-        return self._recorder.evaluate(discrete, continuous)
+            returned = self._returns(self._count)
+        fresh = self._count - (0 if returned is None else len(returned))
+        if not fresh:
+            assert returned is not None
+            return returned
+        started = self._recorder.evaluate(*self._starts(fresh, self._rng))
+        return started if returned is None else concatenate([returned, started])
 
     def _observe(self, evaluation: Evaluation) -> FloatArray:
         seen = evaluation.features[:, self._problem.observed]

@@ -63,7 +63,9 @@ ABLATIONS: dict[str, Entrant] = {
     "sac-moe/no-priority": Entrant("sac-moe", "priority_exponent=0"),
     "sac-moe/no-mpc": Entrant("sac-moe", "mpc=false"),
     "sac-moe/no-surrogate": Entrant("sac-moe", "surrogate=false"),
-    "sac-moe/no-elites": Entrant("sac-moe", "elite_share=0 return_share=0 crossover_share=0"),
+    "sac-moe/no-elites": Entrant(
+        "sac-moe", "elite_share=0 return_share=0 crossover_share=0 reshape_share=0"
+    ),
     "sac-moe/one-mesh": Entrant("sac-moe", "elite_per_mesh=16"),
     "sac-moe/no-crossover": Entrant("sac-moe", "crossover_share=0"),
     "sac-moe/no-learning": Entrant("sac-moe", "updates_per_step=0 mpc=false"),

@@ -316,8 +316,9 @@ HOSTILE = {
     "a choice of 7": (put("search/replay/choices", spoilt(7)), "outside"),
     "a negative choice": (put("search/replay/choices", spoilt(-1)), "outside"),
     "priority 0": (put("search/replay/priority", spoilt(0.0)), "outside"),
-    "an action of 2": (put("search/elite/continuous", spoilt(2.0)), "outside"),
-    "a mesh beyond its range": (put("search/elite/discrete", spoilt(99)), "outside its range"),
+    "an action of 2": (put("search/elite/designs/continuous", spoilt(2.0)), "outside"),
+    "a mesh beyond its range": (
+        put("search/elite/designs/discrete", spoilt(99)), "outside its range"),
     "an evaluated mesh of 0": (
         put("search/recorder/designs/discrete", spoilt(0)), "outside its range"),
     "an infeasible member": (

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from toy_problems import OBSERVED, WalkAndTune
 
+from asic_compiler.explore.archive import take
 from asic_compiler.explore.environment import DesignEnvironment
 from asic_compiler.explore.recorder import Recorder
 from asic_compiler.explore.reward import reward
@@ -75,3 +76,36 @@ def test_actions_outside_their_range_are_refused():
         environment.step(STAY, MIDDLE + 1.01)
     with pytest.raises(ValueError, match="continuous"):
         environment.step(STAY, MIDDLE + np.nan)
+
+
+def test_going_back_to_a_design_costs_nothing_and_the_walk_goes_on_from_there():
+    problem, recorder, environment = make()
+    first = environment.current
+    environment.step(STAY + 1, MIDDLE)
+    spent, before = recorder.evaluations, environment.current
+    environment.go_back(np.array([1, 3]), take(first, np.array([0, 2])))
+    assert recorder.evaluations == spent
+    now = environment.current
+    np.testing.assert_array_equal(now.discrete[[0, 2]], before.discrete[[0, 2]])
+    np.testing.assert_array_equal(now.discrete[[1, 3]], first.discrete[[0, 2]])
+    np.testing.assert_array_equal(environment.observation, now.features[:, problem.observed])
+    transition = environment.step(STAY, MIDDLE)
+    np.testing.assert_array_equal(transition.evaluation.discrete, now.discrete)
+
+
+@pytest.mark.parametrize("returning", [0, 3, 4])
+def test_designs_that_are_returned_to_are_not_evaluated_again(returning):
+    problem = WalkAndTune()
+    recorder = Recorder(problem, 100)
+    known = problem.evaluate(np.full((4, 4), 3), np.full((4, 30), 0.25))
+    environment = DesignEnvironment(
+        recorder, 4, 1, np.random.default_rng(0),
+        returns=lambda count: take(known, slice(0, min(count, returning))),
+        starts=lambda count, rng: (np.full((count, 4), 4), np.full((count, 30), -0.5)),
+    )  # fmt: skip
+    assert environment.current.discrete.tolist() == [[4] * 4] * 4
+    assert environment.step(STAY, MIDDLE).truncated
+    assert recorder.evaluations == 4 + 4 + (4 - returning)
+    assert environment.current.discrete.tolist() == [[3] * 4] * returning + [[4] * 4] * (
+        4 - returning
+    )

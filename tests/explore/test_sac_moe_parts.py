@@ -10,7 +10,6 @@ from asic_compiler.explore.reward import reward
 from asic_compiler.explore.search import search
 from asic_compiler.explore.strategies.sac_moe.agent import Agent
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig, parse_config
-from asic_compiler.explore.strategies.sac_moe.exploration.elite import Elite
 from asic_compiler.explore.strategies.sac_moe.imagination.planner import Planner
 from asic_compiler.explore.strategies.sac_moe.imagination.surrogate import Surrogate, screen
 from asic_compiler.explore.strategies.sac_moe.imagination.world_model import WorldModel
@@ -337,17 +336,3 @@ def test_the_signals_tell_gate_epsilon_and_losses():
 def test_where_nothing_fits_every_part_still_works():
     config = SacMoeConfig(hidden=16, batch=16, environments=8, mpc_epsilon=0.5, mpc_candidates=4)
     assert search(NothingFits(), SacMoe(config), 200).best is None
-
-
-def test_a_crossed_action_takes_each_variable_from_an_elite_design_or_from_the_policy():
-    elite = Elite(4, 2, 30)
-    elite.offer(np.array([[8, 8]]), np.full((1, 30), -0.5), np.ones(1))
-    current = np.tile([[10, 1]], (200, 1))
-    choices, values = np.full((200, 2), 0), np.full((200, 30), 0.5)
-    steps, crossed = elite.crossed(current, choices, values, np.random.default_rng(0))
-    taken = (crossed == 0.5).mean(axis=1)
-    assert set(np.unique(crossed)) == {-0.5, 0.5}
-    assert 0.2 < taken.mean() < 0.45  # shares are uniform in their logarithm between 0.05 and 1
-    assert np.median(taken) < taken.mean()
-    assert set(np.unique(steps[:, 0])) == {0}  # the policy's step, and that to the elite: both -2
-    assert set(np.unique(steps[:, 1])) == {0, 4}  # the policy's -2, the elite's +2

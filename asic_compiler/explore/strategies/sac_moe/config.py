@@ -91,7 +91,7 @@ class SacMoeConfig:
     epsilon_decays: float = 2.5
     """Time constants of the decay in one budget: exp(-2.5) of the way is left at its end, and the
     last sixth is below ``mpc_epsilon``. Ours."""
-    epsilon_acting: float = 0.6
+    epsilon_acting: float = 0.8
     """Share of exploring actions beside a policy that does not learn, after its first episode, in
     which it is ``epsilon_end``. Ours."""
     epsilon_slowdown: float = 10.0
@@ -103,10 +103,14 @@ class SacMoeConfig:
     elite_share: float = 0.9
     """Share of the exploring actions (warm-up and epsilon) that perturb a good design; the others
     are uniform, as all of them are at 0. Ours."""
-    return_share: float = 0.75
-    """Share of the designs that begin a later episode at one of the best so far, not at a fresh
-    start: walking back to a good mesh takes most of an episode. Ours, after "first return, then
-    explore" (Ecoffet et al. 2021)."""
+    return_share: float = 0.7
+    """Chance that a walk goes on from one of the best designs so far, drawn before each step, and
+    share of the walks that begin an episode there and not at a fresh start. What is known of these
+    designs is kept: going back costs no evaluation. Ours, after "first return, then explore"
+    (Ecoffet et al. 2021)."""
+    reshape_share: float = 0.75
+    """Share of the fresh starts of later episodes that are one of the best designs on a mesh of
+    other proportions. Ours."""
     greedy_share: float = 0.5
     """Share of the policy's actions taken at its mode and not sampled. Ours.
 
@@ -180,7 +184,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "epsilon_decays": (0.0, 1e3), "epsilon_acting": _SHARE, "epsilon_slowdown": (1.0, 1e6),
     "elite": (1, 4096), "elite_per_mesh": (1, 4096), "elite_share": _SHARE,
     "return_share": _SHARE, "greedy_share": _SHARE,
-    "crossover_share": _SHARE, "mpc_epsilon": _SHARE,
+    "crossover_share": _SHARE, "reshape_share": _SHARE, "mpc_epsilon": _SHARE,
     "mpc_candidates": (1, 4096), "mpc_horizon": (1, 100), "mpc_noise": (0.0, 2.0),
     "mpc_share": _SHARE, "world_rate": (0.0, 100.0), "ensemble": (2, 64),
     "surrogate_hidden": (1, 8192), "surrogate_updates": (0, 10**4), "surrogate_start": (1, 10**5),

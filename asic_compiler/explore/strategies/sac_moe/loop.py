@@ -5,17 +5,22 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from asic_compiler.explore.archive import take
 from asic_compiler.explore.checkpoint.keeper import Keeper
 from asic_compiler.explore.checkpoint.state import State, StateReader, generator_state
 from asic_compiler.explore.environment import DesignEnvironment, Transition
-from asic_compiler.explore.protocol import Evaluation, FloatArray, IntArray
+from asic_compiler.explore.protocol import BoolArray, Evaluation, FloatArray, IntArray
 from asic_compiler.explore.recorder import Recorder
-from asic_compiler.explore.reward import reward
+from asic_compiler.explore.strategies.flat import merit
 from asic_compiler.explore.strategies.sac_moe.agent import Agent
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
 from asic_compiler.explore.strategies.sac_moe.exploration.elite import Elite
 from asic_compiler.explore.strategies.sac_moe.exploration.epsilon import EpsilonSchedule
-from asic_compiler.explore.strategies.sac_moe.exploration.proposals import exploring_actions
+from asic_compiler.explore.strategies.sac_moe.exploration.moves import (
+    crossed,
+    exploring_actions,
+    reshaped,
+)
 from asic_compiler.explore.strategies.sac_moe.imagination.planner import Planner
 from asic_compiler.explore.strategies.sac_moe.imagination.surrogate import Surrogate, screen
 from asic_compiler.explore.strategies.sac_moe.imagination.world_model import WorldModel
@@ -83,9 +88,7 @@ class Loop:
         self._warm_up = min(config.warm_up, int(config.warm_up_share * budget))
         self._knows = policy is not None
         self._first_episode = config.environments * (1 + config.episode_length)  # with its starts
-        self._elite = Elite(
-            config.elite, self._sizes.discrete, self._sizes.continuous, config.elite_per_mesh
-        )
+        self._elite = Elite(config.elite, config.elite_per_mesh)
         self._signals: dict[str, float] = {}
         self._environment = self._walk(np.random.default_rng(starts), resumed)
         if resumed is None:
@@ -97,6 +100,7 @@ class Loop:
         """Walks and learns until the budget is spent, and has ``keeper`` write checkpoints."""
         while not self._environment.exhausted:
             self._signals = {}
+            self._go_back()
             observation = self._environment.observation
             choices, continuous = self._act(observation)
             destination = self._environment.destination(choices)
@@ -150,21 +154,31 @@ class Loop:
             self._config.environments,
             self._config.episode_length,
             rng,
-            returns=lambda count: self._elite.returns(min(count, returning)),
+            returns=lambda count: self._elite.best(min(count, returning)),
+            starts=self._fresh,
             resumed=None if resumed is None else resumed.part("environment"),
         )
+
+    def _fresh(self, count: int, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
+        """Starts of the problem, some of them replaced by good designs on other meshes."""
+        discrete, continuous = self._recorder.problem.start(count, rng)
+        if len(self._elite):
+            good = self._elite.drawn(count, rng)
+            others, values = reshaped(good, self._recorder.problem, rng)
+            rows = (rng.random(count) < self._config.reshape_share)[:, None]
+            discrete = np.where(rows, others, discrete)
+            continuous = np.where(rows, values, continuous)
+        return discrete, continuous
 
     @property
     def _warm(self) -> bool:
         return self._recorder.evaluations >= self._warm_up
 
     def _offer_starts(self) -> None:
-        start = self._environment.current
-        self._offer(start, reward(start, self._recorder.problem))
+        self._offer(self._environment.current)
 
-    def _offer(self, outcome: Evaluation, rewards: FloatArray) -> None:
-        # As evaluated: what projection raised or lowered stays so in the moves around it.
-        self._elite.offer(outcome.discrete, outcome.continuous, rewards)
+    def _offer(self, outcome: Evaluation) -> None:
+        self._elite.offer(outcome, merit(outcome, self._recorder.problem))
 
     def _remember(
         self,
@@ -185,9 +199,24 @@ class Loop:
         )
         if self._surrogate is not None:
             self._surrogate.add(destination[:count], continuous[:count], transition.evaluation)
-        self._offer(transition.evaluation, transition.reward)
+        self._elite.offer(
+            transition.evaluation, merit(transition.evaluation, self._recorder.problem)
+        )
         if transition.truncated:
             self._offer_starts()
+
+    def _go_back(self) -> None:
+        """Has most walks go on from one of the best designs, drawn anew for each."""
+        if self._asked:
+            return
+        count = len(self._environment.current)
+        rows = np.flatnonzero(self._rng.random(count) < self._config.return_share)
+        self._environment.go_back(rows, self._elite.drawn(len(rows), self._rng))
+
+    @property
+    def _asked(self) -> bool:
+        """Whether a policy that knows something is being asked, undisturbed, for an episode."""
+        return self._knows and self._recorder.evaluations < self._first_episode
 
     def _act(self, observation: FloatArray) -> tuple[IntArray, FloatArray]:
         """One action a design: the most promising of several proposals, or the only one."""
@@ -196,14 +225,11 @@ class Loop:
         near = self._rng.random(count) < self._config.elite_share
         screening = self._surrogate is not None and self._surrogate.begun
         tries = self._config.proposals if screening else 1
-        choices, continuous = exploring_actions(
-            self._elite,
-            np.tile(self._environment.current.discrete, (tries, 1)),
-            np.tile(near, tries),
-            self._rng,
-        )
+        here = take(self._environment.current, np.tile(np.arange(count), tries))
+        others = self._elite.drawn(len(here), self._rng)
+        choices, continuous = exploring_actions(here, others, np.tile(near, tries), self._rng)
         if not explores.all():
-            policy_choices, policy_continuous = self._policy(observation, tries, explores)
+            policy_choices, policy_continuous = self._policy(observation, here, explores)
             exploring = np.tile(explores, tries)[:, None]
             choices = np.where(exploring, choices, policy_choices)
             continuous = np.where(exploring, continuous, policy_continuous)
@@ -219,15 +245,15 @@ class Loop:
         from then on what it knows is best used in crossing.
         """
         if not self._train:
-            asked = self._recorder.evaluations < self._first_episode
-            return self._config.epsilon_end if asked else self._config.epsilon_acting
+            return self._config.epsilon_end if self._asked else self._config.epsilon_acting
         return self._epsilon.value if self._warm or self._knows else 1.0
 
     def _policy(
-        self, observation: FloatArray, tries: int, explores: np.ndarray
+        self, observation: FloatArray, here: Evaluation, explores: BoolArray
     ) -> tuple[IntArray, FloatArray]:
-        """``tries`` actions of the policy for each design, one after another: [tries * n, ...]."""
+        """An action of the policy for each of ``here``: n designs, repeated as a whole."""
         count = len(observation)
+        tries = len(here) // count
         greedy = np.zeros(tries * count, dtype=np.bool_)
         greedy[:count] = self._rng.random(count) < self._config.greedy_share
         choices, continuous = self._agent.act(np.tile(observation, (tries, 1)), greedy)
@@ -246,10 +272,9 @@ class Loop:
             continuous[rows] = np.clip(planned.numpy().astype(np.float64), -1.0, 1.0)
         if self._recorder.evaluations < self._first_episode:
             return choices, continuous
-        current = np.tile(self._environment.current.discrete, (tries, 1))
-        crossed = self._elite.crossed(current, choices, continuous, self._rng)
-        crosses = (self._rng.random(tries * count) < self._config.crossover_share)[:, None]
-        return np.where(crosses, crossed[0], choices), np.where(crosses, crossed[1], continuous)
+        few = crossed(here, choices, continuous, self._rng)
+        crosses = (self._rng.random(len(here)) < self._config.crossover_share)[:, None]
+        return np.where(crosses, few[0], choices), np.where(crosses, few[1], continuous)
 
     def _screened(
         self, choices: IntArray, continuous: FloatArray, blind: np.ndarray

@@ -12,12 +12,13 @@ from asic_compiler.diagnostics import UserError
 from asic_compiler.explore.environment import DesignEnvironment
 from asic_compiler.explore.protocol import Problem
 from asic_compiler.explore.recorder import Recorder
-from asic_compiler.explore.reward import reward, score
+from asic_compiler.explore.reward import score
+from asic_compiler.explore.strategies.flat import merit
 from asic_compiler.explore.strategies.sac_moe.agent import Agent
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
 from asic_compiler.explore.strategies.sac_moe.exploration.elite import Elite
 from asic_compiler.explore.strategies.sac_moe.exploration.epsilon import EpsilonSchedule
-from asic_compiler.explore.strategies.sac_moe.exploration.proposals import exploring_actions
+from asic_compiler.explore.strategies.sac_moe.exploration.moves import exploring_actions
 from asic_compiler.explore.strategies.sac_moe.networks import Actor, dimensions_of
 from asic_compiler.explore.strategies.sac_moe.policy_file import variables_of
 from asic_compiler.explore.strategies.sac_moe.replay import Replay
@@ -41,27 +42,21 @@ class _Walk:
         self, problem: Problem, config: SacMoeConfig, budget: int, rng: np.random.Generator
     ) -> None:
         self.recorder = Recorder(problem, budget)
-        self.elite = Elite(
-            config.elite,
-            len(problem.discrete_names),
-            len(problem.continuous_names),
-            config.elite_per_mesh,
-        )
+        self.elite = Elite(config.elite, config.elite_per_mesh)
         returning = int(config.return_share * config.environments)
         self.environment = DesignEnvironment(
             self.recorder,
             config.environments,
             config.episode_length,
             rng,
-            returns=lambda count: self.elite.returns(min(count, returning)),
+            returns=lambda count: self.elite.best(min(count, returning)),
         )
         self.rewards = np.zeros(0, np.float32)
         self.offer_starts()
 
     def offer_starts(self) -> None:
         start = self.environment.current
-        rewards = reward(start, self.recorder.problem)
-        self.elite.offer(start.discrete, start.continuous, rewards)
+        self.elite.offer(start, merit(start, self.recorder.problem))
 
     def standardised(self, rewards: np.ndarray) -> np.ndarray:
         """Rewards on this problem's own scale, so that problems count alike."""
@@ -158,15 +153,19 @@ def _step(
     environment = walk.environment
     if environment.exhausted:
         return 0
+    count = len(environment.current)
+    explores = rng.random(count) < epsilon
+    # Only those that explore go back: where the policy goes by itself is to be learned from.
+    returns = np.flatnonzero(explores & (rng.random(count) < config.return_share))
+    environment.go_back(returns, walk.elite.drawn(len(returns), rng))
     observation = environment.observation
-    count = len(observation)
     near = rng.random(count) < config.elite_share
-    choices, values = exploring_actions(walk.elite, environment.current.discrete, near, rng)
+    others = walk.elite.drawn(count, rng)
+    choices, values = exploring_actions(environment.current, others, near, rng)
     greedy = rng.random(count) < config.greedy_share
     own_choices, own_values = agent.act(observation, greedy)
-    explores = (rng.random(count) < epsilon)[:, None]
-    choices = np.where(explores, choices, own_choices)
-    values = np.where(explores, values, own_values)
+    choices = np.where(explores[:, None], choices, own_choices)
+    values = np.where(explores[:, None], values, own_values)
     transition = environment.step(choices, values)
     moved = len(transition.reward)
     replay.add(
@@ -177,8 +176,7 @@ def _step(
         transition.next_observation,
         transition.terminated,
     )
-    seen = transition.evaluation
-    walk.elite.offer(seen.discrete, seen.continuous, transition.reward)
+    walk.elite.offer(transition.evaluation, merit(transition.evaluation, walk.recorder.problem))
     if transition.truncated:
         walk.offer_starts()
     return moved

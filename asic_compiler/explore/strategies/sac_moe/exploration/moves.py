@@ -1,0 +1,115 @@
+"""Actions that change a few variables of a good design and leave the others as they are.
+
+An action sets all 34 variables at once, and one that is wrong in a few is worth nothing. Single
+changes and pairs are what improves a design that is good already.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from asic_compiler.explore.environment import LARGEST_STEP, uniform_actions, uniform_choices
+from asic_compiler.explore.protocol import (
+    BoolArray,
+    Evaluation,
+    FloatArray,
+    IntArray,
+    Problem,
+)
+
+_MOST_CHANGED = 4
+"""Variables that a move changes: 1 to this many, uniformly in their logarithm."""
+
+_ANEW = 0.5
+"""Chance that a changed variable is drawn anew, and not near its value."""
+
+_FINEST, _COARSEST = 0.02, 0.5
+"""Standard deviations of a change near the value: drawn between these, uniformly in their
+logarithm."""
+
+_RECOMBINED = 0.3
+"""Chance that a move also takes variables from another good design, and the share it takes."""
+
+_LEAST_TAKEN = 1.0 / 34.0
+"""Share of the variables that a crossed action takes from the policy: drawn between this and 1,
+uniformly in its logarithm."""
+
+
+def exploring_actions(
+    here: Evaluation, others: Evaluation, near: BoolArray, rng: np.random.Generator
+) -> tuple[IntArray, FloatArray]:
+    """Choices [n, 4] and values [n, 30] for designs at ``here``: near them, or at random.
+
+    Args:
+        here: The n designs acted on.
+        others: n good designs, of which a move near ``here`` may take variables.
+        near: [n] whether an action stays near its design; the others are uniform.
+        rng: For all of them.
+    """
+    count = len(near)
+    choices = uniform_choices(count, here.discrete.shape[1], rng)
+    values = uniform_actions(count, here.continuous.shape[1], rng)
+    near_choices, near_values = _nearby(here, others, rng)
+    rows = near[:, None]
+    return np.where(rows, near_choices, choices), np.where(rows, near_values, values)
+
+
+def _nearby(
+    here: Evaluation, others: Evaluation, rng: np.random.Generator
+) -> tuple[IntArray, FloatArray]:
+    count, discrete = here.discrete.shape
+    continuous = here.continuous.shape[1]
+    variables = discrete + continuous
+    changes = np.exp(rng.uniform(0.0, np.log(_MOST_CHANGED + 1.0), (count, 1))).astype(np.int64)
+    # The ranks of random numbers: the first few are a draw without repetition.
+    changed = rng.random((count, variables)).argsort(axis=1).argsort(axis=1) < changes
+    steps = rng.integers(1, LARGEST_STEP, (count, discrete), endpoint=True)
+    steps *= rng.choice((-1, 1), (count, discrete))
+    values = here.continuous
+    recombined = rng.random((count, 1)) < _RECOMBINED
+    recombined = recombined & (rng.random(values.shape) < _RECOMBINED)
+    scale = np.exp(rng.uniform(np.log(_FINEST), np.log(_COARSEST), values.shape))
+    shifted = np.clip(values + rng.normal(size=values.shape) * scale, -1.0, 1.0)
+    anew = rng.random(values.shape) < _ANEW
+    moved = np.where(anew, uniform_actions(count, continuous, rng), shifted)
+    values = np.where(recombined, others.continuous, values)
+    return (
+        np.where(changed[:, :discrete], steps, 0) + LARGEST_STEP,
+        np.where(changed[:, discrete:], moved, values),
+    )
+
+
+def reshaped(
+    designs: Evaluation, problem: Problem, rng: np.random.Generator
+) -> tuple[IntArray, FloatArray]:
+    """Good designs on meshes of other proportions with about as many tiles.
+
+    Between two such meshes lie others of more or fewer tiles, where nothing may fit: no walk of
+    small steps leads from one to the other.
+    """
+    low, high = problem.discrete_low, problem.discrete_high
+    discrete = designs.discrete.copy()
+    tiles = discrete[:, 0] * discrete[:, 1]
+    narrowest = np.maximum(low[0], -(-tiles // high[1]))
+    widest = np.maximum(np.minimum(high[0], tiles // low[1]), narrowest)
+    octaves = np.log(widest / narrowest)
+    width = np.rint(narrowest * np.exp(rng.random(len(tiles)) * octaves)).astype(np.int64)
+    discrete[:, 0], discrete[:, 1] = width, np.rint(tiles / width)
+    return np.clip(discrete, low, high), designs.continuous
+
+
+def crossed(
+    here: Evaluation, choices: IntArray, values: FloatArray, rng: np.random.Generator
+) -> tuple[IntArray, FloatArray]:
+    """The designs ``here`` with some of their variables taken from the actions that are given.
+
+    Args:
+        here: The n designs acted on.
+        choices: [n, 4] of the policy.
+        values: [n, 30] of the policy.
+        rng: Draws how many variables, and which.
+    """
+    share = np.exp(rng.uniform(np.log(_LEAST_TAKEN), 0.0, (len(here), 1)))
+    taken = rng.random(values.shape) < share
+    moved = rng.random(choices.shape) < share
+    return np.where(moved, choices, LARGEST_STEP), np.where(taken, values, here.continuous)

@@ -1,0 +1,131 @@
+"""Going back to good designs, and acting on a few variables of them."""
+
+import numpy as np
+import pytest
+from toy_problems import WalkAndTune
+
+from asic_compiler.explore.archive import take
+from asic_compiler.explore.checkpoint.state import StateError, StateReader
+from asic_compiler.explore.strategies.flat import merit
+from asic_compiler.explore.strategies.sac_moe.exploration.elite import Elite
+from asic_compiler.explore.strategies.sac_moe.exploration.moves import (
+    crossed,
+    exploring_actions,
+    reshaped,
+)
+
+PROBLEM = WalkAndTune()
+STAY = 2
+
+
+def evaluated(meshes, value=0.5):
+    """Designs of these meshes, all knobs at one value."""
+    discrete = np.array([[width, height, 2, 2] for width, height in meshes])
+    return PROBLEM.evaluate(discrete, np.full((len(discrete), 30), value))
+
+
+def test_the_elite_are_the_designs_of_highest_merit_and_of_equals_the_older():
+    elite = Elite(2)
+    for merits in ([1.0, 5.0], [3.0, 5.0], [2.0]):
+        elite.offer(evaluated([(i + 2, 3) for i in range(len(merits))]), np.array(merits))
+    assert elite.merit.tolist() == [5.0, 5.0]
+    assert elite.designs.discrete[:, 0].tolist() == [3, 3]
+    assert len(elite) == 2
+
+
+def test_few_of_the_elite_are_of_one_mesh():
+    """A mesh that is behind stays, and is tuned, though others have more good designs."""
+    elite = Elite(4, per_mesh=2)
+    meshes = [(8, 12), (8, 12), (8, 12), (6, 16), (12, 8)]
+    elite.offer(evaluated(meshes), np.array([5.0, 4.0, 3.0, 2.0, 1.0]))
+    assert elite.merit.tolist() == [5.0, 4.0, 2.0, 1.0]
+    elite.offer(evaluated([(8, 12)]), np.array([6.0]))
+    assert elite.merit.tolist() == [6.0, 5.0, 2.0, 1.0]
+    assert elite.designs.discrete[:, :2].tolist() == [[8, 12], [8, 12], [6, 16], [12, 8]]
+    assert elite.best(3).discrete[:, 0].tolist() == [8, 8, 6]
+
+
+def test_every_elite_design_is_gone_back_to_as_often_with_all_that_is_known_of_it():
+    elite = Elite(4)
+    designs = evaluated([(8, 12), (6, 16), (12, 8), (4, 24)])
+    elite.offer(designs, merit(designs, PROBLEM))
+    drawn = elite.drawn(4000, np.random.default_rng(0))
+    widths, times = np.unique(drawn.discrete[:, 0], return_counts=True)
+    assert widths.tolist() == [4, 6, 8, 12]
+    assert times.min() > 900
+    again = PROBLEM.evaluate(drawn.discrete, drawn.continuous)
+    np.testing.assert_array_equal(drawn.features, again.features)
+    np.testing.assert_array_equal(drawn.performance, again.performance)
+
+
+def test_the_elite_come_back_from_their_state_and_too_many_are_refused():
+    elite = Elite(4)
+    designs = evaluated([(8, 12), (6, 16), (12, 8), (4, 24)])
+    elite.offer(designs, merit(designs, PROBLEM))
+    same = Elite(4)
+    same.restore(StateReader(elite.state()), PROBLEM)
+    np.testing.assert_array_equal(same.merit, elite.merit)
+    np.testing.assert_array_equal(same.designs.features, elite.designs.features)
+    with pytest.raises(StateError, match="4 elite designs, not 1 to 3"):
+        Elite(3).restore(StateReader(elite.state()), PROBLEM)
+
+
+def test_a_move_changes_one_to_four_variables_and_some_take_others_from_a_good_design():
+    here, others = evaluated([(8, 8)] * 4000, 0.5), evaluated([(9, 9)] * 4000, -0.25)
+    near = np.ones(4000, dtype=bool)
+    choices, values = exploring_actions(here, others, near, np.random.default_rng(0))
+    assert choices.min() >= 0
+    assert choices.max() <= 4
+    assert np.abs(values).max() <= 1.0
+    taken = values == -0.25
+    changes = (choices != STAY).sum(axis=1) + ((values != 0.5) & ~taken).sum(axis=1)
+    alone = ~taken.any(axis=1)
+    assert changes.max() == 4
+    assert set(changes[alone].tolist()) == {1, 2, 3, 4}
+    assert (changes[alone] == 1).mean() > 0.4  # uniform in the logarithm: log 2 / log 5
+    assert 0.65 < alone.mean() < 0.75
+    assert 0.25 < taken[~alone].mean() < 0.35
+    # A changed value is anywhere in half of the cases, and near what it was in the others.
+    moved = values[alone & (changes == 1)]
+    moved = moved[moved != 0.5]
+    assert 0.25 < (moved < 0.0).mean() < 0.4
+    assert 0.3 < (np.abs(moved - 0.5) < 0.1).mean() < 0.6
+
+
+def test_a_move_that_is_not_near_is_uniform():
+    here = evaluated([(8, 8)] * 2000, 0.5)
+    near = np.zeros(2000, dtype=bool)
+    choices, values = exploring_actions(here, here, near, np.random.default_rng(0))
+    assert np.bincount(choices.ravel()).min() > 1400
+    assert abs(values.mean()) < 0.02
+    assert (values == 0.5).sum() == 0
+
+
+def test_a_crossed_action_takes_each_variable_from_the_design_or_from_the_policy():
+    here = evaluated([(8, 8)] * 400, -0.5)
+    choices, values = np.full((400, 4), 0), np.full((400, 30), 0.5)
+    steps, mixed = crossed(here, choices, values, np.random.default_rng(0))
+    assert set(np.unique(mixed)) == {-0.5, 0.5}
+    assert set(np.unique(steps)) == {0, STAY}
+    taken = (mixed == 0.5).mean(axis=1)
+    assert 0.2 < taken.mean() < 0.4  # shares are uniform in their logarithm between 1/34 and 1
+    assert np.median(taken) < taken.mean()
+
+
+def test_a_reshaped_design_has_about_as_many_tiles_in_other_proportions():
+    here = evaluated([(8, 12)] * 300)
+    discrete, continuous = reshaped(here, PROBLEM, np.random.default_rng(0))
+    tiles = discrete[:, 0] * discrete[:, 1]
+    assert len(np.unique(discrete[:, 0])) > 10
+    assert (np.abs(tiles - 96) <= 16).all()
+    assert (tiles == 96).mean() > 0.2
+    assert ((discrete >= PROBLEM.discrete_low) & (discrete <= PROBLEM.discrete_high)).all()
+    np.testing.assert_array_equal(continuous, here.continuous)
+
+
+def test_reshaping_stays_in_the_range_where_it_is_narrow():
+    narrow = WalkAndTune()
+    narrow.discrete_low[:2], narrow.discrete_high[:2] = 6, 9
+    here = take(evaluated([(6, 9), (9, 9), (6, 6)] * 50), slice(None))
+    discrete, _ = reshaped(here, narrow, np.random.default_rng(0))
+    assert ((discrete[:, :2] >= 6) & (discrete[:, :2] <= 9)).all()
