@@ -47,7 +47,7 @@ from search_evidence.plan import (
     PRETRAINED,
 )
 from search_evidence.runs import Record, Task, code_digest, model_digest, run
-from search_evidence.tables import tables
+from search_evidence.tables import overview, tables
 from search_evidence.workloads import NODES, WORKLOADS, table_of
 
 from asic_compiler.explore.search import search
@@ -208,6 +208,8 @@ def parsed() -> argparse.Namespace:
     usual = ENTRANTS
     if args.ablations:
         usual = {"sac-moe": ENTRANTS["sac-moe"], **ABLATIONS, **PRETRAINED}
+    elif args.table:
+        usual = EVERY
     elif args.best_known:
         usual = {label: EVERY[label] for label in BEST_KNOWN}
     args.strategies = args.strategies.split(",") if args.strategies else list(usual)
@@ -243,7 +245,8 @@ def main() -> None:
             and record["seed"] < args.seeds
         ]  # fmt: skip
         current = [record for record in chosen if store.is_current(record)]
-        for line in tables(current, store.best_known(), args.limit):
+        known = store.best_known()
+        for line in (*tables(current, known, args.limit), *overview(current, known, args.limit)):
             print(line)
         print(
             f"\n{len(current)} records; {len(chosen) - len(current)} of another cost model or code"

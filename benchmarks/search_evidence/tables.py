@@ -10,7 +10,7 @@ import numpy as np
 
 from .figures import interval, reached
 from .runs import Record
-from .workloads import WORKLOADS, problem_of
+from .workloads import NODES, WORKLOADS, problem_of
 
 HEADER = ("strategy", "runs", "score, median", "95 % of the median", "to best known", "hypervolume",
           "feasible", "evaluations", "to 99 %", "core s")  # fmt: skip
@@ -48,6 +48,38 @@ def tables(records: list[Record], best: dict[str, Record], limit: str) -> Iterat
                 f"| {label} | {len(place)} | {place.mean():.1f} | {(place == 1).sum()} | "
                 f"{gap.mean():.1%} | {gap.max():.1%} |"
             )
+
+
+def overview(records: list[Record], best: dict[str, Record], limit: str) -> Iterator[str]:
+    """A table a workload: by how much each strategy's median is below the best known, by node."""
+    runs: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
+    for record in records:
+        if record["limit"] == limit:
+            runs[record["workload"], record["strategy"], record["node"]].append(record)
+    for workload in dict.fromkeys(key[0] for key in runs):
+        nodes = [node for node in NODES if any(k[0] == workload and k[2] == node for k in runs)]
+        rows: list[tuple[float, str]] = []
+        for label in dict.fromkeys(key[1] for key in runs if key[0] == workload):
+            cells, gaps = list[str](), list[float]()
+            for node in nodes:
+                held = runs[workload, label, node]
+                if not held:
+                    cells.append("")
+                    continue
+                known = best.get(f"{workload} {node}", {"score": -math.inf})["score"]
+                every = (_score(r) for k, rs in runs.items() if k[0::2] == (workload, node)
+                         for r in rs)  # fmt: skip
+                gap = _gap(_median(held), max(known, *every), _octaves(workload, node))
+                gaps.append(gap)
+                cells.append(f"{-gap:.1%} ({len(held)})" if gap < 1.0 else f"none ({len(held)})")
+            every_run = [r for node in nodes for r in runs[workload, label, node]]
+            seconds = np.median([r["cpu_s"] for r in every_run])
+            row = " | ".join([label, *cells, f"{seconds:.1f}"])
+            rows.append((float(np.mean(gaps)), f"| {row} |"))
+        yield f"\n### {workload}: median below the best known (runs), {_budget(limit)}\n"
+        yield "| strategy | " + " | ".join(nodes) + " | core s |"
+        yield "|" + " --- |" * (len(nodes) + 2)
+        yield from (row for _, row in sorted(rows))
 
 
 def _row(label: str, runs: list[Record], gap: float, target: float) -> str:

@@ -199,6 +199,22 @@ def test_the_table_names_the_best_first_and_who_reached_it():
     assert list(tables.tables(records, {}, "4613")) == []
 
 
+def test_the_overview_has_a_row_a_strategy_and_a_column_a_node():
+    records = [run(task(label))[0] for label in ("annealing", "random")]
+    known = {"llama 7nm": {"score": 10.0}}
+    text = list(tables.overview(records, {}, "150"))
+    assert text[1] == "| strategy | 7nm | core s |"
+    rows = dict(zip(("first", "second"), text[3:], strict=True))
+    best = max(records, key=lambda r: -np.inf if r["score"] is None else r["score"])
+    assert rows["first"].startswith(f"| {best['strategy']} | -0.0% (1) | ")
+    worse = next(r for r in records if r is not best)
+    assert rows["second"].startswith(f"| {worse['strategy']} | ")
+    assert "-0.0%" not in rows["second"]
+    # Against a design that is better than all of them, every row is below.
+    assert not any("-0.0%" in row for row in tables.overview(records, known, "150"))
+    assert list(tables.overview(records, {}, "4613")) == []
+
+
 def test_where_no_strategy_found_anything_the_table_says_so():
     record, _ = run(task("random", limit="1"))
     text = "\n".join(tables.tables([record | {"score": None, "curve": []}], {}, "1"))
