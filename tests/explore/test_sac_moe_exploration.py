@@ -6,13 +6,17 @@ from toy_problems import WalkAndTune
 
 from asic_compiler.explore.archive import take
 from asic_compiler.explore.checkpoint.state import StateError, StateReader
+from asic_compiler.explore.environment import DesignEnvironment
+from asic_compiler.explore.search import search
 from asic_compiler.explore.strategies.flat import merit
+from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
 from asic_compiler.explore.strategies.sac_moe.exploration.elite import Elite
 from asic_compiler.explore.strategies.sac_moe.exploration.moves import (
     crossed,
     exploring_actions,
     reshaped,
 )
+from asic_compiler.explore.strategies.sac_moe.strategy import SacMoe
 
 PROBLEM = WalkAndTune()
 STAY = 2
@@ -129,3 +133,36 @@ def test_reshaping_stays_in_the_range_where_it_is_narrow():
     here = take(evaluated([(6, 9), (9, 9), (6, 6)] * 50), slice(None))
     discrete, _ = reshaped(here, narrow, np.random.default_rng(0))
     assert ((discrete[:, :2] >= 6) & (discrete[:, :2] <= 9)).all()
+
+
+def test_a_search_goes_back_to_its_best_designs_by_the_score(monkeypatch):
+    """Not by the reward, and from them it goes on: with nothing else, few variables change."""
+    problem, offered, steps = WalkAndTune(), [], []
+    offer, step = Elite.offer, DesignEnvironment.step
+
+    def offering(self, designs, merits):
+        offered.append((designs, merits))
+        offer(self, designs, merits)
+
+    def stepping(self, choices, continuous):
+        here = self.current
+        steps.append((here, (continuous != here.continuous).sum(axis=1)))
+        return step(self, choices, continuous)
+
+    monkeypatch.setattr(Elite, "offer", offering)
+    monkeypatch.setattr(DesignEnvironment, "step", stepping)
+    config = SacMoeConfig(
+        hidden=16, environments=4, episode_length=4, warm_up=200, warm_up_share=1.0,
+        elite=2, elite_share=1.0, return_share=1.0, surrogate=False, mpc=False,
+    )  # fmt: skip
+    search(problem, SacMoe(config), 100)
+    for designs, merits in offered:
+        np.testing.assert_array_equal(merits, merit(designs, problem))
+    known = Elite(2, config.elite_per_mesh)
+    known.offer(*offered[0])
+    for (here, changes), (designs, merits) in zip(steps[:4], offered[1:5], strict=True):
+        best = {tuple(row) for row in known.designs.continuous}
+        assert {tuple(row) for row in here.continuous} <= best
+        assert changes.max() <= 20
+        known.offer(designs, merits)
+    assert np.median(np.concatenate([changes for _, changes in steps])) <= 4

@@ -16,7 +16,8 @@ class SacMoeConfig:
 
     What switches a part off: ``experts=1``, ``balance=0``, ``priority_exponent=0``,
     ``adaptive_epsilon=false``, ``mpc=false`` (the world model with it), ``surrogate=false``,
-    ``elite_share=0``, ``return_share=0``, ``greedy_share=0``, ``crossover_share=0``.
+    ``elite_share=0``, ``return_share=0``, ``reshape_share=0``, ``greedy_share=0``,
+    ``crossover_share=0``.
     """
 
     hidden: int = 256
@@ -97,12 +98,13 @@ class SacMoeConfig:
     epsilon_slowdown: float = 10.0
     """How much slower epsilon falls while nothing feasible was found. Seed: 10."""
     elite: int = 16
-    """Best designs that exploring actions may start from. Ours."""
+    """Best designs that walks go back to. Ours."""
     elite_per_mesh: int = 2
     """Of these, designs of one mesh at most: as many as ``elite`` is no limit. Ours."""
     elite_share: float = 0.9
-    """Share of the exploring actions (warm-up and epsilon) that perturb a good design; the others
-    are uniform, as all of them are at 0. Ours."""
+    """Share of the exploring actions (warm-up and epsilon) that change a few variables of the
+    design they stand at, which is mostly one of the best; the others are uniform, as all of them
+    are at 0. Ours."""
     return_share: float = 0.7
     """Chance that a walk goes on from one of the best designs so far, drawn before each step, and
     share of the walks that begin an episode there and not at a fresh start. What is known of these
@@ -117,8 +119,8 @@ class SacMoeConfig:
     A search is judged by its best design, and a sample of 30 dimensions is never at the mode.
     """
     crossover_share: float = 0.9
-    """Share of the policy's actions of which only some variables are taken, the others being those
-    of one of the best designs; from the second episode on. Ours.
+    """Share of the policy's actions of which only some variables are taken, the others staying
+    those of the design it stands at; from the second episode on. Ours.
 
     A search in 30 dimensions ends in moves along a few of them.
     """
