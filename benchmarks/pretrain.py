@@ -1,12 +1,16 @@
 """Trains the policy that comes with the package, over nodes, workloads and goals.
 
     python benchmarks/pretrain.py [--evaluations 400000] [--out policy.safetensors] [--seed 0]
+    python benchmarks/pretrain.py --designs policy.safetensors [--searches 1] [--processes 2]
     python benchmarks/pretrain.py --check policy.safetensors [--seeds 3]
 
 Problems are drawn from every combination of node, workload and goal below, but those with the node,
 the workload or the goal that is held out: these three are never seen. Every problem gets the same
-share of the evaluations. The file holds the actor alone and says how it was made. Without ``--out``
-it replaces the policy in the package.
+share of the evaluations. The file holds the actor and, of each problem, the best designs that its
+walks have found; it says how it was made. Without ``--out`` it replaces the policy in the package.
+
+``--designs`` searches every problem of the training, with the policy and with CMA-ES, and keeps the
+best designs of all in the same file. The actor stays as it is.
 
 ``--check`` compares the policy (unchanged, ``train=false``) with learning from nothing: a row for a
 problem it was trained on and one for each that was held out, medians over the seeds. Score is
@@ -20,7 +24,10 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 
@@ -33,17 +40,29 @@ sys.path.append(str(Path(__file__).parents[1] / "tests" / "ppa"))
 from search_evidence.workloads import table_of
 from workloads import transformer
 
+from asic_compiler.explore.archive import take
 from asic_compiler.explore.problem import ChipProblem
+from asic_compiler.explore.protocol import Evaluation
+from asic_compiler.explore.reward import score
 from asic_compiler.explore.run import Request, make_problem
 from asic_compiler.explore.search import DEFAULT_EVALUATIONS, search
+from asic_compiler.explore.strategies import resolve
+from asic_compiler.explore.strategies.flat import merit
 from asic_compiler.explore.strategies.sac_moe.config import parse_config
-from asic_compiler.explore.strategies.sac_moe.policy_file import SHIPPED, save_policy
+from asic_compiler.explore.strategies.sac_moe.exploration.elite import Elite
+from asic_compiler.explore.strategies.sac_moe.known import KnownDesigns
+from asic_compiler.explore.strategies.sac_moe.networks import Actor, dimensions_of
+from asic_compiler.explore.strategies.sac_moe.policy_file import SHIPPED, load_policy, save_policy
 from asic_compiler.explore.strategies.sac_moe.pretrain import Progress, pretrain
 from asic_compiler.explore.strategies.sac_moe.strategy import SacMoe
 from asic_compiler.workload.table import OperatorTable
 
 NODES = ("3nm", "5nm", "7nm", "10nm", "14nm", "22nm", "28nm")
 HELD_OUT_NODE = "10nm"
+KEPT = 4
+"""Designs known of each problem, on as many meshes."""
+NEIGHBOURS = 32
+"""Known designs, of a problem and of those like it, that its searches must be better than."""
 FEWER = 50
 """By how much fewer evaluations the policy is asked for."""
 
@@ -57,10 +76,13 @@ WORKLOADS = ("llama", "smolvlm", "1b", "3b", "135m")
 """The two of the evidence, and decode steps written down from a model's dimensions."""
 HELD_OUT_WORKLOAD = "3b"
 
+W8A8: dict[str, object] = {"precision": ("w8a8",), "kv_bits": (8,)}
 GOALS: dict[str, dict[str, object]] = {
     "high-performance": {"mode": "high-performance"},
     "low-power": {"mode": "low-power"},
     "fast": {"goal": "maximize tokens_per_s subject to power <= 51 W"},
+    "high-performance w8a8": {"mode": "high-performance", **W8A8},
+    "fast w8a8": {"goal": "maximize tokens_per_s subject to power <= 51 W", **W8A8},
     "small": {"weights": (0.4, 0.2, 0.4)},
     "frugal": {"goal": "minimize energy_per_token subject to tokens_per_s_per_user >= 30"},
 }
@@ -114,7 +136,8 @@ def train(args: argparse.Namespace) -> None:
             )
 
     config = parse_config(args.learner)
-    actor = pretrain(problems, args.evaluations, config, args.seed, watch)
+    actor, found = pretrain(problems, args.evaluations, config, args.seed, watch)
+    kept = [best_of(given, [designs]) for given, designs in zip(problems, found, strict=True)]
     made = {
         "script": "benchmarks/pretrain.py",
         "evaluations": args.evaluations,
@@ -126,10 +149,62 @@ def train(args: argparse.Namespace) -> None:
         "numpy": np.__version__,
         "python": platform.python_version(),
     }
-    save_policy(args.out, actor, problems[0], made)
-    print(
-        f"{args.out}: {args.out.stat().st_size / 1e6:.2f} MB, {time.perf_counter() - began:.0f} s"
-    )
+    save_policy(args.out, actor, KnownDesigns.of(problems, kept), problems[0], made)
+    told_of(args.out, began)
+
+
+def best_of(given: ChipProblem, parts: Sequence[Evaluation]) -> Evaluation:
+    """The best feasible designs of all parts, each on a mesh of its own, best first."""
+    elite = Elite(KEPT, per_kind=1)
+    for designs in parts:
+        legal = take(designs, designs.feasible)
+        if len(legal):
+            elite.offer(legal, merit(legal, given))
+    return elite.designs if len(elite) else take(parts[0], slice(0, 0))
+
+
+def search_designs(args: argparse.Namespace) -> None:
+    """Replaces the known designs of a policy by better ones, where searches find them."""
+    began = time.perf_counter()
+    names = training()[:: args.every]
+    problems = [problem(*name) for name in names]
+    config = parse_config(args.learner)
+    policy = load_policy(args.designs, problems[0], config)
+    tasks = [(name, args.designs, args.learner, args.searches) for name in names]
+    kept: list[Evaluation] = []
+    with ProcessPoolExecutor(args.processes, get_context("spawn")) as pool:
+        for name, (designs, gain) in zip(names, pool.map(searched, tasks), strict=True):
+            kept.append(designs)
+            print(f"{len(kept)}/{len(names)} {' '.join(name)}: {gain}", flush=True)
+    actor = Actor(dimensions_of(problems[0]), config, torch.Generator())
+    actor.load_state_dict(policy.parameters)
+    rounds = [*policy.made.get("searches", []), args.searches]
+    made = {**policy.made, "searches": rounds}
+    save_policy(args.designs, actor, KnownDesigns.of(problems, kept), problems[0], made)
+    told_of(args.designs, began)
+
+
+def searched(task: tuple[tuple[str, str, str], Path, str, int]) -> tuple[Evaluation, str]:
+    """The best designs known of a training problem and found by searches, and a line of it."""
+    name, path, learner, searches = task
+    given, config = problem(*name), parse_config(learner)
+    known = load_policy(path, given, config).known
+    parts = [given.evaluate(*known.nearest(given, NEIGHBOURS))]
+    before = best_of(given, parts)
+    for seed in range(searches):
+        for strategy in (SacMoe(config, str(path), train=False), resolve("cma-es")):
+            front = search(given, strategy, DEFAULT_EVALUATIONS, seed).archive.members
+            parts += [] if front is None else [front]
+    after = best_of(given, parts)
+    scores = [
+        "none" if not len(best) else f"{score(best, given)[0]:.4f}" for best in (before, after)
+    ]
+    return after, " to ".join(scores)
+
+
+def told_of(path: Path, began: float) -> None:
+    """Says how large a policy is and how long it took."""
+    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, {time.perf_counter() - began:.0f} s")
 
 
 def check(args: argparse.Namespace) -> None:
@@ -178,15 +253,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=SHIPPED)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--learner", default="", help="as rl-explore's option")
+    parser.add_argument("--designs", type=Path, help="search better known designs for this policy")
+    parser.add_argument("--searches", type=int, default=1, help="of each problem and strategy")
+    parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--check", type=Path, help="compare this policy, train nothing")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--budget", type=int, default=DEFAULT_EVALUATIONS)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    if args.check is None:
-        train(args)
-    else:
+    if args.check is not None:
         check(args)
+    elif args.designs is not None:
+        search_designs(args)
+    else:
+        train(args)
 
 
 if __name__ == "__main__":

@@ -158,15 +158,13 @@ class DesignEnvironment:
 
     def _start(self) -> Evaluation:
         self._age = 0
-        returned = None
+        parts: list[Evaluation] = []
         if self._returns is not None and self._recorder.evaluations > 0:
-            returned = self._returns(self._count)
-        fresh = self._count - (0 if returned is None else len(returned))
-        if not fresh:
-            assert returned is not None
-            return returned
-        started = self._recorder.evaluate(*self._starts(fresh, self._rng))
-        return started if returned is None else concatenate([returned, started])
+            parts.append(self._returns(self._count))
+        fresh = self._count - sum(len(part) for part in parts)
+        if fresh:
+            parts.append(self._recorder.evaluate(*self._starts(fresh, self._rng)))
+        return concatenate(parts)
 
     def _observe(self, evaluation: Evaluation) -> FloatArray:
         seen = evaluation.features[:, self._problem.observed]

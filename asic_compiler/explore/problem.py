@@ -11,7 +11,13 @@ from asic_compiler.explore.constraints import Restrictions
 from asic_compiler.explore.features import CONTEXT_NAMES, FEATURE_NAMES, OBSERVED, context, features
 from asic_compiler.explore.goal import Bound, Goal, excess
 from asic_compiler.explore.projection import Projection
-from asic_compiler.explore.protocol import Evaluation, FloatArray, IntArray, ObjectiveRange
+from asic_compiler.explore.protocol import (
+    Evaluation,
+    FloatArray,
+    IntArray,
+    ObjectiveRange,
+    octaves,
+)
 from asic_compiler.hardware.design import DesignBatch, Freedom, decode, encode_projection
 from asic_compiler.hardware.legality import REASONS, Reason
 from asic_compiler.hardware.space import (
@@ -43,6 +49,7 @@ _THRIFTY = _USUAL | {
     "fetch": 1.0, "stanum": 2.0, "vlen": 128.0, "rows": 1.0, "dmem": 16.0 * 1024,
     "imem": 2.0 * 1024, "dflit": 64.0, "xr_wp": 1.0, "xdpnum": 1.0, "vdd": 0.0,
 }  # fmt: skip
+_STAGES = FEATURE_NAMES.index("stages")
 _THRIFTY_TILE_W = 1e-3
 """Where the budget leaves a tile less than this, mostly leakage, starts are drawn from the smallest
 tile at the lowest supply instead."""
@@ -122,6 +129,17 @@ class ChipProblem:
             self.freedom,
             self.weights,
             None if self.goal is None else self.goal.objective,
+        )
+
+    def niche(self, evaluation: Evaluation) -> IntArray:
+        """[N, 2] octave of the tiles, and pipeline stages.
+
+        A mesh that is good for two stages is larger, slower and at a lower supply than one that is
+        good for one: on the way from one to the other every design is worse than both.
+        """
+        stages = evaluation.features[:, _STAGES]
+        return np.concatenate(
+            [octaves(evaluation), np.rint(8.0 * stages)[:, None].astype(np.int64)], axis=1
         )
 
     @property

@@ -64,6 +64,9 @@ class Problem(Protocol):
     A problem may also have ``context``, [C] in about [-1, 1]: what does not change from design to
     design but from problem to problem (node, workload, weights of the goal, budgets), so that one
     policy can serve many. :func:`context_of` reads it.
+
+    And it may have ``niche(evaluation)``, [N, any] whole numbers: designs whose rows are equal are
+    of one kind, and from one kind to another small changes do not lead. :func:`niche_of` calls it.
     """
 
     @property
@@ -123,3 +126,15 @@ class Problem(Protocol):
 def context_of(problem: Problem) -> FloatArray:
     """[C] the problem's context; empty where it has none."""
     return np.asarray(getattr(problem, "context", ()), dtype=np.float64)
+
+
+def niche_of(problem: Problem, designs: Evaluation) -> IntArray:
+    """[N, any] the kind of each design; :func:`octaves` where the problem tells none."""
+    told = getattr(problem, "niche", octaves)
+    return np.asarray(told(designs), dtype=np.int64)
+
+
+def octaves(designs: Evaluation) -> IntArray:
+    """[N, 1] the power of two up to which the mesh has tiles."""
+    tiles = designs.discrete[:, 0] * designs.discrete[:, 1]
+    return np.floor(np.log2(tiles)).astype(np.int64)[:, None]

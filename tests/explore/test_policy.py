@@ -11,10 +11,12 @@ from workloads import transformer
 from asic_compiler.diagnostics import UserError
 from asic_compiler.explore.checkpoint import container
 from asic_compiler.explore.checkpoint.state import StateError
+from asic_compiler.explore.reward import score
 from asic_compiler.explore.run import Request, make_problem
 from asic_compiler.explore.search import search
 from asic_compiler.explore.strategies.sac_moe import policy_file
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
+from asic_compiler.explore.strategies.sac_moe.known import KnownDesigns
 from asic_compiler.explore.strategies.sac_moe.policy_file import load_policy, save_policy
 from asic_compiler.explore.strategies.sac_moe.pretrain import pretrain
 from asic_compiler.explore.strategies.sac_moe.strategy import SacMoe
@@ -32,28 +34,32 @@ class Goal(WalkAndTune):
         self.context_names = ("performance",)
 
 
+GOALS = [Goal(0.9), Goal(0.1)]
+
+
 @pytest.fixture(scope="module")
-def actor():
-    return pretrain([Goal(0.9), Goal(0.1)], 400, CONFIG)
+def trained():
+    actor, designs = pretrain(GOALS, 400, CONFIG)
+    return actor, KnownDesigns.of(GOALS, designs)
 
 
 @pytest.fixture
-def path(actor, tmp_path):
+def path(trained, tmp_path):
     target = tmp_path / "policy.safetensors"
-    save_policy(target, actor, Goal(0.9), {"evaluations": 400})
+    save_policy(target, *trained, Goal(0.9), {"evaluations": 400})
     return target
 
 
 def test_one_policy_serves_two_goals(tmp_path):
     # Without learning, without elite designs, the policy alone: it walks up for one goal, down for
     # the other.
-    trained = pretrain([Goal(0.9), Goal(0.1)], 3000, replace(CONFIG, updates_per_step=8, gamma=0.9))
+    actor, designs = pretrain(GOALS, 3000, replace(CONFIG, updates_per_step=8, gamma=0.9))
     path = tmp_path / "policy.safetensors"
-    save_policy(path, trained, Goal(0.9), {})
+    save_policy(path, actor, KnownDesigns.of(GOALS, designs), Goal(0.9), {})
     tiles = {}
     alone = SacMoeConfig(
         hidden=32, environments=8, elite_share=0.0, return_share=0.0, greedy_share=1.0,
-        crossover_share=0.0, epsilon_end=0.0, epsilon_acting=0.0,
+        crossover_share=0.0, epsilon_end=0.0, epsilon_acting=0.0, known_share=0.0, asked_share=1.0,
     )  # fmt: skip
     for performance in (0.9, 0.1):
         walk = search(Goal(performance), SacMoe(alone, str(path), train=False), 136)
@@ -64,16 +70,28 @@ def test_one_policy_serves_two_goals(tmp_path):
 def test_a_policy_that_does_not_learn_is_asked_for_an_episode_before_anything_else(path):
     runs = {}
     for acting in (0.0, 1.0):
-        config = replace(CONFIG, environments=8, episode_length=4, epsilon_acting=acting)
+        config = replace(CONFIG, episode_length=4, epsilon_acting=acting, asked_share=1.0)
         runs[acting] = search(Goal(0.9), SacMoe(config, str(path), train=False), 64).history
     first, other = runs[0.0]["area_mm2"], runs[1.0]["area_mm2"]
     assert (first[:40] == other[:40]).all()  # 8 starts and an episode of 32
     assert (first[40:] != other[40:]).any()
 
 
+def test_of_a_small_budget_only_a_share_goes_to_asking_the_policy(path):
+    runs = {}
+    for acting in (0.0, 1.0):
+        config = replace(CONFIG, epsilon_acting=acting, asked_share=0.25)
+        runs[acting] = search(Goal(0.9), SacMoe(config, str(path), train=False), 64).history
+    first, other = runs[0.0]["area_mm2"], runs[1.0]["area_mm2"]
+    assert (first[:24] == other[:24]).all()  # 8 starts and a quarter of 64
+    assert (first[24:32] != other[24:32]).any()
+
+
 def test_training_is_reproducible():
-    first, again = (pretrain([Goal(0.9), Goal(0.1)], 400, CONFIG, seed=4) for _ in range(2))
-    other = pretrain([Goal(0.9), Goal(0.1)], 400, CONFIG, seed=5)
+    (first, found), (again, same) = (pretrain(GOALS, 400, CONFIG, seed=4) for _ in range(2))
+    other, _ = pretrain(GOALS, 400, CONFIG, seed=5)
+    for one, two in zip(found, same, strict=True):
+        assert one.continuous.tobytes() == two.continuous.tobytes()
     for a, b, c in zip(first.parameters(), again.parameters(), other.parameters(), strict=True):
         assert torch.equal(a, b)
         assert not torch.equal(a, c)
@@ -101,8 +119,18 @@ def test_what_cannot_be_trained_is_refused(problems, evaluations, message):
         pretrain(problems, evaluations, CONFIG)
 
 
-def test_a_policy_comes_back_as_it_was(actor, path):
+def test_the_best_designs_of_every_problem_are_told(trained):
+    _, known = trained
+    for problem in GOALS:
+        scores = score(problem.evaluate(*known.nearest(problem, 4)), problem)
+        drawn = problem.evaluate(*problem.start(64, np.random.default_rng(0)))
+        assert scores[0] > score(drawn, problem).max()
+
+
+def test_a_policy_comes_back_as_it_was(trained, path):
+    actor, known = trained
     loaded = load_policy(path, Goal(0.2), CONFIG)
+    assert np.array_equal(loaded.known.continuous, known.continuous)
     assert loaded.made == {"evaluations": 400}
     for name, parameter in actor.named_parameters():
         assert torch.equal(loaded.parameters[name], parameter)
@@ -169,12 +197,13 @@ def test_what_is_no_policy_is_refused(tmp_path, path):
         search(Goal(0.9), SacMoe(CONFIG, str(path)), 50)
 
 
-def test_a_policy_with_a_number_that_is_none_is_refused(actor, tmp_path):
+def test_a_policy_with_a_number_that_is_none_is_refused(trained, tmp_path):
+    actor, known = trained
     path = tmp_path / "policy.safetensors"
     with torch.no_grad():
         kept = actor.w1[0, 0].item()
         actor.w1[0, 0] = float("nan")
-        save_policy(path, actor, Goal(0.9), {})
+        save_policy(path, actor, known, Goal(0.9), {})
         actor.w1[0, 0] = kept
     with pytest.raises(StateError, match="not finite"):
         load_policy(path, Goal(0.9), CONFIG)
@@ -182,7 +211,7 @@ def test_a_policy_with_a_number_that_is_none_is_refused(actor, tmp_path):
 
 def test_a_policy_is_small_and_holds_no_replay(path):
     state = container.read(path, policy_file.KIND)
-    assert set(state) == {"actor", "variables", "made"}
+    assert set(state) == {"actor", "known", "variables", "made"}
     assert path.stat().st_size < 5e6
 
 

@@ -187,3 +187,15 @@ def test_starts_for_narrow_formats_are_smaller():
     narrow = problem(precision=("w8a8",), kv_bits=(8,)).start(500, rng(3))[0]
     tiles = [np.median(d[:, 0] * d[:, 1]) for d in (wide, narrow)]
     assert tiles[1] == pytest.approx(tiles[0] / 2, rel=0.1)
+
+
+def test_a_niche_is_an_octave_of_tiles_and_a_number_of_stages():
+    p = problem()
+    designs = p.evaluate(*random_actions(3000, 5))
+    kinds = p.niche(designs)
+    tiles = designs.discrete[:, 0] * designs.discrete[:, 1]
+    np.testing.assert_array_equal(2 ** kinds[:, 0], 2 ** np.floor(np.log2(tiles)))
+    stages = p.decode(designs.discrete, designs.continuous).stages
+    assert set(np.unique(stages)) == {1, 2, 3, 4, 6, 8, 12, 16}
+    pairs = {(kind, stage) for kind, stage in zip(kinds[:, 1].tolist(), stages, strict=True)}
+    assert len(pairs) == 8  # one to one

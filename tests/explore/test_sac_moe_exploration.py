@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 from toy_problems import WalkAndTune
 
-from asic_compiler.explore.archive import take
+from asic_compiler.explore.archive import concatenate, take
 from asic_compiler.explore.checkpoint.state import StateError, StateReader
 from asic_compiler.explore.environment import DesignEnvironment
+from asic_compiler.explore.protocol import niche_of
 from asic_compiler.explore.search import search
 from asic_compiler.explore.strategies.flat import merit
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
+from asic_compiler.explore.strategies.sac_moe.exploration import moves
 from asic_compiler.explore.strategies.sac_moe.exploration.elite import Elite
 from asic_compiler.explore.strategies.sac_moe.exploration.moves import (
     crossed,
@@ -39,7 +41,7 @@ def test_the_elite_are_the_designs_of_highest_merit_and_of_equals_the_older():
 
 def test_few_of_the_elite_are_of_one_mesh():
     """A mesh that is behind stays, and is tuned, though others have more good designs."""
-    elite = Elite(4, per_mesh=2)
+    elite = Elite(4, per_kind=2)
     meshes = [(8, 12), (8, 12), (8, 12), (6, 16), (12, 8)]
     elite.offer(evaluated(meshes), np.array([5.0, 4.0, 3.0, 2.0, 1.0]))
     assert elite.merit.tolist() == [5.0, 4.0, 2.0, 1.0]
@@ -47,6 +49,16 @@ def test_few_of_the_elite_are_of_one_mesh():
     assert elite.merit.tolist() == [6.0, 5.0, 2.0, 1.0]
     assert elite.designs.discrete[:, :2].tolist() == [[8, 12], [8, 12], [6, 16], [12, 8]]
     assert elite.best(3).discrete[:, 0].tolist() == [8, 8, 6]
+
+
+def test_the_best_of_a_kind_stays_beside_better_designs_of_others():
+    kinds = Elite(3, 1, lambda designs: niche_of(PROBLEM, designs))
+    # Octaves of tiles: 16 to 31, 32 to 63, 64 to 127, 128 to 255.
+    meshes = [(4, 4), (5, 6), (8, 4), (8, 8), (8, 15), (16, 15)]
+    kinds.offer(evaluated(meshes), np.array([1.0, 2.0, 3.0, 9.0, 8.0, 7.0]))
+    assert kinds.merit.tolist() == [9.0, 7.0, 3.0]
+    kinds.offer(evaluated([(4, 7)]), np.array([4.0]))
+    assert kinds.merit.tolist() == [9.0, 7.0, 4.0]
 
 
 def test_every_elite_design_is_gone_back_to_as_often_with_all_that_is_known_of_it():
@@ -74,7 +86,8 @@ def test_the_elite_come_back_from_their_state_and_too_many_are_refused():
         Elite(3).restore(StateReader(elite.state()), PROBLEM)
 
 
-def test_a_move_changes_one_to_four_variables_and_some_take_others_from_a_good_design():
+def test_a_move_changes_one_to_four_variables_and_some_take_others_from_a_good_design(monkeypatch):
+    monkeypatch.setattr(moves, "_ALONG", 0.0)
     here, others = evaluated([(8, 8)] * 4000, 0.5), evaluated([(9, 9)] * 4000, -0.25)
     near = np.ones(4000, dtype=bool)
     choices, values = exploring_actions(here, others, near, np.random.default_rng(0))
@@ -94,6 +107,33 @@ def test_a_move_changes_one_to_four_variables_and_some_take_others_from_a_good_d
     moved = moved[moved != 0.5]
     assert 0.25 < (moved < 0.0).mean() < 0.4
     assert 0.3 < (np.abs(moved - 0.5) < 0.1).mean() < 0.6
+
+
+def test_a_move_along_the_difference_of_two_good_designs_changes_many_variables_alike(monkeypatch):
+    monkeypatch.setattr(moves, "_ALONG", 1.0)
+    here = evaluated([(8, 8)] * 2000, 0.0)
+    small, large = evaluated([(8, 8)] * 1000, 0.25), evaluated([(9, 8)] * 1000, -0.25)
+    others = concatenate([small, large])
+    near = np.ones(2000, dtype=bool)
+    choices, values = exploring_actions(here, others, near, np.random.default_rng(0))
+    moved = values != 0.0
+    # What changes goes the same way by the same length: up to that of the difference, 0.5.
+    length = np.abs(values).max(axis=1, keepdims=True)
+    assert np.allclose(np.abs(values)[moved], np.broadcast_to(length, values.shape)[moved])
+    assert length.max() <= 0.5
+    paired = moved.any(axis=1)  # half of the pairs are of one kind, and do not differ
+    assert 0.4 < paired.mean() < 0.6
+    assert 0.05 <= length[paired].min() < 0.06
+    shares = moved[paired].mean(axis=1)
+    assert shares.max() == 1.0
+    assert 0.3 < shares.mean() < 0.5  # 0.1 to 1, uniform in the logarithm
+    # A larger mesh goes with lower values, whether up or down; height is the same in both.
+    wider, narrower = choices[:, 0] > STAY, choices[:, 0] < STAY
+    assert (values.sum(axis=1)[wider] <= 0.0).all()
+    assert (values.sum(axis=1)[narrower] >= 0.0).all()
+    assert wider.any()
+    assert narrower.any()
+    assert (choices[:, 1] == STAY).all()
 
 
 def test_a_move_that_is_not_near_is_uniform():
@@ -121,8 +161,9 @@ def test_a_reshaped_design_has_about_as_many_tiles_in_other_proportions():
     discrete, continuous = reshaped(here, PROBLEM, np.random.default_rng(0))
     tiles = discrete[:, 0] * discrete[:, 1]
     assert len(np.unique(discrete[:, 0])) > 10
-    assert (np.abs(tiles - 96) <= 16).all()
-    assert (tiles == 96).mean() > 0.2
+    assert 88 <= np.median(tiles) <= 104
+    assert (np.abs(np.log2(tiles / 96)) < 0.6).mean() > 0.85  # 0.3 octaves, and rounding
+    assert np.abs(np.log2(tiles / 96)).max() < 1.5
     assert ((discrete >= PROBLEM.discrete_low) & (discrete <= PROBLEM.discrete_high)).all()
     np.testing.assert_array_equal(continuous, here.continuous)
 
@@ -141,7 +182,8 @@ def test_a_search_goes_back_to_its_best_designs_by_the_score(monkeypatch):
     offer, step = Elite.offer, DesignEnvironment.step
 
     def offering(self, designs, merits):
-        offered.append((designs, merits))
+        if self.capacity == 2:  # and not that of the kinds
+            offered.append((designs, merits))
         offer(self, designs, merits)
 
     def stepping(self, choices, continuous):
@@ -149,11 +191,12 @@ def test_a_search_goes_back_to_its_best_designs_by_the_score(monkeypatch):
         steps.append((here, (continuous != here.continuous).sum(axis=1)))
         return step(self, choices, continuous)
 
+    monkeypatch.setattr(moves, "_ALONG", 0.0)
     monkeypatch.setattr(Elite, "offer", offering)
     monkeypatch.setattr(DesignEnvironment, "step", stepping)
     config = SacMoeConfig(
         hidden=16, environments=4, episode_length=4, warm_up=200, warm_up_share=1.0,
-        elite=2, elite_share=1.0, return_share=1.0, surrogate=False, mpc=False,
+        elite=2, elite_share=1.0, return_share=1.0, niche_share=0.0, surrogate=False, mpc=False,
     )  # fmt: skip
     search(problem, SacMoe(config), 100)
     for designs, merits in offered:

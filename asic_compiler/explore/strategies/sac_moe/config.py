@@ -16,8 +16,8 @@ class SacMoeConfig:
 
     What switches a part off: ``experts=1``, ``balance=0``, ``priority_exponent=0``,
     ``adaptive_epsilon=false``, ``mpc=false`` (the world model with it), ``surrogate=false``,
-    ``elite_share=0``, ``return_share=0``, ``reshape_share=0``, ``greedy_share=0``,
-    ``crossover_share=0``.
+    ``elite_share=0``, ``return_share=0``, ``niche_share=0``, ``reshape_share=0``,
+    ``greedy_share=0``, ``crossover_share=0``.
     """
 
     hidden: int = 256
@@ -95,6 +95,12 @@ class SacMoeConfig:
     epsilon_acting: float = 0.8
     """Share of exploring actions beside a policy that does not learn, after its first episode, in
     which it is ``epsilon_end``. Ours."""
+    asked_share: float = 0.0625
+    """A policy that knows something is asked, undisturbed, for the first episode, but for no more
+    of the budget than this. Ours."""
+    known_share: float = 0.75
+    """Share of a policy's first starts that are designs found in its training, those of the
+    problems most like the one that is searched. Ours."""
     epsilon_slowdown: float = 10.0
     """How much slower epsilon falls while nothing feasible was found. Seed: 10."""
     elite: int = 16
@@ -110,6 +116,12 @@ class SacMoeConfig:
     share of the walks that begin an episode there and not at a fresh start. What is known of these
     designs is kept: going back costs no evaluation. Ours, after "first return, then explore"
     (Ecoffet et al. 2021)."""
+    niches: int = 16
+    """Kinds of design of which the best is kept, beside the best of all. Ours."""
+    niche_share: float = 0.5
+    """Of the walks that go back, those that go to the best design of a kind and not to one of the
+    best of all: so many at first, none at the end of the budget. Ours, after the cells of the same
+    paper and of MAP-Elites (Mouret and Clune 2015)."""
     reshape_share: float = 0.75
     """Share of the fresh starts of later episodes that are one of the best designs on a mesh of
     other proportions. Ours."""
@@ -184,8 +196,9 @@ _RANGES: dict[str, tuple[float, float]] = {
     "warm_up_share": _SHARE, "replay_capacity": (1, 10**7), "priority_exponent": _SHARE,
     "importance_start": _SHARE, "epsilon_start": _SHARE, "epsilon_end": _SHARE,
     "epsilon_decays": (0.0, 1e3), "epsilon_acting": _SHARE, "epsilon_slowdown": (1.0, 1e6),
-    "elite": (1, 4096), "elite_per_mesh": (1, 4096), "elite_share": _SHARE,
-    "return_share": _SHARE, "greedy_share": _SHARE,
+    "asked_share": _SHARE, "known_share": _SHARE,
+    "elite": (1, 4096), "elite_per_mesh": (1, 4096), "niches": (1, 4096), "niche_share": _SHARE,
+    "elite_share": _SHARE, "return_share": _SHARE, "greedy_share": _SHARE,
     "crossover_share": _SHARE, "reshape_share": _SHARE, "mpc_epsilon": _SHARE,
     "mpc_candidates": (1, 4096), "mpc_horizon": (1, 100), "mpc_noise": (0.0, 2.0),
     "mpc_share": _SHARE, "world_rate": (0.0, 100.0), "ensemble": (2, 64),

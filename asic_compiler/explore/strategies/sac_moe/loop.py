@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from asic_compiler.explore.archive import take
+from asic_compiler.explore.archive import concatenate, take
 from asic_compiler.explore.checkpoint.keeper import Keeper
 from asic_compiler.explore.checkpoint.state import State, StateReader, generator_state
 from asic_compiler.explore.environment import DesignEnvironment, Transition
-from asic_compiler.explore.protocol import BoolArray, Evaluation, FloatArray, IntArray
+from asic_compiler.explore.protocol import BoolArray, Evaluation, FloatArray, IntArray, niche_of
 from asic_compiler.explore.recorder import Recorder
 from asic_compiler.explore.strategies.flat import merit
 from asic_compiler.explore.strategies.sac_moe.agent import Agent
@@ -25,6 +25,7 @@ from asic_compiler.explore.strategies.sac_moe.imagination.planner import Planner
 from asic_compiler.explore.strategies.sac_moe.imagination.surrogate import Surrogate, screen
 from asic_compiler.explore.strategies.sac_moe.imagination.world_model import WorldModel
 from asic_compiler.explore.strategies.sac_moe.networks import dimensions_of
+from asic_compiler.explore.strategies.sac_moe.policy_file import TrainedPolicy
 from asic_compiler.explore.strategies.sac_moe.replay import Replay
 from asic_compiler.explore.strategies.sac_moe.reward_scale import RewardScale
 
@@ -37,7 +38,7 @@ class Loop:
         recorder: Evaluates and counts.
         seed: Of every random number.
         resumed: What :meth:`state` told, to go on from there.
-        policy: Parameters of a trained actor to begin from, by name.
+        policy: What training has left, to begin from.
         train: Whether to learn; otherwise the policy stays what it is.
 
     Raises:
@@ -50,7 +51,7 @@ class Loop:
         recorder: Recorder,
         seed: int,
         resumed: StateReader | None = None,
-        policy: dict[str, torch.Tensor] | None = None,
+        policy: TrainedPolicy | None = None,
         train: bool = True,
     ) -> None:
         problem, budget = recorder.problem, recorder.budget
@@ -72,7 +73,7 @@ class Loop:
         )
         self._agent = Agent(self._sizes, config, _torch_generator(network))
         if policy is not None:
-            self._agent.actor.load_state_dict(policy)
+            self._agent.actor.load_state_dict(policy.parameters)
         self._world: WorldModel | None = None
         self._planner: Planner | None = None
         self._surrogate: Surrogate | None = None
@@ -86,9 +87,14 @@ class Loop:
         self._epsilon = EpsilonSchedule(config, budget)
         # A policy that knows something needs no warm-up to be better than chance.
         self._warm_up = min(config.warm_up, int(config.warm_up_share * budget))
-        self._knows = policy is not None
-        self._first_episode = config.environments * (1 + config.episode_length)  # with its starts
+        self._known = None if policy is None else policy.known
+        # Evaluations until the first episode ends, its starts among them.
+        self._first_episode = config.environments * (1 + config.episode_length)
+        if policy is not None:
+            asked = config.environments + int(config.asked_share * budget)
+            self._first_episode = min(self._first_episode, asked)
         self._elite = Elite(config.elite, config.elite_per_mesh)
+        self._niches = Elite(config.niches, 1, lambda designs: niche_of(problem, designs))
         self._signals: dict[str, float] = {}
         self._environment = self._walk(np.random.default_rng(starts), resumed)
         if resumed is None:
@@ -125,6 +131,7 @@ class Loop:
             "agent": self._agent.state(),
             "epsilon": self._epsilon.state(),
             "elite": self._elite.state(),
+            "niches": self._niches.state(),
         }
         for name, part in self._models.items():
             state[name] = part.state()
@@ -136,6 +143,7 @@ class Loop:
         self._agent.restore(reader.part("agent"))
         self._epsilon.restore(reader.part("epsilon"))
         self._elite.restore(reader.part("elite"), self._recorder.problem)
+        self._niches.restore(reader.part("niches"), self._recorder.problem)
         for name, part in self._models.items():
             part.restore(reader.part(name))
 
@@ -160,8 +168,16 @@ class Loop:
         )
 
     def _fresh(self, count: int, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
-        """Starts of the problem, some of them replaced by good designs on other meshes."""
+        """Starts of the problem, some of them replaced by good designs on other meshes.
+
+        At first there are none; some are replaced by what training has found.
+        """
         discrete, continuous = self._recorder.problem.start(count, rng)
+        if not len(self._elite) and self._known is not None:
+            known = self._known.nearest(
+                self._recorder.problem, int(self._config.known_share * count)
+            )
+            discrete[: len(known[0])], continuous[: len(known[1])] = known
         if len(self._elite):
             good = self._elite.drawn(count, rng)
             others, values = reshaped(good, self._recorder.problem, rng)
@@ -178,7 +194,9 @@ class Loop:
         self._offer(self._environment.current)
 
     def _offer(self, outcome: Evaluation) -> None:
-        self._elite.offer(outcome, merit(outcome, self._recorder.problem))
+        merits = merit(outcome, self._recorder.problem)
+        self._elite.offer(outcome, merits)
+        self._niches.offer(outcome, merits)
 
     def _remember(
         self,
@@ -199,24 +217,30 @@ class Loop:
         )
         if self._surrogate is not None:
             self._surrogate.add(destination[:count], continuous[:count], transition.evaluation)
-        self._elite.offer(
-            transition.evaluation, merit(transition.evaluation, self._recorder.problem)
-        )
+        self._offer(transition.evaluation)
         if transition.truncated:
             self._offer_starts()
 
     def _go_back(self) -> None:
-        """Has most walks go on from one of the best designs, drawn anew for each."""
+        """Has most walks go on from one of the best designs, drawn anew for each.
+
+        At first half of these are the best of their kind: what is behind now may be ahead once it
+        is tuned, and the kinds are too far from each other to be reached later.
+        """
         if self._asked:
             return
         count = len(self._environment.current)
         rows = np.flatnonzero(self._rng.random(count) < self._config.return_share)
-        self._environment.go_back(rows, self._elite.drawn(len(rows), self._rng))
+        left = self._recorder.remaining / self._recorder.budget
+        kinds = int((self._rng.random(len(rows)) < left * self._config.niche_share).sum())
+        best = self._elite.drawn(len(rows) - kinds, self._rng)
+        others = self._niches.drawn(kinds, self._rng)
+        self._environment.go_back(rows, concatenate([best, others]))
 
     @property
     def _asked(self) -> bool:
         """Whether a policy that knows something is being asked, undisturbed, for an episode."""
-        return self._knows and self._recorder.evaluations < self._first_episode
+        return self._known is not None and self._recorder.evaluations < self._first_episode
 
     def _act(self, observation: FloatArray) -> tuple[IntArray, FloatArray]:
         """One action a design: the most promising of several proposals, or the only one."""
@@ -246,7 +270,7 @@ class Loop:
         """
         if not self._train:
             return self._config.epsilon_end if self._asked else self._config.epsilon_acting
-        return self._epsilon.value if self._warm or self._knows else 1.0
+        return self._epsilon.value if self._warm or self._known is not None else 1.0
 
     def _policy(
         self, observation: FloatArray, here: Evaluation, explores: BoolArray

@@ -16,6 +16,7 @@ from asic_compiler.explore.checkpoint import container
 from asic_compiler.explore.checkpoint.state import State, StateError, StateReader
 from asic_compiler.explore.protocol import Problem
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
+from asic_compiler.explore.strategies.sac_moe.known import KnownDesigns
 from asic_compiler.explore.strategies.sac_moe.networks import Actor, dimensions_of
 from asic_compiler.explore.strategies.sac_moe.tensor_state import module_state, restore_module
 
@@ -26,18 +27,21 @@ SHIPPED = Path(__file__).with_name("policy.safetensors")
 
 @dataclass(frozen=True)
 class TrainedPolicy:
-    """Parameters of an actor, and how they came about."""
+    """Parameters of an actor, the designs found in its training, and how they came about."""
 
     parameters: dict[str, Tensor]
+    known: KnownDesigns
     made: dict[str, Any]
     """What its maker says of it; nothing depends on it."""
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the parameters."""
+        """SHA-256 of parameters and designs."""
         told = hashlib.sha256()
         for name in sorted(self.parameters):
             told.update(name.encode() + self.parameters[name].numpy().tobytes())
+        for array in (self.known.context, self.known.discrete, self.known.continuous):
+            told.update(array.tobytes())
         return told.hexdigest()
 
 
@@ -52,7 +56,9 @@ def variables_of(problem: Problem) -> str:
     return json.dumps(names)
 
 
-def save_policy(path: Path, actor: Actor, problem: Problem, made: dict[str, Any]) -> None:
+def save_policy(
+    path: Path, actor: Actor, known: KnownDesigns, problem: Problem, made: dict[str, Any]
+) -> None:
     """Writes the policy of ``actor``, which has learned on problems like ``problem``.
 
     Raises:
@@ -60,6 +66,7 @@ def save_policy(path: Path, actor: Actor, problem: Problem, made: dict[str, Any]
     """
     state: State = {
         "actor": module_state(actor),
+        "known": known.state(),
         "variables": variables_of(problem),
         "made": json.dumps(made, sort_keys=True),
     }
@@ -79,13 +86,15 @@ def load_policy(path: Path, problem: Problem, config: SacMoeConfig) -> TrainedPo
         raise StateError("it knows other variables than this problem has")
     actor = Actor(dimensions_of(problem), config, torch.Generator())
     restore_module(actor, reader.part("actor"))
+    known = KnownDesigns.restored(reader.part("known"), problem)
     reader.finish()
     try:
         told: Any = json.loads(made)
     except (ValueError, RecursionError) as error:
         raise StateError("what it says of itself is not JSON") from error
     parameters = {name: p.detach().clone() for name, p in actor.named_parameters()}
-    return TrainedPolicy(parameters, cast("dict[str, Any]", told) if isinstance(told, dict) else {})
+    said = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
+    return TrainedPolicy(parameters, known, said)
 
 
 def choose_policy(

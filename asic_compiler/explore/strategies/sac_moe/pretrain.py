@@ -10,7 +10,7 @@ import torch
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.explore.environment import DesignEnvironment
-from asic_compiler.explore.protocol import Problem
+from asic_compiler.explore.protocol import Evaluation, Problem
 from asic_compiler.explore.recorder import Recorder
 from asic_compiler.explore.reward import score
 from asic_compiler.explore.strategies.flat import merit
@@ -23,6 +23,7 @@ from asic_compiler.explore.strategies.sac_moe.networks import Actor, dimensions_
 from asic_compiler.explore.strategies.sac_moe.policy_file import variables_of
 from asic_compiler.explore.strategies.sac_moe.replay import Replay
 from asic_compiler.explore.strategies.sac_moe.reward_scale import RewardScale
+from asic_compiler.explore.strategies.torch_state import one_deterministic_thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +66,14 @@ class _Walk:
         return scaled.numpy()
 
 
+@one_deterministic_thread()
 def pretrain(
     problems: Sequence[Problem],
     evaluations: int,
     config: SacMoeConfig | None = None,
     seed: int = 0,
     watch: Callable[[Progress], None] | None = None,
-) -> Actor:
+) -> tuple[Actor, list[Evaluation]]:
     """Trains one actor on all ``problems``, a batch of each in turn.
 
     The learner is that of a search: the same agent, replay, exploration and elite. Three things
@@ -87,7 +89,7 @@ def pretrain(
         watch: Told now and then.
 
     Returns:
-        The actor.
+        The actor, and of each problem the best designs found, best first.
 
     Raises:
         UserError: There is no problem, they differ in their variables, or there are too few
@@ -138,7 +140,7 @@ def pretrain(
                 replay.learned(batch.rows, error)
         if watch is not None:
             watch(_progress(walks))
-    return agent.actor
+    return agent.actor, [walk.elite.designs for walk in walks]
 
 
 def _step(

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-
-import torch
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.explore.checkpoint.keeper import Identity, Keeper
@@ -17,6 +13,7 @@ from asic_compiler.explore.search import SearchResult, conclude
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
 from asic_compiler.explore.strategies.sac_moe.loop import Loop
 from asic_compiler.explore.strategies.sac_moe.policy_file import choose_policy
+from asic_compiler.explore.strategies.torch_state import one_deterministic_thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,27 +62,9 @@ class SacMoe:
         def identity() -> Identity:
             return Identity.of(problem, self.name, configuration, budget, seed)
 
-        with _one_deterministic_thread():
+        with one_deterministic_thread():
             with keeper.resuming(identity) as resumed:
-                parameters = None if policy is None else policy.parameters
-                loop = Loop(self.config, recorder, seed, resumed, parameters, train)
+                loop = Loop(self.config, recorder, seed, resumed, policy, train)
             keeper.offer(recorder.evaluations, loop.state, always=True)
             loop.to_the_end(keeper)
         return conclude(self.name, seed, recorder, notes=() if note is None else (note,))
-
-
-@contextmanager
-def _one_deterministic_thread() -> Generator[None, None, None]:
-    """Torch on one thread with deterministic algorithms, and as it was afterwards.
-
-    With more threads the order of a sum may depend on their number, and so would the result.
-    """
-    threads = torch.get_num_threads()
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(deterministic)
-        torch.set_num_threads(threads)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 
 from asic_compiler.explore.archive import concatenate, take
 from asic_compiler.explore.checkpoint.rows import evaluation_state, read_evaluation
 from asic_compiler.explore.checkpoint.state import State, StateError, StateReader
-from asic_compiler.explore.protocol import Evaluation, FloatArray, Problem
+from asic_compiler.explore.protocol import Evaluation, FloatArray, IntArray, Problem
 
-_MESH = 2
-"""Discrete variables that make the mesh: width and height."""
+Kind = Callable[[Evaluation], IntArray]
+"""[n, any] what kind of design each is: rows are equal where the kind is the same."""
+
+
+def mesh_of(designs: Evaluation) -> IntArray:
+    """[n, 2] width and height."""
+    return designs.discrete[:, :2]
 
 
 class Elite:
@@ -28,14 +34,16 @@ class Elite:
 
     Args:
         capacity: Designs kept.
-        per_mesh: Of these, designs of one mesh at most; None is no limit. A step moves a mesh by
-            little, and between two good ones of as many tiles there may be none that is feasible:
-            where all kept are of one mesh, the others are never tuned.
+        per_kind: Of these, designs of one kind at most; None is no limit.
+        kind: What is told apart. By default the mesh: a step moves it by little, and between two
+            good ones of as many tiles there may be none that is feasible; where all kept are of one
+            mesh, the others are never tuned.
     """
 
-    def __init__(self, capacity: int, per_mesh: int | None = None) -> None:
-        self._capacity = capacity
-        self._per_mesh = per_mesh or capacity
+    def __init__(self, capacity: int, per_kind: int | None = None, kind: Kind = mesh_of) -> None:
+        self.capacity = capacity
+        self._per_kind = per_kind or capacity
+        self._kind = kind
         self._designs: Evaluation | None = None
         self.merit: FloatArray = np.zeros(0)
 
@@ -60,13 +68,14 @@ class Elite:
             designs = concatenate([self._designs, designs])
             merit = np.concatenate([self.merit, merit])
         kept: list[int] = []
+        kinds = self._kind(designs)
         held: Counter[tuple[int, ...]] = Counter()
         for index in np.argsort(-merit, kind="stable").tolist():
-            if len(kept) == self._capacity:
+            if len(kept) == self.capacity:
                 break
-            mesh = tuple(designs.discrete[index, :_MESH].tolist())
-            if held[mesh] < self._per_mesh:
-                held[mesh] += 1
+            kind = tuple(kinds[index].tolist())
+            if held[kind] < self._per_kind:
+                held[kind] += 1
                 kept.append(index)
         rows = np.array(kept, dtype=np.int64)
         self._designs, self.merit = take(designs, rows), merit[rows]
@@ -86,7 +95,7 @@ class Elite:
     def restore(self, reader: StateReader, problem: Problem) -> None:
         """Takes what :meth:`state` told of a search of ``problem``; raises StateError."""
         merit = reader.array("merit", np.float64, (None,))
-        if not 0 < len(merit) <= self._capacity:
-            raise StateError(f"{len(merit)} elite designs, not 1 to {self._capacity}")
+        if not 0 < len(merit) <= self.capacity:
+            raise StateError(f"{len(merit)} elite designs, not 1 to {self.capacity}")
         self._designs = read_evaluation(reader.part("designs"), problem, len(merit))
         self.merit = merit

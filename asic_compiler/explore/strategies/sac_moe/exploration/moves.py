@@ -1,4 +1,4 @@
-"""Actions that change a few variables of a good design and leave the others as they are.
+"""Actions that change a good design: a few of its variables, or many that belong together.
 
 An action sets all 34 variables at once, and one that is wrong in a few is worth nothing. Single
 changes and pairs are what improves a design that is good already.
@@ -29,6 +29,16 @@ logarithm."""
 
 _RECOMBINED = 0.3
 """Chance that a move also takes variables from another good design, and the share it takes."""
+
+_ALONG = 0.3
+"""Chance that a move goes along the difference of two good designs instead."""
+
+_SHORTEST, _LONGEST = 0.1, 1.0
+"""How far it goes, as a share of that difference, and of how many of the variables: both drawn
+between these, uniformly in their logarithm."""
+
+_OCTAVES = 0.3
+"""Standard deviation of the tiles of a reshaped mesh."""
 
 _LEAST_TAKEN = 1.0 / 34.0
 """Share of the variables that a crossed action takes from the policy: drawn between this and 1,
@@ -73,9 +83,36 @@ def _nearby(
     anew = rng.random(values.shape) < _ANEW
     moved = np.where(anew, uniform_actions(count, continuous, rng), shifted)
     values = np.where(recombined, others.continuous, values)
+    few_choices = np.where(changed[:, :discrete], steps, 0) + LARGEST_STEP
+    few_values = np.where(changed[:, discrete:], moved, values)
+    choices, values = _along(here, others, rng)
+    along = rng.random((count, 1)) < _ALONG
+    return np.where(along, choices, few_choices), np.where(along, values, few_values)
+
+
+def _along(
+    here: Evaluation, others: Evaluation, rng: np.random.Generator
+) -> tuple[IntArray, FloatArray]:
+    """Moves in which many variables change together, as they differ between two good designs.
+
+    Good designs of other sizes differ in what has to change with the size. After differential
+    evolution (Storn and Price 1997).
+    """
+    count, discrete = here.discrete.shape
+    pair = rng.permutation(count)
+    shortest = np.log(_SHORTEST / _LONGEST)
+    length, share = _LONGEST * np.exp(rng.uniform(shortest, 0.0, (2, count, 1)))
+    taken = rng.random((count, discrete + here.continuous.shape[1])) < share
+    steps = length * (others.discrete - others.discrete[pair])
+    # Rounded by chance. pyright: numpy's own stubs do not know this product.
+    steps = np.floor(
+        steps + rng.random(steps.shape)  # pyright: ignore[reportUnknownArgumentType]
+    ).astype(np.int64)
+    shift = length * (others.continuous - others.continuous[pair])
     return (
-        np.where(changed[:, :discrete], steps, 0) + LARGEST_STEP,
-        np.where(changed[:, discrete:], moved, values),
+        np.clip(np.where(taken[:, :discrete], steps, 0), -LARGEST_STEP, LARGEST_STEP)
+        + LARGEST_STEP,
+        np.clip(here.continuous + np.where(taken[:, discrete:], shift, 0.0), -1.0, 1.0),
     )
 
 
@@ -89,7 +126,8 @@ def reshaped(
     """
     low, high = problem.discrete_low, problem.discrete_high
     discrete = designs.discrete.copy()
-    tiles = discrete[:, 0] * discrete[:, 1]
+    tiles = (discrete[:, 0] * discrete[:, 1]) * 2.0 ** rng.normal(0.0, _OCTAVES, len(discrete))
+    tiles = np.clip(np.rint(tiles), 1, high[0] * high[1]).astype(np.int64)
     narrowest = np.maximum(low[0], -(-tiles // high[1]))
     widest = np.maximum(np.minimum(high[0], tiles // low[1]), narrowest)
     octaves = np.log(widest / narrowest)
