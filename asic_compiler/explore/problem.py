@@ -134,9 +134,10 @@ class ChipProblem:
     def niche(self, evaluation: Evaluation) -> IntArray:
         """[N, 2] octave of the tiles, and pipeline stages.
 
-        A mesh that is good for two stages is larger, slower and at a lower supply than one that is
-        good for one: on the way from one to the other every design is worse than both.
+        The best meshes found for two stages have more tiles at a lower supply than those for one,
+        and single changes did not lead from one to the other.
         """
+        # The feature is half the logarithm: times 8 all eight counts round to different numbers.
         stages = evaluation.features[:, _STAGES]
         return np.concatenate(
             [octaves(evaluation), np.rint(8.0 * stages)[:, None].astype(np.int64)], axis=1
