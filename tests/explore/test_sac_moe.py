@@ -1,4 +1,5 @@
 import copy
+import itertools
 import math
 
 import numpy as np
@@ -11,7 +12,6 @@ from asic_compiler.explore.strategies.sac_moe.distributions import (
     categorical,
     categorical_entropy,
     gumbel_noise,
-    straight_through,
     tanh_gaussian,
 )
 from asic_compiler.explore.strategies.sac_moe.exploration.epsilon import EpsilonSchedule
@@ -81,17 +81,6 @@ def test_gumbel_samples_follow_the_softmax():
     sample = categorical(logits.expand(100_000, 5), gumbel_noise((100_000, 5), generator()))
     torch.testing.assert_close(sample.mean(0), logits.softmax(0), atol=5e-3, rtol=0)
     assert (sample.sum(-1) == 1).all()
-
-
-def test_a_straight_through_sample_is_one_hot_and_moves_towards_what_is_worth_more():
-    logits = torch.zeros(4096, 1, 5, requires_grad=True)
-    sample = straight_through(logits, gumbel_noise((4096, 1, 5), generator()), 1.0)
-    torch.testing.assert_close(sample.detach(), sample.detach().round(), atol=1e-6, rtol=0)
-    worth = torch.tensor([0.0, 0.0, 0.0, 1.0, 0.0])
-    (sample * worth).sum().backward()
-    slope = logits.grad.mean(0)[0]
-    assert slope[3] > 0
-    assert (slope[[0, 1, 2, 4]] < 0).all()
 
 
 def test_the_entropy_of_uniform_choices_is_their_count_times_log_five():
@@ -176,6 +165,42 @@ def test_the_critics_learn_what_the_discrete_action_is_worth():
     assert worth == pytest.approx([-2, -1, 0, 1, 2], abs=0.5)
     choices, _ = learner.act(batch.observation, np.ones(256, np.bool_))
     assert (choices[:, 0] == 4).mean() > 0.9
+
+
+def joint_value(learner, observation, logits, continuous):
+    """Value of the policy's actions, over every joint choice."""
+    total = 0.0
+    variables = logits.shape[0]
+    for joint in itertools.product(range(5), repeat=variables):
+        one_hot = torch.nn.functional.one_hot(torch.tensor([joint]), 5).float()
+        chance = logits.softmax(-1)[torch.arange(variables), torch.tensor(joint)].prod()
+        total = total + chance * learner.critics(observation, one_hot, continuous).amin(dim=0)
+    return total.mean()
+
+
+@pytest.mark.parametrize(("variables", "draws"), [(1, 1), (2, 600)])
+def test_the_actor_follows_the_expected_value_of_its_choices(variables, draws):
+    # One variable: to rounding, whatever is drawn. Several: in the mean over draws.
+    sizes = Dimensions(observed=6, discrete=variables, continuous=3)
+    learner = Agent(sizes, SacMoeConfig(hidden=32), generator())
+    start = torch.randn(1, 6, generator=generator(1))
+    logits = torch.randn(variables, 5, generator=generator(2)).requires_grad_()
+    continuous = torch.rand(1, 3, generator=generator(3)).requires_grad_()
+    value = joint_value(learner, start, logits, continuous)
+    exact = torch.autograd.grad(value, [logits, continuous])
+    rows = 64
+    found = [torch.zeros(()), torch.zeros_like(logits), torch.zeros_like(continuous)]
+    for _ in range(draws):
+        estimate = learner._expected_value(
+            start.expand(rows, 6), logits.expand(rows, variables, 5), continuous.expand(rows, 3)
+        )
+        gradients = torch.autograd.grad(estimate, [logits, continuous])
+        for total, part in zip(found, [estimate.detach(), *gradients], strict=True):
+            total += part / draws
+    tolerance = {"rtol": 1e-4, "atol": 1e-6} if variables == 1 else {"rtol": 0.1, "atol": 2e-3}
+    for mine, true in zip(found, [value.detach(), *exact], strict=True):
+        torch.testing.assert_close(mine, true, **tolerance)
+    assert exact[0].abs().max() > 0.01
 
 
 def test_the_target_takes_the_lower_twin_and_stops_at_a_terminal_state():

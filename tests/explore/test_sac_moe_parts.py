@@ -6,13 +6,18 @@ import torch
 from toy_problems import NothingFits, WalkAndTune
 
 from asic_compiler.diagnostics import UserError
-from asic_compiler.explore.reward import reward
+from asic_compiler.explore.reward import reward, score
 from asic_compiler.explore.search import search
 from asic_compiler.explore.strategies.sac_moe.agent import Agent
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig, parse_config
 from asic_compiler.explore.strategies.sac_moe.imagination.planner import Planner
-from asic_compiler.explore.strategies.sac_moe.imagination.surrogate import Surrogate, screen
+from asic_compiler.explore.strategies.sac_moe.imagination.surrogate import (
+    Surrogate,
+    expected_improvement,
+    screen,
+)
 from asic_compiler.explore.strategies.sac_moe.imagination.world_model import WorldModel
+from asic_compiler.explore.strategies.sac_moe.loop import Loop
 from asic_compiler.explore.strategies.sac_moe.networks import Dimensions
 from asic_compiler.explore.strategies.sac_moe.replay import Batch, Replay
 from asic_compiler.explore.strategies.sac_moe.strategy import SacMoe
@@ -272,6 +277,29 @@ def test_the_surrogate_ranks_designs_that_it_has_not_seen():
     wrong = np.abs(mean - true)
     assert np.median(wrong[sure]) < 0.3 * np.median(wrong[~sure])
 
+    # Beside a best design: what is surely better promises its lead, what is infeasible nothing.
+    best = float(np.quantile(score(outcome, problem)[outcome.feasible], 0.7))
+    promise, deviation = surrogate.judge(*designs, best)
+    lead = np.where(outcome.feasible, np.maximum(score(outcome, problem) - best, 0.0), 0.0)
+    assert (promise >= 0.0).all()
+    assert (deviation >= 1e-4).all()
+    first = promise.argsort()[-50:]
+    assert outcome.feasible[first].mean() > 0.8
+    assert lead[first].mean() > 3.0 * lead.mean()
+    assert promise[first].mean() == pytest.approx(lead[first].mean(), rel=0.5)
+
+
+@pytest.mark.parametrize(("lead", "deviation"), [(0.0, 1.0), (-0.3, 0.2), (0.5, 0.1), (-2.0, 1.0)])
+def test_the_expected_improvement_is_the_mean_of_the_part_above(lead, deviation):
+    sample = np.random.default_rng(0).normal(lead, deviation, 1_000_000)
+    found = expected_improvement(np.array([lead]), np.array([deviation]))
+    assert found[0] == pytest.approx(np.maximum(sample, 0.0).mean(), rel=0.02)
+
+
+def test_without_hope_a_design_promises_nothing_and_no_warning():
+    found = expected_improvement(np.array([-100.0, 100.0]), np.array([1e-4, 1e-4]))
+    np.testing.assert_allclose(found, [0.0, 100.0])
+
 
 def test_the_best_trusted_proposal_is_taken_and_the_first_where_none_is():
     mean = np.array([[1.0, 1.0, 0.0], [3.0, 2.0, 9.0], [2.0, 5.0, 9.0]])
@@ -331,6 +359,27 @@ def test_the_signals_tell_gate_epsilon_and_losses():
     for name in ("temperature.continuous", "temperature.discrete", "loss.critic", "loss.world",
                  "loss.surrogate", "surrogate.trusted"):  # fmt: skip
         assert np.isfinite(signals[name]).any()
+
+
+def test_each_proposal_of_a_design_explores_or_is_the_policys(monkeypatch):
+    kinds = []
+
+    def policy(self, observation, here, explores):
+        assert len(explores) == len(here)
+        return np.full((len(here), 4), 2), np.full((len(here), 30), 0.123)
+
+    def screened(self, choices, continuous, blind):
+        kinds.append((continuous == 0.123).all(axis=1).reshape(-1, len(blind)))
+        return choices[: len(blind)], continuous[: len(blind)]
+
+    monkeypatch.setattr(Loop, "_policy", policy)
+    monkeypatch.setattr(Loop, "_screened", screened)
+    config = SacMoeConfig(hidden=16, batch=16, environments=8, epsilon_start=0.5, epsilon_end=0.5)
+    search(WalkAndTune(), SacMoe(config), 400)
+    asked = np.stack(kinds)
+    assert asked.mean() == pytest.approx(0.5, abs=0.05)
+    # Of almost every design there are both.
+    assert (asked.any(axis=1) & ~asked.all(axis=1)).mean() > 0.99
 
 
 def test_where_nothing_fits_every_part_still_works():

@@ -18,7 +18,6 @@ from asic_compiler.explore.strategies.sac_moe.distributions import (
     categorical,
     categorical_entropy,
     gumbel_noise,
-    straight_through,
     tanh_gaussian,
 )
 from asic_compiler.explore.strategies.sac_moe.networks import (
@@ -148,13 +147,37 @@ class Agent:
         continuous, log_density = tanh_gaussian(
             policy.mean, policy.log_std, self._normal(policy.mean)
         )
-        one_hot = straight_through(
-            policy.logits, self._gumbel(policy.logits), self._config.gumbel_temperature
-        )
-        value = self.critics(observation, one_hot, continuous).amin(dim=0)
+        value = self._expected_value(observation, policy.logits, continuous)
         entropy = torch.stack([-log_density.mean(), categorical_entropy(policy.logits).mean()])
-        loss = -value.mean() - (alpha * entropy).sum()
+        loss = -value - (alpha * entropy).sum()
         return loss + self._config.balance * balance_loss(policy.gate), entropy.detach()
+
+    def _expected_value(self, observation: Tensor, logits: Tensor, continuous: Tensor) -> Tensor:
+        """Mean value of the policy's actions, with the gradient of both halves of them.
+
+        The continuous half is reparameterised. Of the discrete variables one is drawn, all of its
+        choices are tried with the others as sampled, and their values are weighted by their
+        probabilities: an unbiased gradient of low variance (Titsias and Lazaro-Gredilla 2015),
+        exact where there is one variable. The joint expectation would take 5^4 passes.
+        """
+        one_hot = categorical(logits, self._gumbel(logits))
+        variables = logits.shape[1]
+        if variables == 0:
+            return self.critics(observation, one_hot, continuous).amin(dim=0).mean()
+        drawn = int(torch.randint(variables, (), generator=self._generator))
+        tried = one_hot.unsqueeze(1).repeat(1, STEP_CHOICES, 1, 1)
+        tried[:, :, drawn] = torch.eye(STEP_CHOICES)
+        values = self.critics(
+            observation.repeat_interleave(STEP_CHOICES, dim=0),
+            tried.flatten(0, 1),
+            continuous.repeat_interleave(STEP_CHOICES, dim=0),
+        )
+        values = values.amin(dim=0).view(-1, STEP_CHOICES)
+        chances = logits[:, drawn].softmax(dim=-1)
+        value = (chances.detach() * values).sum(dim=-1)
+        choice = (chances * values.detach()).sum(dim=-1)
+        # One of several variables is drawn: its gradient stands for those of all.
+        return (value + variables * (choice - choice.detach())).mean()
 
     @torch.no_grad()
     def follow(self) -> None:

@@ -60,8 +60,6 @@ class SacMoeConfig:
     """Target of the discrete part as a share of its largest entropy, 4 ln 5 = 6.44 nat. Ours."""
     log_alpha_limit: float = 10.0
     """Both log temperatures stay in [-limit, limit]. Seed: [-10, 10]."""
-    gumbel_temperature: float = 1.0
-    """Of the straight-through sample of the discrete action in the actor's loss. Ours."""
 
     environments: int = 16
     """Designs walked side by side. Ours."""
@@ -168,9 +166,8 @@ class SacMoeConfig:
     proposals: int = 32
     """Actions proposed for each one that is evaluated. Ours."""
     disagreement: float = 0.1
-    """Largest standard deviation of the members' predicted rewards at which a prediction counts.
-    Members that do not agree whether a design is feasible differ by more than 1. The seed has a
-    threshold and gives none."""
+    """Largest standard deviation among the members at which a prediction counts: of the score, and
+    of the reward while nothing feasible was found. The seed has a threshold and gives none."""
 
     def __post_init__(self) -> None:
         for name, (low, high) in _RANGES.items():
@@ -191,7 +188,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "learning_rate": (0.0, 1.0), "gamma": _SHARE, "tau": _SHARE, "batch": (1, 65536),
     "reward_scale": (0.0, 1e6), "actor_period": _COUNT, "alpha": (1e-9, 1e6),
     "alpha_learning_rate": _SHARE, "target_entropy": (-100.0, 1.0), "discrete_target_share": _SHARE,
-    "log_alpha_limit": (0.0, 80.0), "gumbel_temperature": (1e-3, 1e3), "environments": (1, 4096),
+    "log_alpha_limit": (0.0, 80.0), "environments": (1, 4096),
     "episode_length": _COUNT, "updates_per_step": (0, 10**4), "warm_up": (0, 10**9),
     "warm_up_share": _SHARE, "replay_capacity": (1, 10**7), "priority_exponent": _SHARE,
     "importance_start": _SHARE, "epsilon_start": _SHARE, "epsilon_end": _SHARE,

@@ -37,17 +37,6 @@ def categorical(logits: Tensor, gumbel: Tensor) -> Tensor:
     return functional.one_hot((logits + gumbel).argmax(dim=-1), logits.shape[-1]).to(logits.dtype)
 
 
-def straight_through(logits: Tensor, gumbel: Tensor, temperature: float) -> Tensor:
-    """As :func:`categorical`, with the gradient of the softmax at ``temperature``.
-
-    The critic sees a true one-hot action, as in its training; the gradient is biased but of low
-    variance (Jang, Gu and Poole 2017), where the exact expectation would take 5^4 critic passes.
-    """
-    soft = ((logits + gumbel) / temperature).softmax(dim=-1)
-    # Subtracting soft first gives exactly 1 and 0 only up to rounding; detach keeps the value hard.
-    return categorical(logits, gumbel) + (soft - soft.detach())
-
-
 def categorical_entropy(logits: Tensor) -> Tensor:
     """Entropy of independent categorical variables [B, V, C], summed over V: [B], nat."""
     log_p = logits.log_softmax(dim=-1)

@@ -245,22 +245,23 @@ class Loop:
     def _act(self, observation: FloatArray) -> tuple[IntArray, FloatArray]:
         """One action a design: the most promising of several proposals, or the only one."""
         count = len(observation)
-        explores = self._rng.random(count) < self._exploring
-        near = self._rng.random(count) < self._config.elite_share
         screening = self._surrogate is not None and self._surrogate.begun
         tries = self._config.proposals if screening else 1
+        # Each proposal explores or is the policy's: what is worth more is for the surrogate to say.
+        explores = self._rng.random(tries * count) < self._exploring
+        near = self._rng.random(count) < self._config.elite_share
         here = take(self._environment.current, np.tile(np.arange(count), tries))
         others = self._elite.drawn(len(here), self._rng)
         choices, continuous = exploring_actions(here, others, np.tile(near, tries), self._rng)
         if not explores.all():
             policy_choices, policy_continuous = self._policy(observation, here, explores)
-            exploring = np.tile(explores, tries)[:, None]
+            exploring = explores[:, None]
             choices = np.where(exploring, choices, policy_choices)
             continuous = np.where(exploring, continuous, policy_continuous)
         if not screening:
             return choices, continuous
         # What is drawn uniformly is to tell what the ensemble does not know: it is not screened.
-        blind = explores & ~near
+        blind = explores[:count] & ~near
         return self._screened(choices, continuous, blind)
 
     @property
@@ -275,7 +276,10 @@ class Loop:
     def _policy(
         self, observation: FloatArray, here: Evaluation, explores: BoolArray
     ) -> tuple[IntArray, FloatArray]:
-        """An action of the policy for each of ``here``: n designs, repeated as a whole."""
+        """An action of the policy for each of ``here``: n designs, repeated as a whole.
+
+        Planned are those of the first n that are to be taken, where ``explores`` is not.
+        """
         count = len(observation)
         tries = len(here) // count
         greedy = np.zeros(tries * count, dtype=np.bool_)
@@ -287,7 +291,7 @@ class Loop:
             and self._epsilon.value < self._config.mpc_epsilon
         )
         if planning and self._planner is not None:
-            rows = np.flatnonzero(~explores)
+            rows = np.flatnonzero(~explores[:count])
             planned = self._planner.improve(
                 torch.as_tensor(observation[rows], dtype=torch.float32),
                 torch.as_tensor(choices[rows]),
@@ -303,13 +307,14 @@ class Loop:
     def _screened(
         self, choices: IntArray, continuous: FloatArray, blind: np.ndarray
     ) -> tuple[IntArray, FloatArray]:
-        """Of each design's proposals the one that the surrogate expects most of."""
+        """Of each design's proposals the one that promises most beyond the best so far."""
         assert self._surrogate is not None
         count = len(blind)
         destination = self._environment.destination(choices)
-        mean, deviation = self._surrogate.judge(destination, continuous)
+        best = float(self._elite.merit[0]) if self._recorder.feasible else None
+        promise, deviation = self._surrogate.judge(destination, continuous, best)
         trusted = self._config.disagreement
-        chosen = screen(mean.reshape(-1, count), deviation.reshape(-1, count), trusted)
+        chosen = screen(promise.reshape(-1, count), deviation.reshape(-1, count), trusted)
         self._signals["surrogate.trusted"] = float((deviation <= trusted).mean())
         chosen[blind] = 0
         rows = chosen * count + np.arange(count)

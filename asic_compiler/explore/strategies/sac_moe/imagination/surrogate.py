@@ -40,6 +40,12 @@ _STEEPNESS = 20.0
 _NONE = 0.05
 """Value of that head up to which a design counts as feasible: v = 0.5 %."""
 
+_BORDER = 0.5 * _NONE
+"""How far from there a design is surely feasible, or not."""
+
+_SUREST = 1e-4
+"""The least standard deviation of a score, 0.05 % of the figure of merit."""
+
 
 class Surrogate(nn.Module):
     """Heads for performance, power, area and violation of a *requested* design, not projected yet.
@@ -118,27 +124,46 @@ class Surrogate(nn.Module):
         self._updates += 1
         return loss.item() / members
 
+    def judge(
+        self, discrete: IntArray, continuous: FloatArray, best: float | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """What n requested designs promise, and by how much the members disagree: [n], [n].
+
+        Args:
+            discrete: [n, 4]
+            continuous: [n, 30]
+            best: Score of the best feasible design so far. What a design promises is by how much
+                it is expected to be better (Jones et al. 1998): the mean of its score's part above
+                ``best``, a score being normal with the members' mean and deviation, times the
+                chance that it is feasible. Without a ``best`` it is the members' mean reward.
+        """
+        heads = self._heads(discrete, continuous)
+        if best is None:
+            rewards = self._reward(heads)
+            return rewards.mean(axis=0), rewards.std(axis=0)
+        scores = self._score(heads)
+        deviation = np.maximum(scores.std(axis=0), _SUREST)
+        chance = 1.0 / (1.0 + np.exp((heads[..., 3] - _NONE) / _BORDER))
+        promise = expected_improvement(scores.mean(axis=0) - best, deviation)
+        return chance.mean(axis=0) * promise, deviation
+
     @torch.no_grad()
-    def judge(self, discrete: IntArray, continuous: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """The members' mean reward of n requested designs, and its standard deviation: [n], [n]."""
-        heads = self(torch.as_tensor(self.describe(discrete, continuous))).numpy()
-        rewards = self._reward(heads.astype(np.float64))
-        return rewards.mean(axis=0), rewards.std(axis=0)
+    def _heads(self, discrete: IntArray, continuous: FloatArray) -> FloatArray:
+        heads: Tensor = self(torch.as_tensor(self.describe(discrete, continuous)))
+        return heads.numpy().astype(np.float64)
+
+    def _score(self, heads: FloatArray) -> FloatArray:
+        a, b, c = self._problem.weights
+        return a * heads[..., 0] - b * heads[..., 1] - c * heads[..., 2]
 
     def _reward(self, heads: FloatArray) -> FloatArray:
         """[...] the reward of what the heads [..., 4] say, without margin and hazards."""
-        a, b, c = self._problem.weights
         violation = np.expm1(2.0 * np.clip(heads[..., 3], 0.0, _HIGH)) / _STEEPNESS
         feasible = heads[..., 3] <= _NONE
         values = np.where(feasible[..., None], heads[..., :3], np.clip(heads[..., :3], 0.0, 1.0))
         shape = RewardCoefficients()
         penalty = violation_penalty(violation, shape.knee)
-        return (
-            a * values[..., 0]
-            - b * values[..., 1]
-            - c * values[..., 2]
-            + shape.feasibility * np.where(feasible, 1.0, -penalty)
-        )
+        return self._score(values) + shape.feasibility * np.where(feasible, 1.0, -penalty)
 
     def _best_quarter(self) -> Tensor:
         """Rows of the designs of highest reward, sorted out anew when there are more designs."""
@@ -182,16 +207,24 @@ class Surrogate(nn.Module):
         self._updates = reader.integer("updates")
 
 
-def screen(mean: FloatArray, deviation: FloatArray, trusted: float) -> IntArray:
+def expected_improvement(lead: FloatArray, deviation: FloatArray) -> FloatArray:
+    """[...] E max(lead + deviation * z, 0) of a standard normal z."""
+    sure = lead / deviation
+    below = torch.special.ndtr(torch.as_tensor(sure)).numpy()
+    density = np.exp(-0.5 * sure**2) / np.sqrt(2.0 * np.pi)
+    # Where both terms underflow their sum is noise of either sign.
+    return np.maximum(lead * below + deviation * density, 0.0)
+
+
+def screen(promise: FloatArray, deviation: FloatArray, trusted: float) -> IntArray:
     """Which of M proposals is taken for each of n designs.
 
     Args:
-        mean: [M, n] predicted rewards.
+        promise: [M, n] what is expected of each.
         deviation: [M, n] their standard deviations among the members.
         trusted: Largest deviation at which a prediction counts.
 
     Returns:
-        [n] the proposal of highest predicted reward among those that are trusted; the first where
-        none is.
+        [n] the proposal that promises most among those that are trusted; the first where none is.
     """
-    return np.where(deviation <= trusted, mean, -np.inf).argmax(axis=0)
+    return np.where(deviation <= trusted, promise, -np.inf).argmax(axis=0)
