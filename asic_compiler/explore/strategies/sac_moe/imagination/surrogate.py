@@ -210,10 +210,11 @@ class Surrogate(nn.Module):
 def expected_improvement(lead: FloatArray, deviation: FloatArray) -> FloatArray:
     """[...] E max(lead + deviation * z, 0) of a standard normal z."""
     sure = lead / deviation
-    below = torch.special.ndtr(torch.as_tensor(sure)).numpy()
+    # torch has no stub for ndtr.
+    below = torch.special.ndtr(torch.as_tensor(sure)).numpy()  # pyright: ignore
     density = np.exp(-0.5 * sure**2) / np.sqrt(2.0 * np.pi)
     # Where both terms underflow their sum is noise of either sign.
-    return np.maximum(lead * below + deviation * density, 0.0)
+    return np.maximum(lead * below + deviation * density, 0.0)  # pyright: ignore
 
 
 def screen(promise: FloatArray, deviation: FloatArray, trusted: float) -> IntArray:
