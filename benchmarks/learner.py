@@ -10,13 +10,15 @@ strategies.sac_moe) with its experts, prioritised replay and two temperatures, i
 nothing but collect and learn: one update a step, as stable-baselines3 does.
 
 One run is one line of benchmarks/data/learner.json, written when it ends; runs that are there are
-not repeated, so that the script goes on where it was stopped. The return of a run is the mean of 20
-episodes of the final policy at its mode. ``--table`` prints what the file holds.
+not repeated, so that the script goes on where it was stopped. Ours hold a digest of the agent's
+code and are made again where it has changed. The return of a run is the mean of 20 episodes of the
+final policy at its mode. ``--table`` prints what the file holds.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -29,7 +31,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import gymnasium
 import numpy as np
 import torch
+from search_evidence.runs import bare
 
+from asic_compiler.explore.strategies import sac_moe
 from asic_compiler.explore.strategies.sac_moe.agent import Agent
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
 from asic_compiler.explore.strategies.sac_moe.networks import Dimensions
@@ -38,6 +42,8 @@ from asic_compiler.files import write_atomic
 
 RESULTS = Path(__file__).parent / "data" / "learner.json"
 LEARNERS = ("ours", "sb3")
+PARTS = ("agent", "config", "distributions", "networks", "replay")
+"""Modules of the learner that this script runs."""
 EPISODES = 20
 WARM_UP = 100
 """Steps with uniform actions: stable-baselines3's default."""
@@ -171,8 +177,18 @@ def train_sb3(task: str, steps: int, seed: int) -> float:
     return evaluate(make(task, "sb3"), lambda seen: model.predict(seen, deterministic=True)[0])
 
 
+def code_digest() -> str:
+    """Of the agent's source, without comments and docstrings, and of what differs here."""
+    told = hashlib.sha256(repr(OURS).encode())
+    for name in PARTS:
+        told.update(bare((Path(sac_moe.__path__[0]) / f"{name}.py").read_text()).encode())
+    return told.hexdigest()[:12]
+
+
 def load() -> list[dict[str, Any]]:
-    return json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    """Runs of stable-baselines3, and those of ours as it is now."""
+    runs = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    return [run for run in runs if run["learner"] != "ours" or run.get("code") == code_digest()]
 
 
 def table(runs: list[dict[str, Any]]) -> None:
@@ -212,7 +228,9 @@ def main() -> None:
                 seconds = time.perf_counter() - began
                 # Read again: another process may work on another task.
                 runs = load()
-                runs.append({**key, "return": round(result, 3), "seconds": round(seconds, 1)})
+                code = {"code": code_digest()} if learner == "ours" else {}
+                found = {"return": round(result, 3), "seconds": round(seconds, 1)}
+                runs.append({**key, **found, **code})
                 RESULTS.parent.mkdir(exist_ok=True)
                 lines = ",\n".join(" " + json.dumps(run) for run in runs)
                 write_atomic(RESULTS, f"[\n{lines}\n]\n")

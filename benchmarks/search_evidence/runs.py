@@ -200,11 +200,11 @@ def code_digest(label: str) -> str:
     if entrant.policy == "default":
         told.update((own.parent / "policy.safetensors").read_bytes())
     for path in [*files, *(_EXPLORE / name for name in shared)]:
-        told.update(_bare(path.read_text()).encode())
+        told.update(bare(path.read_text()).encode())
     return told.hexdigest()[:12]
 
 
-def _bare(source: str) -> str:
+def bare(source: str) -> str:
     """Source as a tree without docstrings: rewording is no change."""
     tree = ast.parse(source)
     for node in ast.walk(tree):

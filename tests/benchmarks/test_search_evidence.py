@@ -143,9 +143,9 @@ def test_only_a_better_design_becomes_the_best_known(tmp_path):
 
 
 def test_comments_and_docstrings_are_no_change_of_code():
-    first = runs._bare('"""A."""\ndef f(x):\n    """B."""\n    return x  # c\n')
-    assert first == runs._bare('"""Z."""\ndef f(x):\n    """Y."""\n    return x\n')
-    assert first != runs._bare('"""A."""\ndef f(x):\n    """B."""\n    return -x\n')
+    first = runs.bare('"""A."""\ndef f(x):\n    """B."""\n    return x  # c\n')
+    assert first == runs.bare('"""Z."""\ndef f(x):\n    """Y."""\n    return x\n')
+    assert first != runs.bare('"""A."""\ndef f(x):\n    """B."""\n    return -x\n')
 
 
 @pytest.mark.parametrize(

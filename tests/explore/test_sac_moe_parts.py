@@ -248,7 +248,9 @@ def test_a_policy_that_is_best_is_left_alone():
 # Surrogate.
 
 
-def test_the_surrogate_ranks_designs_that_it_has_not_seen():
+@pytest.fixture(scope="module")
+def learned():
+    """A surrogate that has learned, its problem, and designs that it has not seen."""
     problem = WalkAndTune(side=8, power_budget_w=24.0)
     config = SacMoeConfig(surrogate_hidden=64, batch=128)
     surrogate = Surrogate(problem, config, generator())
@@ -264,7 +266,11 @@ def test_the_surrogate_ranks_designs_that_it_has_not_seen():
     for _ in range(500):
         surrogate.learn()
     assert surrogate.begun
-    designs = draw(500)
+    return problem, surrogate, draw(500)
+
+
+def test_the_surrogate_ranks_designs_that_it_has_not_seen(learned):
+    problem, surrogate, designs = learned
     outcome = problem.evaluate(*designs)
     mean, deviation = surrogate.judge(*designs)
     true = reward(outcome, problem)
@@ -277,7 +283,10 @@ def test_the_surrogate_ranks_designs_that_it_has_not_seen():
     wrong = np.abs(mean - true)
     assert np.median(wrong[sure]) < 0.3 * np.median(wrong[~sure])
 
-    # Beside a best design: what is surely better promises its lead, what is infeasible nothing.
+
+def test_a_design_promises_what_it_is_better_than_the_best(learned):
+    problem, surrogate, designs = learned
+    outcome = problem.evaluate(*designs)
     best = float(np.quantile(score(outcome, problem)[outcome.feasible], 0.7))
     promise, deviation = surrogate.judge(*designs, best)
     lead = np.where(outcome.feasible, np.maximum(score(outcome, problem) - best, 0.0), 0.0)

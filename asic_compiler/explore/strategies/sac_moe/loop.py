@@ -278,7 +278,7 @@ class Loop:
     ) -> tuple[IntArray, FloatArray]:
         """An action of the policy for each of ``here``: n designs, repeated as a whole.
 
-        Planned are those of the first n that are to be taken, where ``explores`` is not.
+        Of the first n, one a design, those that do not explore are planned.
         """
         count = len(observation)
         tries = len(here) // count

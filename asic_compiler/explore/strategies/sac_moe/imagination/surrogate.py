@@ -41,7 +41,7 @@ _NONE = 0.05
 """Value of that head up to which a design counts as feasible: v = 0.5 %."""
 
 _BORDER = 0.5 * _NONE
-"""How far from there a design is surely feasible, or not."""
+"""Width of the logistic by which a member's chance falls from one to zero around there."""
 
 _SUREST = 1e-4
 """The least standard deviation of a score, 0.05 % of the figure of merit."""
@@ -211,10 +211,10 @@ def expected_improvement(lead: FloatArray, deviation: FloatArray) -> FloatArray:
     """[...] E max(lead + deviation * z, 0) of a standard normal z."""
     sure = lead / deviation
     # torch has no stub for ndtr.
-    below = torch.special.ndtr(torch.as_tensor(sure)).numpy()  # pyright: ignore
+    below = torch.special.ndtr(torch.as_tensor(sure)).numpy()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     density = np.exp(-0.5 * sure**2) / np.sqrt(2.0 * np.pi)
     # Where both terms underflow their sum is noise of either sign.
-    return np.maximum(lead * below + deviation * density, 0.0)  # pyright: ignore
+    return np.maximum(lead * below + deviation * density, 0.0)  # pyright: ignore[reportUnknownArgumentType]
 
 
 def screen(promise: FloatArray, deviation: FloatArray, trusted: float) -> IntArray:

@@ -1,4 +1,4 @@
-"""Passes that the tests of the command line register: one of each option type, one of each end."""
+"""A module, and passes that the tests of asic-opt register: each option type, each end."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
@@ -11,6 +11,20 @@ from xdsl.utils.exceptions import PassFailedException
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects.location import location_of
+from asic_compiler.registry import Entry
+
+FUNCTION = """\
+func.func @f(%a: i32) -> i32 {
+  %b = arith.addi %a, %a : i32
+  func.return %b : i32
+}
+"""
+
+TEST_PASSES = {
+    "test-probe": Entry("passes_for_tests", "ProbePass"),
+    "test-required": Entry("passes_for_tests", "RequiredPass"),
+    "test-end": Entry("passes_for_tests", "EndPass"),
+}
 
 DEFAULT_SEED = 7
 
