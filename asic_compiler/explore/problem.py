@@ -9,6 +9,7 @@ import numpy as np
 
 from asic_compiler.explore.constraints import Restrictions
 from asic_compiler.explore.features import CONTEXT_NAMES, FEATURE_NAMES, OBSERVED, context, features
+from asic_compiler.explore.foresight import foresight
 from asic_compiler.explore.goal import Bound, Goal, excess
 from asic_compiler.explore.projection import Projection
 from asic_compiler.explore.protocol import (
@@ -263,6 +264,12 @@ class ChipProblem:
         if self.projection is None:
             return design
         return self.projection.settle(replace(design, limits=self.projection.limits), self.model)
+
+    def foresight(self, discrete: IntArray, continuous: FloatArray) -> FloatArray:
+        """[N, F] what is known of designs before the cost model is asked."""
+        discrete, continuous = self.project(discrete, continuous)
+        design = decode(discrete, continuous, self.technology, self.freedom)
+        return foresight(self.model.profile, self.technology, design, continuous)
 
     def excess(self, design: DesignBatch, metrics: Metrics) -> FloatArray:
         """[N, bounds] relative excess over what the cost model does not check by itself.

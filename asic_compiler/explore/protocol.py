@@ -67,6 +67,10 @@ class Problem(Protocol):
 
     And it may have ``niche(evaluation)``, [N, any] whole numbers: designs whose rows are equal are
     of one kind, and from one kind to another small changes do not lead. :func:`niche_of` calls it.
+
+    And ``foresight(discrete, continuous)``, [N, F] in about [-1, 1]: what is known of designs before
+    they are evaluated. Designs whose rows are equal are evaluated alike. :func:`foresight_of` calls
+    it.
     """
 
     @property
@@ -132,6 +136,19 @@ def niche_of(problem: Problem, designs: Evaluation) -> IntArray:
     """[N, any] the kind of each design; :func:`octaves` where the problem tells none."""
     told = getattr(problem, "niche", octaves)
     return np.asarray(told(designs), dtype=np.int64)
+
+
+def foresight_of(problem: Problem, discrete: IntArray, continuous: FloatArray) -> FloatArray:
+    """[N, F] what is known of designs before they are evaluated.
+
+    Where the problem tells nothing: the discrete variables by their logarithm, and the others.
+    """
+    told = getattr(problem, "foresight", None)
+    if told is not None:
+        return np.asarray(told(discrete, continuous), dtype=np.float64)
+    low, high = problem.discrete_low, problem.discrete_high
+    span = np.maximum(np.log1p(high - low), 1e-9)
+    return np.concatenate([2.0 * np.log1p(discrete - low) / span - 1.0, continuous], axis=1)
 
 
 def octaves(designs: Evaluation) -> IntArray:

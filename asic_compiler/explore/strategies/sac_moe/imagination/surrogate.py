@@ -14,6 +14,7 @@ from asic_compiler.explore.protocol import (
     IntArray,
     Problem,
     context_of,
+    foresight_of,
 )
 from asic_compiler.explore.reward import RewardCoefficients, normalised, violation_penalty
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
@@ -62,9 +63,8 @@ class Surrogate(nn.Module):
         self._generator = generator
         self._problem = problem
         self._context = context_of(problem)
-        inputs = (
-            len(problem.discrete_names) + len(problem.continuous_names) + self._context.shape[0]
-        )
+        nowhere = (problem.discrete_low[None], np.zeros((1, len(problem.continuous_names))))
+        inputs = self.describe(*nowhere).shape[1]
         members, width = config.ensemble, config.surrogate_hidden
         self.w1, self.b1 = layer((members, inputs, width), generator)
         self.w2, self.b2 = layer((members, width, width), generator)
@@ -176,11 +176,9 @@ class Surrogate(nn.Module):
 
     def describe(self, discrete: IntArray, continuous: FloatArray) -> Float32Array:
         """[n, D] designs as the networks see them."""
-        low, high = self._problem.discrete_low, self._problem.discrete_high
-        span = np.maximum(np.log1p(high - low), 1e-9)
-        position = 2.0 * np.log1p(discrete - low) / span - 1.0
+        known = foresight_of(self._problem, discrete, continuous)
         context = np.broadcast_to(self._context, (len(discrete), len(self._context)))
-        return np.concatenate([position, continuous, context], axis=1).astype(np.float32)
+        return np.concatenate([known, context], axis=1).astype(np.float32)
 
     def state(self) -> State:
         """Networks, optimiser, generator and what was learned from."""
