@@ -19,6 +19,7 @@ from asic_compiler.explore.strategies.sac_moe.exploration.epsilon import Epsilon
 from asic_compiler.explore.strategies.sac_moe.exploration.moves import (
     crossed,
     exploring_actions,
+    nearby,
     reshaped,
 )
 from asic_compiler.explore.strategies.sac_moe.imagination.planner import Planner
@@ -29,6 +30,10 @@ from asic_compiler.explore.strategies.sac_moe.policy_file import TrainedPolicy
 from asic_compiler.explore.strategies.sac_moe.replay import Replay
 from asic_compiler.explore.strategies.sac_moe.reward_scale import RewardScale
 
+import os
+ROUNDS=int(os.environ.get('ROUNDS','20'))
+STEPS=int(os.environ.get('STEPS','0'))
+RETUNED=float(os.environ.get('RETUNED','0.7'))
 
 class Loop:
     """The moving parts of one run.
@@ -172,19 +177,47 @@ class Loop:
 
         At first there are none; some are replaced by what training has found.
         """
-        discrete, continuous = self._recorder.problem.start(count, rng)
-        if not len(self._elite) and self._known is not None:
-            known = self._known.nearest(
-                self._recorder.problem, int(self._config.known_share * count)
-            )
-            discrete[: len(known[0])], continuous[: len(known[1])] = known
-        if len(self._elite):
-            good = self._elite.drawn(count, rng)
-            others, values = reshaped(good, self._recorder.problem, rng)
-            rows = (rng.random(count) < self._config.reshape_share)[:, None]
-            discrete = np.where(rows, others, discrete)
-            continuous = np.where(rows, values, continuous)
-        return discrete, continuous
+        problem = self._recorder.problem
+        if not len(self._elite):
+            discrete, continuous = problem.start(count, rng)
+            if self._known is not None:
+                known = self._known.nearest(problem, int(self._config.known_share * count))
+                discrete[: len(known[0])], continuous[: len(known[1])] = known
+            return discrete, continuous
+        screening = self._surrogate is not None and self._surrogate.begun
+        tries = self._config.proposals if screening else 1
+        discrete, continuous = problem.start(tries * count, rng)
+        good = self._elite.drawn(tries * count, rng)
+        others, values = reshaped(good, problem, rng)
+        if screening:
+            more = self._elite.drawn(tries * count, rng)
+            choices, retuned = nearby(good, more, rng)
+            others = np.clip(others + choices - 2, problem.discrete_low, problem.discrete_high)
+            changed = (rng.random(tries * count) < RETUNED)[:, None]
+            values = np.where(changed, retuned, values)
+        rows = (rng.random(tries * count) < self._config.reshape_share)[:, None]
+        discrete = np.where(rows, others, discrete)
+        continuous = np.where(rows, values, continuous)
+        if not screening:
+            return discrete, continuous
+        from types import SimpleNamespace as NS
+        d, c = discrete, continuous
+        best = float(self._elite.merit[0]) if self._recorder.feasible else None
+        def worth(d, c):
+            promise, dev = self._surrogate.judge(d, c, best)
+            return np.where(dev <= self._config.disagreement, promise, -np.inf)
+        v = worth(d, c)
+        for _ in range(ROUNDS):
+            order = rng.permutation(len(d))
+            ch, cc = nearby(NS(discrete=d, continuous=c), NS(discrete=d[order], continuous=c[order]), rng)
+            dd = np.clip(d + ch - 2, problem.discrete_low, problem.discrete_high)
+            shaped, _ = reshaped(NS(discrete=d, continuous=c), problem, rng)
+            dd = np.where((rng.random(len(d)) < 0.3)[:, None], shaped, dd)
+            vv = worth(dd, cc)
+            better = vv > v
+            d, c, v = np.where(better[:, None], dd, d), np.where(better[:, None], cc, c), np.where(better, vv, v)
+        best = v.reshape(-1, count).argmax(axis=0) * count + np.arange(count)
+        return d[best], c[best]
 
     @property
     def _warm(self) -> bool:
@@ -260,6 +293,22 @@ class Loop:
             continuous = np.where(exploring, continuous, policy_continuous)
         if not screening:
             return choices, continuous
+        from types import SimpleNamespace as NS
+        if STEPS:
+            problem = self._recorder.problem
+            best = float(self._elite.merit[0]) if self._recorder.feasible else None
+            def worth(ch, c):
+                promise, dev = self._surrogate.judge(self._environment.destination(ch), c, best)
+                return np.where(dev <= self._config.disagreement, promise, -np.inf)
+            v = worth(choices, continuous)
+            for _ in range(STEPS):
+                dest = self._environment.destination(choices)
+                order = self._rng.permutation(len(dest))
+                more, cc = nearby(NS(discrete=dest, continuous=continuous), NS(discrete=dest[order], continuous=continuous[order]), self._rng)
+                ch = np.clip(choices + more - 2, 0, 4)
+                vv = worth(ch, cc)
+                better = (vv > v) & ~np.tile(explores[:count] & ~near, tries)
+                choices, continuous, v = np.where(better[:, None], ch, choices), np.where(better[:, None], cc, continuous), np.where(better, vv, v)
         # What is drawn uniformly is to tell what the ensemble does not know: it is not screened.
         blind = explores[:count] & ~near
         return self._screened(choices, continuous, blind)
@@ -308,17 +357,20 @@ class Loop:
         self, choices: IntArray, continuous: FloatArray, blind: np.ndarray
     ) -> tuple[IntArray, FloatArray]:
         """Of each design's proposals the one that promises most beyond the best so far."""
-        assert self._surrogate is not None
         count = len(blind)
-        destination = self._environment.destination(choices)
+        rows = self._chosen(self._environment.destination(choices), continuous, count)
+        rows = np.where(blind, np.arange(count), rows)
+        return choices[rows], continuous[rows]
+
+    def _chosen(self, discrete: IntArray, continuous: FloatArray, count: int) -> IntArray:
+        """[count] rows of the proposals, which are repeated as a whole, that promise most."""
+        assert self._surrogate is not None
         best = float(self._elite.merit[0]) if self._recorder.feasible else None
-        promise, deviation = self._surrogate.judge(destination, continuous, best)
+        promise, deviation = self._surrogate.judge(discrete, continuous, best)
         trusted = self._config.disagreement
         chosen = screen(promise.reshape(-1, count), deviation.reshape(-1, count), trusted)
         self._signals["surrogate.trusted"] = float((deviation <= trusted).mean())
-        chosen[blind] = 0
-        rows = chosen * count + np.arange(count)
-        return choices[rows], continuous[rows]
+        return chosen * count + np.arange(count)
 
     def _learn(self) -> None:
         config = self._config

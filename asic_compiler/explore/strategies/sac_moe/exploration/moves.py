@@ -59,12 +59,12 @@ def exploring_actions(
     count = len(near)
     choices = uniform_choices(count, here.discrete.shape[1], rng)
     values = uniform_actions(count, here.continuous.shape[1], rng)
-    near_choices, near_values = _nearby(here, others, rng)
+    near_choices, near_values = nearby(here, others, rng)
     rows = near[:, None]
     return np.where(rows, near_choices, choices), np.where(rows, near_values, values)
 
 
-def _nearby(
+def nearby(
     here: Evaluation, others: Evaluation, rng: np.random.Generator
 ) -> tuple[IntArray, FloatArray]:
     count, discrete = here.discrete.shape
