@@ -22,6 +22,9 @@ from asic_compiler.technology.node import Technology
 _OCTAVES = 6.0
 """Of a share of the tiles: one of 4,096 lies as far below 0 as the whole lies above."""
 
+_STEPPED = tuple((i, variable) for i, variable in enumerate(CONTINUOUS) if variable.step)
+"""Variables whose values are rounded."""
+
 _SHARES = ("matmul_ratio", "conv_ratio", "general_ratio")
 
 
@@ -67,9 +70,8 @@ def _variables(
 ) -> FloatArray:
     """[N, 30] the variables on the grid that they are rounded to: equal where the design is."""
     out = np.clip(continuous, -1.0, 1.0)
-    for i, variable in enumerate(CONTINUOUS):
-        if variable.step:
-            out[:, i] = variable.encode(variable.decode(out[:, i]))
+    for i, variable in _STEPPED:
+        out[:, i] = variable.encode(getattr(design, variable.name))
     supply = technology.voltage
     span = max(supply.maximum - supply.minimum, 1e-9)
     out[:, INDEX["vdd"]] = 2.0 * (design.vdd - supply.minimum) / span - 1.0

@@ -68,9 +68,8 @@ class Problem(Protocol):
     And it may have ``niche(evaluation)``, [N, any] whole numbers: designs whose rows are equal are
     of one kind, and from one kind to another small changes do not lead. :func:`niche_of` calls it.
 
-    And ``foresight(discrete, continuous)``, [N, F] in about [-1, 1]: what is known of designs before
-    they are evaluated. Designs whose rows are equal are evaluated alike. :func:`foresight_of` calls
-    it.
+    And ``foresight(discrete, continuous)``, [N, F] in about [-1, 1]: what is known of designs
+    before they are evaluated. :func:`foresight_of` calls it.
     """
 
     @property

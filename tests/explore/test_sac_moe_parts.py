@@ -10,11 +10,12 @@ from asic_compiler.explore.reward import reward, score
 from asic_compiler.explore.search import search
 from asic_compiler.explore.strategies.sac_moe.agent import Agent
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig, parse_config
+from asic_compiler.explore.strategies.sac_moe.exploration.moves import Candidates, refining
 from asic_compiler.explore.strategies.sac_moe.imagination.planner import Planner
+from asic_compiler.explore.strategies.sac_moe.imagination.refinement import refined
 from asic_compiler.explore.strategies.sac_moe.imagination.surrogate import (
     Surrogate,
     expected_improvement,
-    screen,
 )
 from asic_compiler.explore.strategies.sac_moe.imagination.world_model import WorldModel
 from asic_compiler.explore.strategies.sac_moe.loop import Loop
@@ -310,10 +311,74 @@ def test_without_hope_a_design_promises_nothing_and_no_warning():
     np.testing.assert_allclose(found, [0.0, 100.0])
 
 
-def test_the_best_trusted_proposal_is_taken_and_the_first_where_none_is():
-    mean = np.array([[1.0, 1.0, 0.0], [3.0, 2.0, 9.0], [2.0, 5.0, 9.0]])
-    deviation = np.array([[0.1, 0.1, 0.9], [0.9, 0.1, 0.9], [0.1, 0.9, 0.9]])
-    assert screen(mean, deviation, trusted=0.5).tolist() == [2, 1, 0]
+def test_a_design_that_the_members_disagree_on_is_worth_nothing(learned):
+    problem, surrogate, designs = learned
+    best = 0.0
+    promise, deviation = surrogate.judge(*designs, best)
+    worth = surrogate.worth(Candidates(*designs), best)
+    trusted = deviation <= surrogate._config.disagreement
+    assert 0 < trusted.sum() < len(trusted)
+    np.testing.assert_array_equal(worth[trusted], promise[trusted])
+    assert (worth[~trusted] == -np.inf).all()
+
+
+def test_what_was_rounded_is_seen_as_it_is_built():
+    class Stepped(WalkAndTune):
+        def foresight(self, discrete, continuous):
+            return np.concatenate([discrete / 8.0, np.rint(continuous)], axis=1)
+
+    surrogate = Surrogate(Stepped(), SacMoeConfig(), generator())
+    discrete, values = np.ones((2, 4), np.int64), np.full((2, 30), 0.1)
+    values[1] = 0.2
+    first, second = surrogate.describe(discrete, values)
+    np.testing.assert_array_equal(first, second)
+    assert (surrogate.describe(discrete, np.full((2, 30), 0.9))[0] != first).any()
+
+
+# Refinement.
+
+
+def peak(designs):
+    """Highest at mesh 5 x 5 and values 0.5."""
+    return -np.abs(designs.discrete - 5).sum(axis=1) - np.abs(designs.continuous - 0.5).sum(axis=1)
+
+
+def drawn(count, rng):
+    return Candidates(rng.integers(1, 9, (count, 4)), rng.uniform(-1, 1, (count, 30)))
+
+
+def test_refined_proposals_are_worth_more_and_never_less():
+    rng = np.random.default_rng(0)
+    proposals = drawn(64, rng)
+    kept = proposals.discrete.copy(), proposals.continuous.copy()
+
+    def move(now):
+        return refining(now, np.full(4, 1), np.full(4, 8), rng)
+
+    same, worth = refined(proposals, move, peak, 0)
+    assert same is proposals
+    np.testing.assert_array_equal(worth, peak(proposals))
+    better, more = refined(proposals, move, peak, 100)
+    np.testing.assert_array_equal(more, peak(better))
+    assert (more >= worth).all()
+    assert np.median(more - worth) > 5.0
+    # What was given is not written to.
+    np.testing.assert_array_equal(proposals.discrete, kept[0])
+    np.testing.assert_array_equal(proposals.continuous, kept[1])
+
+
+def test_a_refining_move_stays_in_reach():
+    rng = np.random.default_rng(1)
+    proposals = drawn(256, rng)
+    low = np.maximum(proposals.discrete - 2, 1)
+    high = np.minimum(proposals.discrete + 2, 8)
+    moved = proposals
+    for _ in range(20):
+        moved = refining(moved, low, high, rng)
+    assert (moved.discrete >= low).all()
+    assert (moved.discrete <= high).all()
+    assert (np.abs(moved.continuous) <= 1.0).all()
+    assert (moved.discrete != proposals.discrete).any()
 
 
 def test_a_reward_that_the_heads_imply_is_that_of_the_design():

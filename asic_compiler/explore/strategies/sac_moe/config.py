@@ -163,8 +163,13 @@ class SacMoeConfig:
     """Updates of the surrogate after each step of all environments. Ours."""
     surrogate_start: int = 300
     """Updates of the surrogate when the warm-up ends. Ours."""
-    proposals: int = 32
+    proposals: int = 16
     """Actions proposed for each one that is evaluated. Ours."""
+    refinements: int = 10
+    """Moves by which each proposal is made better in imagination before one of them is chosen; 0
+    only screens. Ours."""
+    start_refinements: int = 20
+    """The same for fresh starts of later episodes, whose mesh may change by more. Ours."""
     disagreement: float = 0.1
     """Largest standard deviation among the members at which a prediction counts: of the score, and
     of the reward while nothing feasible was found. The seed has a threshold and gives none."""
@@ -201,6 +206,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "mpc_share": _SHARE, "world_rate": (0.0, 100.0), "ensemble": (2, 64),
     "surrogate_hidden": (1, 8192), "surrogate_updates": (0, 10**4), "surrogate_start": (1, 10**5),
     "surrogate_learning_rate": _SHARE, "proposals": (1, 4096),
+    "refinements": (0, 10**4), "start_refinements": (0, 10**4),
     "disagreement": (0.0, math.inf),
 }  # fmt: skip
 

@@ -8,7 +8,7 @@ import torch
 from asic_compiler.explore.archive import concatenate, take
 from asic_compiler.explore.checkpoint.keeper import Keeper
 from asic_compiler.explore.checkpoint.state import State, StateReader, generator_state
-from asic_compiler.explore.environment import DesignEnvironment, Transition
+from asic_compiler.explore.environment import LARGEST_STEP, DesignEnvironment, Transition
 from asic_compiler.explore.protocol import BoolArray, Evaluation, FloatArray, IntArray, niche_of
 from asic_compiler.explore.recorder import Recorder
 from asic_compiler.explore.strategies.flat import merit
@@ -17,23 +17,22 @@ from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
 from asic_compiler.explore.strategies.sac_moe.exploration.elite import Elite
 from asic_compiler.explore.strategies.sac_moe.exploration.epsilon import EpsilonSchedule
 from asic_compiler.explore.strategies.sac_moe.exploration.moves import (
+    RESHAPED,
+    Candidates,
     crossed,
     exploring_actions,
-    nearby,
+    refining,
     reshaped,
 )
 from asic_compiler.explore.strategies.sac_moe.imagination.planner import Planner
-from asic_compiler.explore.strategies.sac_moe.imagination.surrogate import Surrogate, screen
+from asic_compiler.explore.strategies.sac_moe.imagination.refinement import Move, refined
+from asic_compiler.explore.strategies.sac_moe.imagination.surrogate import Surrogate
 from asic_compiler.explore.strategies.sac_moe.imagination.world_model import WorldModel
 from asic_compiler.explore.strategies.sac_moe.networks import dimensions_of
 from asic_compiler.explore.strategies.sac_moe.policy_file import TrainedPolicy
 from asic_compiler.explore.strategies.sac_moe.replay import Replay
 from asic_compiler.explore.strategies.sac_moe.reward_scale import RewardScale
 
-import os
-ROUNDS=int(os.environ.get('ROUNDS','20'))
-STEPS=int(os.environ.get('STEPS','0'))
-RETUNED=float(os.environ.get('RETUNED','0.7'))
 
 class Loop:
     """The moving parts of one run.
@@ -175,49 +174,31 @@ class Loop:
     def _fresh(self, count: int, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
         """Starts of the problem, some of them replaced by good designs on other meshes.
 
-        At first there are none; some are replaced by what training has found.
+        At first there are none; some are replaced by what training has found. Once there is a
+        surrogate, each is the best of several that were refined in imagination: the mesh of a walk
+        moves by small steps, and it is here that a search gets to another.
         """
         problem = self._recorder.problem
+        tries = self._config.proposals if self._screening and len(self._elite) else 1
+        discrete, continuous = problem.start(tries * count, rng)
         if not len(self._elite):
-            discrete, continuous = problem.start(count, rng)
             if self._known is not None:
                 known = self._known.nearest(problem, int(self._config.known_share * count))
                 discrete[: len(known[0])], continuous[: len(known[1])] = known
             return discrete, continuous
-        screening = self._surrogate is not None and self._surrogate.begun
-        tries = self._config.proposals if screening else 1
-        discrete, continuous = problem.start(tries * count, rng)
-        good = self._elite.drawn(tries * count, rng)
-        others, values = reshaped(good, problem, rng)
-        if screening:
-            more = self._elite.drawn(tries * count, rng)
-            choices, retuned = nearby(good, more, rng)
-            others = np.clip(others + choices - 2, problem.discrete_low, problem.discrete_high)
-            changed = (rng.random(tries * count) < RETUNED)[:, None]
-            values = np.where(changed, retuned, values)
-        rows = (rng.random(tries * count) < self._config.reshape_share)[:, None]
-        discrete = np.where(rows, others, discrete)
-        continuous = np.where(rows, values, continuous)
-        if not screening:
-            return discrete, continuous
-        from types import SimpleNamespace as NS
-        d, c = discrete, continuous
-        best = float(self._elite.merit[0]) if self._recorder.feasible else None
-        def worth(d, c):
-            promise, dev = self._surrogate.judge(d, c, best)
-            return np.where(dev <= self._config.disagreement, promise, -np.inf)
-        v = worth(d, c)
-        for _ in range(ROUNDS):
-            order = rng.permutation(len(d))
-            ch, cc = nearby(NS(discrete=d, continuous=c), NS(discrete=d[order], continuous=c[order]), rng)
-            dd = np.clip(d + ch - 2, problem.discrete_low, problem.discrete_high)
-            shaped, _ = reshaped(NS(discrete=d, continuous=c), problem, rng)
-            dd = np.where((rng.random(len(d)) < 0.3)[:, None], shaped, dd)
-            vv = worth(dd, cc)
-            better = vv > v
-            d, c, v = np.where(better[:, None], dd, d), np.where(better[:, None], cc, c), np.where(better, vv, v)
-        best = v.reshape(-1, count).argmax(axis=0) * count + np.arange(count)
-        return d[best], c[best]
+        good = self._elite.drawn(len(discrete), rng)
+        others = Candidates(*reshaped(good, problem, rng))
+        rows = rng.random(len(discrete)) < self._config.reshape_share
+        starts = others.where(rows, Candidates(discrete, continuous))
+        if self._screening:
+
+            def move(now: Candidates) -> Candidates:
+                near = refining(now, problem.discrete_low, problem.discrete_high, rng)
+                shaped = Candidates(reshaped(now, problem, rng)[0], near.continuous)
+                return shaped.where(rng.random(len(now)) < RESHAPED, near)
+
+            starts = self._most_promising(starts, move, self._config.start_refinements, count)
+        return starts.discrete, starts.continuous
 
     @property
     def _warm(self) -> bool:
@@ -278,8 +259,7 @@ class Loop:
     def _act(self, observation: FloatArray) -> tuple[IntArray, FloatArray]:
         """One action a design: the most promising of several proposals, or the only one."""
         count = len(observation)
-        screening = self._surrogate is not None and self._surrogate.begun
-        tries = self._config.proposals if screening else 1
+        tries = self._config.proposals if self._screening else 1
         # Each proposal explores or is the policy's: what is worth more is for the surrogate to say.
         explores = self._rng.random(tries * count) < self._exploring
         near = self._rng.random(count) < self._config.elite_share
@@ -291,24 +271,8 @@ class Loop:
             exploring = explores[:, None]
             choices = np.where(exploring, choices, policy_choices)
             continuous = np.where(exploring, continuous, policy_continuous)
-        if not screening:
+        if not self._screening:
             return choices, continuous
-        from types import SimpleNamespace as NS
-        if STEPS:
-            problem = self._recorder.problem
-            best = float(self._elite.merit[0]) if self._recorder.feasible else None
-            def worth(ch, c):
-                promise, dev = self._surrogate.judge(self._environment.destination(ch), c, best)
-                return np.where(dev <= self._config.disagreement, promise, -np.inf)
-            v = worth(choices, continuous)
-            for _ in range(STEPS):
-                dest = self._environment.destination(choices)
-                order = self._rng.permutation(len(dest))
-                more, cc = nearby(NS(discrete=dest, continuous=continuous), NS(discrete=dest[order], continuous=continuous[order]), self._rng)
-                ch = np.clip(choices + more - 2, 0, 4)
-                vv = worth(ch, cc)
-                better = (vv > v) & ~np.tile(explores[:count] & ~near, tries)
-                choices, continuous, v = np.where(better[:, None], ch, choices), np.where(better[:, None], cc, continuous), np.where(better, vv, v)
         # What is drawn uniformly is to tell what the ensemble does not know: it is not screened.
         blind = explores[:count] & ~near
         return self._screened(choices, continuous, blind)
@@ -353,24 +317,43 @@ class Loop:
         crosses = (self._rng.random(len(here)) < self._config.crossover_share)[:, None]
         return np.where(crosses, few[0], choices), np.where(crosses, few[1], continuous)
 
-    def _screened(
-        self, choices: IntArray, continuous: FloatArray, blind: np.ndarray
-    ) -> tuple[IntArray, FloatArray]:
-        """Of each design's proposals the one that promises most beyond the best so far."""
-        count = len(blind)
-        rows = self._chosen(self._environment.destination(choices), continuous, count)
-        rows = np.where(blind, np.arange(count), rows)
-        return choices[rows], continuous[rows]
+    @property
+    def _screening(self) -> bool:
+        """Whether there is a surrogate that has learned anything."""
+        return self._surrogate is not None and self._surrogate.begun
 
-    def _chosen(self, discrete: IntArray, continuous: FloatArray, count: int) -> IntArray:
-        """[count] rows of the proposals, which are repeated as a whole, that promise most."""
+    def _screened(
+        self, choices: IntArray, continuous: FloatArray, blind: BoolArray
+    ) -> tuple[IntArray, FloatArray]:
+        """Of each design's proposals, refined, the one that promises most beyond the best so far.
+
+        Of those that are ``blind`` [n] the first as it is.
+        """
+        count, problem = len(blind), self._recorder.problem
+        here = np.tile(self._environment.current.discrete, (len(choices) // count, 1))
+        low = np.maximum(here - LARGEST_STEP, problem.discrete_low)
+        high = np.minimum(here + LARGEST_STEP, problem.discrete_high)
+        proposals = Candidates(self._environment.destination(choices), continuous)
+        chosen = self._most_promising(
+            proposals,
+            lambda now: refining(now, low, high, self._rng),
+            self._config.refinements,
+            count,
+        ).where(~blind, proposals.take(np.arange(count)))
+        return chosen.discrete - here[:count] + LARGEST_STEP, chosen.continuous
+
+    def _most_promising(
+        self, proposals: Candidates, move: Move, rounds: int, count: int
+    ) -> Candidates:
+        """For each of ``count`` designs the best of its proposals, repeated as a whole."""
         assert self._surrogate is not None
+        surrogate = self._surrogate
         best = float(self._elite.merit[0]) if self._recorder.feasible else None
-        promise, deviation = self._surrogate.judge(discrete, continuous, best)
-        trusted = self._config.disagreement
-        chosen = screen(promise.reshape(-1, count), deviation.reshape(-1, count), trusted)
-        self._signals["surrogate.trusted"] = float((deviation <= trusted).mean())
-        return chosen * count + np.arange(count)
+        proposals, worth = refined(proposals, move, lambda now: surrogate.worth(now, best), rounds)
+        self._signals["surrogate.trusted"] = float(np.isfinite(worth).mean())
+        # Where none is trusted this is the first.
+        rows = worth.reshape(-1, count).argmax(axis=0)
+        return proposals.take(rows * count + np.arange(count))
 
     def _learn(self) -> None:
         config = self._config

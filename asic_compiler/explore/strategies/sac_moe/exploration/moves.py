@@ -6,6 +6,9 @@ changes and pairs are what improves a design that is good already.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Protocol
+
 import numpy as np
 
 from asic_compiler.explore.environment import LARGEST_STEP, uniform_actions, uniform_choices
@@ -40,9 +43,51 @@ between these, uniformly in their logarithm."""
 _OCTAVES = 0.3
 """Standard deviation of the tiles of a reshaped mesh."""
 
+RESHAPED = 0.3
+"""Chance that a start that is being refined takes another mesh, and not a step from its own."""
+
 _LEAST_TAKEN = 1.0 / 34.0
 """Share of the variables that a crossed action takes from the policy: drawn between this and 1,
 uniformly in its logarithm."""
+
+
+class Designs(Protocol):
+    """Designs as their variables: evaluated ones, or some that are only thought of."""
+
+    @property
+    def discrete(self) -> IntArray:
+        """[n, 4] the discrete variables."""
+        ...
+
+    @property
+    def continuous(self) -> FloatArray:
+        """[n, 30] the continuous ones."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Designs that have not been evaluated."""
+
+    discrete: IntArray
+    """[n, 4]"""
+    continuous: FloatArray
+    """[n, 30]"""
+
+    def __len__(self) -> int:
+        return len(self.discrete)
+
+    def take(self, rows: IntArray) -> Candidates:
+        """The designs of these rows."""
+        return Candidates(self.discrete[rows], self.continuous[rows])
+
+    def where(self, rows: BoolArray, others: Candidates) -> Candidates:
+        """These designs in ``rows`` [n], the others elsewhere."""
+        mine = rows[:, None]
+        return Candidates(
+            np.where(mine, self.discrete, others.discrete),
+            np.where(mine, self.continuous, others.continuous),
+        )
 
 
 def exploring_actions(
@@ -64,9 +109,14 @@ def exploring_actions(
     return np.where(rows, near_choices, choices), np.where(rows, near_values, values)
 
 
-def nearby(
-    here: Evaluation, others: Evaluation, rng: np.random.Generator
-) -> tuple[IntArray, FloatArray]:
+def nearby(here: Designs, others: Designs, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
+    """Choices [n, 4] and values [n, 30] that change a few variables of n designs.
+
+    Args:
+        here: The designs.
+        others: n good designs, of which some variables may be taken.
+        rng: For all of it.
+    """
     count, discrete = here.discrete.shape
     continuous = here.continuous.shape[1]
     variables = discrete + continuous
@@ -90,9 +140,7 @@ def nearby(
     return np.where(along, choices, few_choices), np.where(along, values, few_values)
 
 
-def _along(
-    here: Evaluation, others: Evaluation, rng: np.random.Generator
-) -> tuple[IntArray, FloatArray]:
+def _along(here: Designs, others: Designs, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
     """Moves in which many variables change together, as they differ between two good designs.
 
     Good designs of other sizes differ in what has to change with the size. After differential
@@ -117,7 +165,7 @@ def _along(
 
 
 def reshaped(
-    designs: Evaluation, problem: Problem, rng: np.random.Generator
+    designs: Designs, problem: Problem, rng: np.random.Generator
 ) -> tuple[IntArray, FloatArray]:
     """Good designs on meshes of other proportions with about as many tiles.
 
@@ -151,3 +199,18 @@ def crossed(
     taken = rng.random(values.shape) < share
     moved = rng.random(choices.shape) < share
     return np.where(moved, choices, LARGEST_STEP), np.where(taken, values, here.continuous)
+
+
+def refining(
+    now: Candidates, low: IntArray, high: IntArray, rng: np.random.Generator
+) -> Candidates:
+    """What a move leads to from each of n designs, of which each may take variables of another.
+
+    Args:
+        now: The designs.
+        low: [4] or [n, 4] smallest discrete values that can be reached.
+        high: Largest.
+        rng: For the moves.
+    """
+    choices, values = nearby(now, now.take(rng.permutation(len(now))), rng)
+    return Candidates(np.clip(now.discrete + choices - LARGEST_STEP, low, high), values)

@@ -18,6 +18,7 @@ from asic_compiler.explore.protocol import (
 )
 from asic_compiler.explore.reward import RewardCoefficients, normalised, violation_penalty
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
+from asic_compiler.explore.strategies.sac_moe.exploration.moves import Candidates
 from asic_compiler.explore.strategies.sac_moe.networks import layer
 from asic_compiler.explore.strategies.sac_moe.replay import Float32Array
 from asic_compiler.explore.strategies.sac_moe.tensor_state import (
@@ -147,6 +148,11 @@ class Surrogate(nn.Module):
         promise = expected_improvement(scores.mean(axis=0) - best, deviation)
         return chance.mean(axis=0) * promise, deviation
 
+    def worth(self, designs: Candidates, best: float | None) -> FloatArray:
+        """[n] what :meth:`judge` says that designs promise; -inf where the members disagree."""
+        promise, deviation = self.judge(designs.discrete, designs.continuous, best)
+        return np.where(deviation <= self._config.disagreement, promise, -np.inf)
+
     @torch.no_grad()
     def _heads(self, discrete: IntArray, continuous: FloatArray) -> FloatArray:
         heads: Tensor = self(torch.as_tensor(self.describe(discrete, continuous)))
@@ -213,17 +219,3 @@ def expected_improvement(lead: FloatArray, deviation: FloatArray) -> FloatArray:
     density = np.exp(-0.5 * sure**2) / np.sqrt(2.0 * np.pi)
     # Where both terms underflow their sum is noise of either sign.
     return np.maximum(lead * below + deviation * density, 0.0)  # pyright: ignore[reportUnknownArgumentType]
-
-
-def screen(promise: FloatArray, deviation: FloatArray, trusted: float) -> IntArray:
-    """Which of M proposals is taken for each of n designs.
-
-    Args:
-        promise: [M, n] what is expected of each.
-        deviation: [M, n] their standard deviations among the members.
-        trusted: Largest deviation at which a prediction counts.
-
-    Returns:
-        [n] the proposal that promises most among those that are trusted; the first where none is.
-    """
-    return np.where(deviation <= trusted, promise, -np.inf).argmax(axis=0)
