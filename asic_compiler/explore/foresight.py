@@ -147,5 +147,5 @@ def _share(part: FloatArray, whole: FloatArray, mine: NDArray[np.bool_]) -> Floa
     """
     if not mine.any():
         return np.zeros(len(part))
-    share = part[:, mine].sum(axis=1) / max(float(whole[mine].sum()), 1.0)
+    share = part @ mine.astype(np.float64) / max(float(whole[mine].sum()), 1.0)
     return np.log2(np.maximum(share, 2.0 ** (-3.0 * _OCTAVES))) / _OCTAVES + 1.0

@@ -63,6 +63,7 @@ ABLATIONS: dict[str, Entrant] = {
     "sac-moe/no-priority": Entrant("sac-moe", "priority_exponent=0"),
     "sac-moe/no-mpc": Entrant("sac-moe", "mpc=false"),
     "sac-moe/no-surrogate": Entrant("sac-moe", "surrogate=false"),
+    "sac-moe/no-refinement": Entrant("sac-moe", "refinements=0 start_refinements=0 proposals=32"),
     "sac-moe/no-elites": Entrant(
         "sac-moe", "elite_share=0 return_share=0 crossover_share=0 reshape_share=0"
     ),

@@ -121,8 +121,9 @@ def nearby(here: Designs, others: Designs, rng: np.random.Generator) -> tuple[In
     continuous = here.continuous.shape[1]
     variables = discrete + continuous
     changes = np.exp(rng.uniform(0.0, np.log(_MOST_CHANGED + 1.0), (count, 1))).astype(np.int64)
-    # The ranks of random numbers: the first few are a draw without repetition.
-    changed = rng.random((count, variables)).argsort(axis=1).argsort(axis=1) < changes
+    # The smallest few of random numbers are a draw without repetition.
+    lot = rng.random((count, variables))
+    changed = lot <= np.take_along_axis(np.sort(lot, axis=1), changes - 1, axis=1)
     steps = rng.integers(1, LARGEST_STEP, (count, discrete), endpoint=True)
     steps *= rng.choice((-1, 1), (count, discrete))
     values = here.continuous
