@@ -312,7 +312,7 @@ def test_without_hope_a_design_promises_nothing_and_no_warning():
 
 
 def test_a_design_that_the_members_disagree_on_is_worth_nothing(learned):
-    problem, surrogate, designs = learned
+    _, surrogate, designs = learned
     best = 0.0
     promise, deviation = surrogate.judge(*designs, best)
     worth = surrogate.worth(Candidates(*designs), best)
