@@ -22,6 +22,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ from asic_compiler.files import write_atomic
 
 RESULTS = Path(__file__).parent / "data" / "learner.json"
 LEARNERS = ("ours", "sb3")
-PARTS = ("agent", "config", "distributions", "networks", "replay")
+PARTS = ("agent", "distributions", "networks", "replay")
 """Modules of the learner that this script runs."""
 EPISODES = 20
 WARM_UP = 100
@@ -178,10 +179,17 @@ def train_sb3(task: str, steps: int, seed: int) -> float:
 
 
 def code_digest() -> str:
-    """Of the agent's source, without comments and docstrings, and of what differs here."""
-    told = hashlib.sha256(repr(OURS).encode())
-    for name in PARTS:
-        told.update(bare((Path(sac_moe.__path__[0]) / f"{name}.py").read_text()).encode())
+    """Of the agent's source, without comments and docstrings, and of the options that it reads.
+
+    Options of what only a search of chips has (proposals, niches) change nothing here.
+    """
+    sources = [(Path(sac_moe.__path__[0]) / f"{name}.py").read_text() for name in PARTS]
+    read = set(re.findall(r"\bconfig\.(\w+)", "".join(sources)))
+    read |= set(re.findall(r"\bOURS\.(\w+)", Path(__file__).read_text()))
+    options = {name: value for name, value in OURS.describe().items() if name in read}
+    told = hashlib.sha256(repr(options).encode())
+    for source in sources:
+        told.update(bare(source).encode())
     return told.hexdigest()[:12]
 
 
