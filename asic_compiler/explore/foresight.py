@@ -68,7 +68,11 @@ def _variables(
     bands: Bands,
     continuous: FloatArray,
 ) -> FloatArray:
-    """[N, 30] the variables on the grid that they are rounded to: equal where the design is."""
+    """[N, 30] the variables on the grid that they are rounded to.
+
+    The split over k is rounded by the rows of the matmuls' region; where convolutions have other
+    rows, theirs may differ between designs that look equal here.
+    """
     out = np.clip(continuous, -1.0, 1.0)
     for i, variable in _STEPPED:
         out[:, i] = variable.encode(getattr(design, variable.name))
@@ -110,7 +114,8 @@ def _regions(design: DesignBatch, bands: Bands) -> FloatArray:
 def _slices(profile: Profile, design: DesignBatch, bands: Bands) -> FloatArray:
     """[N, 12] what the busiest tile has of the contractions, and of attention, each as a share.
 
-    Of each of the two: multiplications; the same with k, and with n, filled up to whole vectors;
+    Of each of the two: multiplications; the same with k, and with n, filled up to whole vectors (of
+    16 bits an element, whatever the format: formats are among the variables);
     what is held for them (weights, or the cache). Then inputs, results and tiles that are used,
     and by how much the multiplications of the busiest tile are more than the average one's.
     """

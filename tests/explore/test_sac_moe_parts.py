@@ -1,5 +1,7 @@
 """The learner's optional parts, each alone."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -379,6 +381,22 @@ def test_a_refining_move_stays_in_reach():
     assert (moved.discrete <= high).all()
     assert (np.abs(moved.continuous) <= 1.0).all()
     assert (moved.discrete != proposals.discrete).any()
+
+
+def test_the_best_trusted_proposal_is_taken_and_the_first_where_none_is():
+    # Three proposals, repeated as a whole, for each of three designs.
+    told = np.array([[1.0, 1.0, -np.inf], [-np.inf, 2.0, -np.inf], [2.0, -np.inf, -np.inf]])
+    loop = SimpleNamespace(
+        _surrogate=SimpleNamespace(worth=lambda now, best: told.ravel().copy()),
+        _recorder=SimpleNamespace(feasible=0),
+        _signals={},
+    )
+    proposals = drawn(9, np.random.default_rng(0))
+    chosen = Loop._most_promising(loop, proposals, lambda now: now, 0, 3)
+    rows = np.array([6, 4, 2])
+    np.testing.assert_array_equal(chosen.discrete, proposals.discrete[rows])
+    np.testing.assert_array_equal(chosen.continuous, proposals.continuous[rows])
+    assert loop._signals["surrogate.trusted"] == pytest.approx(4 / 9)
 
 
 def test_a_reward_that_the_heads_imply_is_that_of_the_design():

@@ -50,10 +50,11 @@ _SUREST = 1e-4
 
 
 class Surrogate(nn.Module):
-    """Heads for performance, power, area and violation of a *requested* design, not projected yet.
+    """Heads for performance, power, area and violation of a design that was not evaluated yet.
 
-    A design's inputs are its discrete variables (their logarithm, in [-1, 1]), its continuous
-    variables and the problem's context, which says which node, workload and goal it is. Each member
+    A design's inputs are what the problem foresees of it
+    (:func:`~asic_compiler.explore.protocol.foresight_of`) and the problem's context, which says
+    which node, workload and goal it is. Each member
     of the ensemble learns from other draws of the designs evaluated so far; where members disagree
     there were no designs to agree on (Lakshminarayanan et al. 2017).
     """
