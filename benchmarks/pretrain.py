@@ -1,7 +1,7 @@
 """Trains the policy that comes with the package, over nodes, workloads and goals.
 
     python benchmarks/pretrain.py [--evaluations 400000] [--out policy.safetensors] [--seed 0]
-    python benchmarks/pretrain.py --designs policy.safetensors [--searches 1] [--processes 2]
+    python benchmarks/pretrain.py --designs policy.safetensors [--searches policy,known,nothing]
     python benchmarks/pretrain.py --check policy.safetensors [--seeds 3]
 
 Problems are drawn from every combination of node, workload and goal below, but those with the node,
@@ -9,8 +9,9 @@ the workload or the goal that is held out: these three are never seen. Every pro
 share of the evaluations. The file holds the actor and, of each problem, the best designs that its
 walks have found; it says how it was made. Without ``--out`` it replaces the policy in the package.
 
-``--designs`` searches every problem of the training, with the policy and with CMA-ES, and keeps the
-best designs of all in the same file. The actor stays as it is.
+``--designs`` searches every problem of the training, with the policy, without, and with CMA-ES, and
+keeps the best designs of all in the same file. The actor stays as it is. A run that was killed goes
+on where it was: what it has found stands beside the policy until it ends.
 
 ``--check`` compares the policy (unchanged, ``train=false``) with learning from nothing: a row for a
 problem it was trained on and one for each that was held out, medians over the seeds. Score is
@@ -20,12 +21,14 @@ docs/explorer.md's.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import platform
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
@@ -35,6 +38,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
+from safetensors.numpy import load, save
 
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "ppa"))
 from search_evidence.workloads import table_of
@@ -42,20 +46,24 @@ from workloads import transformer
 
 from asic_compiler.explore.archive import take
 from asic_compiler.explore.problem import ChipProblem
-from asic_compiler.explore.protocol import Evaluation
+from asic_compiler.explore.protocol import Evaluation, FloatArray, IntArray
 from asic_compiler.explore.reward import score
 from asic_compiler.explore.run import Request, make_problem
-from asic_compiler.explore.search import DEFAULT_EVALUATIONS, search
+from asic_compiler.explore.search import DEFAULT_EVALUATIONS, Strategy, search
 from asic_compiler.explore.strategies import resolve
 from asic_compiler.explore.strategies.flat import merit
-from asic_compiler.explore.strategies.sac_moe.config import parse_config
+from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig, parse_config
 from asic_compiler.explore.strategies.sac_moe.exploration.elite import Elite
 from asic_compiler.explore.strategies.sac_moe.known import KnownDesigns
 from asic_compiler.explore.strategies.sac_moe.networks import Actor, dimensions_of
 from asic_compiler.explore.strategies.sac_moe.policy_file import SHIPPED, load_policy, save_policy
 from asic_compiler.explore.strategies.sac_moe.pretrain import Progress, pretrain
 from asic_compiler.explore.strategies.sac_moe.strategy import SacMoe
+from asic_compiler.files import write_atomic
 from asic_compiler.workload.table import OperatorTable
+
+Design = tuple[IntArray, FloatArray]
+"""Discrete [N, 4] and continuous [N, 30] variables of N designs."""
 
 NODES = ("3nm", "5nm", "7nm", "10nm", "14nm", "22nm", "28nm")
 HELD_OUT_NODE = "10nm"
@@ -163,6 +171,25 @@ def best_of(given: ChipProblem, parts: Sequence[Evaluation]) -> Evaluation:
     return elite.designs if len(elite) else take(parts[0], slice(0, 0))
 
 
+SEARCHES = ("policy", "known", "nothing", "cma-es")
+"""What looks for better designs: the policy as it acts; the learner from what the policy knows, and
+from nothing, both without updates (as good within one search, in half the time); CMA-ES."""
+
+
+def strategy_of(kind: str, config: SacMoeConfig, path: Path) -> Strategy:
+    """One of :data:`SEARCHES`."""
+    still = replace(config, updates_per_step=0, mpc=False)
+    match kind:
+        case "policy":
+            return SacMoe(config, str(path), train=False)
+        case "known":
+            return SacMoe(still, str(path), train=True)
+        case "nothing":
+            return SacMoe(still)
+        case _:
+            return resolve(kind)
+
+
 def search_designs(args: argparse.Namespace) -> None:
     """Replaces the known designs of a policy by better ones, where searches find them."""
     began = time.perf_counter()
@@ -170,36 +197,83 @@ def search_designs(args: argparse.Namespace) -> None:
     problems = [problem(*name) for name in names]
     config = parse_config(args.learner)
     policy = load_policy(args.designs, problems[0], config)
-    tasks = [(name, args.designs, args.learner, args.searches) for name in names]
-    kept: list[Evaluation] = []
+    kinds = args.searches.split(",")
+    tasks = [(name, args.designs, args.learner, kinds, args.seed) for name in names]
+    done = Searched(args.designs, tasks)
+    told = f", {len(done)} of before" if len(done) else ""
+    print(f"{len(tasks)} problems{told}", flush=True)
     with ProcessPoolExecutor(args.processes, get_context("spawn")) as pool:
-        for name, (designs, gain) in zip(names, pool.map(searched, tasks), strict=True):
-            kept.append(designs)
-            print(f"{len(kept)}/{len(names)} {' '.join(name)}: {gain}", flush=True)
+        for name, (design, gain) in zip(
+            names[len(done) :], pool.map(searched, tasks[len(done) :]), strict=True
+        ):
+            done.add(design)
+            print(f"{len(done)}/{len(names)} {' '.join(name)}: {gain}", flush=True)
+    kept = [given.evaluate(*design) for given, design in zip(problems, done, strict=True)]
     actor = Actor(dimensions_of(problems[0]), config, torch.Generator())
     actor.load_state_dict(policy.parameters)
     rounds = [*policy.made.get("searches", []), args.searches]
     made = {**policy.made, "searches": rounds}
     save_policy(args.designs, actor, KnownDesigns.of(problems, kept), problems[0], made)
+    done.forget()
     told_of(args.designs, began)
 
 
-def searched(task: tuple[tuple[str, str, str], Path, str, int]) -> tuple[Evaluation, str]:
+class Searched:
+    """Designs of the problems searched so far, in a file beside the policy: a run that was killed
+    goes on from it. It is of one policy and one set of tasks; another's is not read.
+    """
+
+    def __init__(self, policy: Path, tasks: Sequence[object]) -> None:
+        told = hashlib.sha256(policy.read_bytes())
+        told.update(repr(tasks).encode())
+        self.path = policy.with_name(f"{policy.stem}.{told.hexdigest()[:12]}.searched.safetensors")
+        self.found: list[Design] = []
+        if self.path.exists():
+            held = load(self.path.read_bytes())
+            self.found += [
+                (held[f"{index} discrete"], held[f"{index} continuous"])
+                for index in range(len(held) // 2)
+            ]
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    def __iter__(self) -> Iterator[Design]:
+        return iter(self.found)
+
+    def add(self, design: Design) -> None:
+        """The next problem's designs."""
+        self.found.append(design)
+        write_atomic(
+            self.path,
+            save({
+                f"{index} {kind}": np.ascontiguousarray(array)
+                for index, one in enumerate(self.found)
+                for kind, array in zip(("discrete", "continuous"), one, strict=True)
+            }),
+        )  # fmt: skip
+
+    def forget(self) -> None:
+        """The file: the policy has it all."""
+        self.path.unlink(missing_ok=True)
+
+
+def searched(task: tuple[tuple[str, str, str], Path, str, list[str], int]) -> tuple[Design, str]:
     """The best designs known of a training problem and found by searches, and a line of it."""
-    name, path, learner, searches = task
+    name, path, learner, kinds, seed = task
     given, config = problem(*name), parse_config(learner)
     known = load_policy(path, given, config).known
     parts = [given.evaluate(*known.nearest(given, NEIGHBOURS))]
     before = best_of(given, parts)
-    for seed in range(searches):
-        for strategy in (SacMoe(config, str(path), train=False), resolve("cma-es")):
-            front = search(given, strategy, DEFAULT_EVALUATIONS, seed).archive.members
-            parts += [] if front is None else [front]
+    for kind in kinds:
+        strategy = strategy_of(kind, config, path)
+        front = search(given, strategy, DEFAULT_EVALUATIONS, seed).archive.members
+        parts += [] if front is None else [front]
     after = best_of(given, parts)
     scores = [
         "none" if not len(best) else f"{score(best, given)[0]:.4f}" for best in (before, after)
     ]
-    return after, " to ".join(scores)
+    return (after.discrete, after.continuous), " to ".join(scores)
 
 
 def told_of(path: Path, began: float) -> None:
@@ -254,7 +328,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--learner", default="", help="as rl-explore's option")
     parser.add_argument("--designs", type=Path, help="search better known designs for this policy")
-    parser.add_argument("--searches", type=int, default=1, help="of each problem and strategy")
+    parser.add_argument("--searches", default=",".join(SEARCHES), help="by which (%(default)s)")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--check", type=Path, help="compare this policy, train nothing")
     parser.add_argument("--seeds", type=int, default=3)

@@ -47,7 +47,7 @@ from search_evidence.plan import (
     PRETRAINED,
 )
 from search_evidence.runs import Record, Task, code_digest, model_digest, run
-from search_evidence.tables import overview, tables
+from search_evidence.tables import ablations, overview, tables
 from search_evidence.workloads import NODES, WORKLOADS, table_of
 
 from asic_compiler.explore.search import search
@@ -246,7 +246,11 @@ def main() -> None:
         ]  # fmt: skip
         current = [record for record in chosen if store.is_current(record)]
         known = store.best_known()
-        for line in (*tables(current, known, args.limit), *overview(current, known, args.limit)):
+        for line in (
+            *tables(current, known, args.limit),
+            *overview(current, known, args.limit),
+            *ablations(current, args.limit),
+        ):
             print(line)
         print(
             f"\n{len(current)} records; {len(chosen) - len(current)} of another cost model or code"

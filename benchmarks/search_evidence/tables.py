@@ -15,6 +15,11 @@ from .workloads import NODES, WORKLOADS, problem_of
 HEADER = ("strategy", "runs", "score, median", "95 % of the median", "to best known", "hypervolume",
           "feasible", "evaluations", "to 99 %", "core s")  # fmt: skip
 
+ABLATION_HEADER = ("learner", "nodes", "pairs", "change, median", "95 % of the median",
+                   "better / worse", "core s", "of the whole")  # fmt: skip
+EQUAL = 5e-4
+"""A change of the figure of merit by less counts as none."""
+
 
 def tables(records: list[Record], best: dict[str, Record], limit: str) -> Iterator[str]:
     """A table a problem, best median first, then one over all nodes of a workload."""
@@ -80,6 +85,42 @@ def overview(records: list[Record], best: dict[str, Record], limit: str) -> Iter
         yield "| strategy | " + " | ".join(nodes) + " | core s |"
         yield "|" + " --- |" * (len(nodes) + 2)
         yield from (row for _, row in sorted(rows))
+
+
+def ablations(records: list[Record], limit: str) -> Iterator[str]:
+    """A table a workload: the learner changed against the whole, node and seed the same."""
+    held = {
+        (r["workload"], r["strategy"], r["node"], r["seed"]): r
+        for r in records
+        if r["limit"] == limit
+    }
+    whole = "sac-moe"
+    labels = dict.fromkeys(key[1] for key in held if key[1].startswith(f"{whole}/"))
+    for workload in dict.fromkeys(key[0] for key in held):
+        rows: list[tuple[float, str]] = []
+        for label in labels:
+            pairs = [
+                (record, held[other])
+                for key, record in held.items()
+                if key[:2] == (workload, label) and (other := (workload, whole, *key[2:])) in held
+            ]
+            if not pairs:
+                continue
+            change = np.array([
+                -_gap(_score(r), _score(w), _octaves(workload, w["node"])) for r, w in pairs
+            ])  # fmt: skip
+            better, worse = (change > EQUAL).sum(), (change < -EQUAL).sum()
+            low, high = interval(change)
+            cells = [label.removeprefix(f"{whole}/"), str(len({w["node"] for _, w in pairs})),
+                     str(len(pairs)), f"{np.median(change):+.2%}", f"{low:+.2%} to {high:+.2%}",
+                     f"{better} / {worse}", f"{np.median([r['cpu_s'] for r, _ in pairs]):.1f}",
+                     f"{np.median([w['cpu_s'] for _, w in pairs]):.1f}"]  # fmt: skip
+            rows.append((float(np.median(change)), "| " + " | ".join(cells) + " |"))
+        if rows:
+            yield f"\n### {workload}: the learner changed, against the whole, {_budget(limit)}\n"
+            yield "| " + " | ".join(ABLATION_HEADER) + " |"
+            yield "|" + " --- |" * len(ABLATION_HEADER)
+            yield from (row for _, row in sorted(rows))
 
 
 def _row(label: str, runs: list[Record], gap: float, target: float) -> str:

@@ -261,3 +261,23 @@ def test_the_reduced_space_is_what_searches_see_and_its_enumeration_is_whole(mon
     assert whole[0] == max(part[0] for part in parts)
     assert whole[2] == sum(part[2] for part in parts)
     assert "x" in exact.describe("llama", "7nm", whole[1])
+
+
+def test_an_ablation_is_compared_with_the_whole_of_the_same_node_and_seed():
+    def record(strategy, seed, score, node="7nm"):
+        return {"workload": "llama", "node": node, "strategy": strategy, "seed": seed,
+                "limit": "150", "score": score, "cpu_s": 2.0}  # fmt: skip
+
+    percent = tables._percent("llama", "7nm")
+    records = [record("sac-moe", seed, 0.1 * seed) for seed in range(4)]
+    records += [record("sac-moe/no-mpc", seed, 0.1 * seed - (seed - 1) * percent)
+                for seed in range(3)]  # fmt: skip
+    records += [record("sac-moe/no-mpc", 9, 1.0), record("sac-moe/no-mpc", 0, 1.0, "5nm")]
+    records += [record("sac-moe/no-experts", 1, None)]
+    rows = [line.split(" | ") for line in tables.ablations(records, "150") if line[:3] == "| n"]
+    assert [row[:2] for row in rows] == [["| no-experts", "1"], ["| no-mpc", "1"]]
+    assert rows[0][2:4] == ["1", "-100.00%"]
+    assert rows[1][2:4] == ["3", "+0.00%"]
+    assert rows[1][5] == "1 / 1"
+    assert rows[1][4] == "-1.00% to +1.01%"
+    assert list(tables.ablations(records, "4613")) == []
