@@ -334,6 +334,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--budget", type=int, default=DEFAULT_EVALUATIONS)
     args = parser.parse_args()
+    for kind in args.searches.split(","):
+        if kind not in SEARCHES:
+            parser.error(f"unknown search: {kind}; there are {', '.join(SEARCHES)}")
     torch.set_num_threads(1)
     if args.check is not None:
         check(args)
