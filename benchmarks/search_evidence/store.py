@@ -32,7 +32,7 @@ def append(record: Record, folder: Path = FOLDER) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     path = _path(record["strategy"], folder)
     line = _line(record)
-    if path.exists() and not path.read_bytes().endswith(b"\n"):
+    if path.exists() and not (b"\n" + path.read_bytes()).endswith(b"\n"):
         line = "\n" + line
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:

@@ -103,6 +103,9 @@ def test_a_line_that_was_cut_short_is_no_record_and_spoils_none(tmp_path):
     assert set(store.load(folder=tmp_path)) == {task().key}
     store.append(record | {"seed": 1}, tmp_path)
     assert set(store.load(folder=tmp_path)) == {task().key, task(seed=1).key}
+    path.write_text("")
+    store.append(record, tmp_path)
+    assert path.read_text().count("\n") == 1
 
 
 def test_a_record_of_another_model_or_code_or_budget_is_not_current():
