@@ -38,13 +38,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
-from safetensors.numpy import load, save
 
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "ppa"))
 from search_evidence.workloads import table_of
 from workloads import transformer
 
 from asic_compiler.explore.archive import take
+from asic_compiler.explore.checkpoint import container
+from asic_compiler.explore.checkpoint.state import State, StateReader
 from asic_compiler.explore.problem import ChipProblem
 from asic_compiler.explore.protocol import Evaluation, FloatArray, IntArray
 from asic_compiler.explore.reward import score
@@ -59,7 +60,6 @@ from asic_compiler.explore.strategies.sac_moe.networks import Actor, dimensions_
 from asic_compiler.explore.strategies.sac_moe.policy_file import SHIPPED, load_policy, save_policy
 from asic_compiler.explore.strategies.sac_moe.pretrain import Progress, pretrain
 from asic_compiler.explore.strategies.sac_moe.strategy import SacMoe
-from asic_compiler.files import write_atomic
 from asic_compiler.workload.table import OperatorTable
 
 Design = tuple[IntArray, FloatArray]
@@ -223,17 +223,19 @@ class Searched:
     goes on from it. It is of one policy and one set of tasks; another's is not read.
     """
 
+    KIND = "searched designs"
+
     def __init__(self, policy: Path, tasks: Sequence[object]) -> None:
         told = hashlib.sha256(policy.read_bytes())
         told.update(repr(tasks).encode())
         self.path = policy.with_name(f"{policy.stem}.{told.hexdigest()[:12]}.searched.safetensors")
         self.found: list[Design] = []
         if self.path.exists():
-            held = load(self.path.read_bytes())
-            self.found += [
-                (held[f"{index} discrete"], held[f"{index} continuous"])
-                for index in range(len(held) // 2)
-            ]
+            reader = StateReader(container.read(self.path, self.KIND))
+            for index in range(len(reader.names())):
+                part = reader.part(str(index))
+                discrete = part.array("discrete", np.int64, (None, None))
+                self.found.append((discrete, part.array("continuous", np.float64, (None, None))))
 
     def __len__(self) -> int:
         return len(self.found)
@@ -244,14 +246,11 @@ class Searched:
     def add(self, design: Design) -> None:
         """The next problem's designs."""
         self.found.append(design)
-        write_atomic(
-            self.path,
-            save({
-                f"{index} {kind}": np.ascontiguousarray(array)
-                for index, one in enumerate(self.found)
-                for kind, array in zip(("discrete", "continuous"), one, strict=True)
-            }),
-        )  # fmt: skip
+        state: State = {
+            str(index): {"discrete": discrete, "continuous": continuous}
+            for index, (discrete, continuous) in enumerate(self.found)
+        }
+        container.write(self.path, self.KIND, state)
 
     def forget(self) -> None:
         """The file: the policy has it all."""
