@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from asic_compiler.explore.reward import score
 
 _CHUNK = 512
 """Candidates compared at once: bounds the comparison table at 512 x front entries."""
+
+_TABLE = 2**22
+"""Entries of a comparison table of an archive with its candidates, at most (or one candidate's)."""
 
 
 def take(evaluation: Evaluation, rows: IntArray | BoolArray | slice) -> Evaluation:
@@ -81,6 +84,82 @@ def _non_dominated(minimised: FloatArray) -> BoolArray:
     return keep
 
 
+def _covered_by(candidates: FloatArray, front: FloatArray) -> tuple[BoolArray, IntArray]:
+    """Which ``candidates`` [N, 3] some column of ``front`` [3, F > 0] is nowhere worse than.
+
+    Returns:
+        [N] whether there is one, and [N] the first that is (0 where there is none).
+    """
+    covered, by = np.empty(len(candidates), dtype=np.bool_), np.empty(len(candidates), np.int64)
+    for rows in _spans(candidates, front):
+        speed, power, area = (candidates[rows, axis, None] for axis in range(3))
+        table = (front[0] <= speed) & (front[1] <= power) & (front[2] <= area)
+        by[rows] = table.argmax(axis=1)
+        covered[rows] = table[np.arange(len(table)), by[rows]]
+    return covered, by
+
+
+def _covers(candidates: FloatArray, front: FloatArray) -> BoolArray:
+    """[F] which columns of ``front`` [3, F] some of ``candidates`` [N, 3] is nowhere worse than."""
+    covered = np.zeros(front.shape[1], dtype=np.bool_)
+    for rows in _spans(candidates, front):
+        speed, power, area = (candidates[rows, axis, None] for axis in range(3))
+        covered |= ((speed <= front[0]) & (power <= front[1]) & (area <= front[2])).any(axis=0)
+    return covered
+
+
+def _spans(candidates: FloatArray, front: FloatArray) -> Iterator[slice]:
+    """Candidates that may be compared with the whole front at once."""
+    step = max(1, _TABLE // front.shape[1])
+    return (slice(begin, begin + step) for begin in range(0, len(candidates), step))
+
+
+class _Rows:
+    """Evaluated designs in no order, of which some can be replaced without copying the others."""
+
+    def __init__(self, first: Evaluation) -> None:
+        self._columns = {field: np.array(getattr(first, field)) for field in _FIELDS}
+        self._minimised = np.ascontiguousarray(objectives(first).T)
+        self.count = len(first)
+
+    @property
+    def minimised(self) -> FloatArray:
+        """[3, N] objectives, each contiguous."""
+        return self._minimised[:, : self.count]
+
+    def taken(self, rows: IntArray) -> Evaluation:
+        """Copies of the chosen rows."""
+        return Evaluation(**{field: column[rows] for field, column in self._columns.items()})
+
+    def replace(self, gone: IntArray, new: Evaluation) -> None:
+        """Puts ``new`` in the places of ``gone``; closes the gaps that are left from the end."""
+        total = self.count - len(gone) + len(new)
+        self._grow(total)
+        appended = np.arange(self.count, self.count + len(new) - len(gone))
+        places = np.concatenate([gone[: len(new)], appended])
+        for field, column in self._columns.items():
+            column[places] = getattr(new, field)
+        self._minimised[:, places] = objectives(new).T
+        if len(gone) > len(new):
+            left = gone[len(new) :]
+            last = np.setdiff1d(np.arange(total, self.count), left)
+            holes = left[left < total]
+            for column in self._columns.values():
+                column[holes] = column[last]
+            self._minimised[:, holes] = self._minimised[:, last]
+        self.count = total
+
+    def _grow(self, count: int) -> None:
+        room = self._minimised.shape[1]
+        if count <= room:
+            return
+        more = max(count - room, room)
+        for field, column in self._columns.items():
+            space = np.empty((more, *column.shape[1:]), column.dtype)
+            self._columns[field] = np.concatenate([column, space])
+        self._minimised = np.concatenate([self._minimised, np.empty((3, more))], axis=1)
+
+
 class ParetoArchive:
     """Every feasible non-dominated design over (performance max, power min, area min).
 
@@ -91,16 +170,20 @@ class ParetoArchive:
     """
 
     def __init__(self) -> None:
-        self._members: Evaluation | None = None
+        self._rows: _Rows | None = None
+        self._sorted: Evaluation | None = None
         self._nearest: Evaluation | None = None
 
     def __len__(self) -> int:
-        return 0 if self._members is None else len(self._members)
+        return 0 if self._rows is None else self._rows.count
 
     @property
     def members(self) -> Evaluation | None:
         """The front, best performance first; None while nothing feasible was found."""
-        return self._members
+        if self._sorted is None and self._rows is not None:
+            # No two members have equal objectives: these alone give the canonical order.
+            self._sorted = self._rows.taken(np.lexsort(self._rows.minimised[::-1]))
+        return self._sorted
 
     @property
     def nearest(self) -> Evaluation | None:
@@ -130,26 +213,37 @@ class ParetoArchive:
         The weights are non-negative and the normalisation is monotone, so that the best of all
         feasible designs by weighted sum is always on the front: nothing is lost by asking here.
         """
-        if self._members is None:
+        members = self.members
+        if members is None:
             return None
-        winner = int(np.argmax(score(self._members, problem)))
-        return take(self._members, slice(winner, winner + 1))
+        winner = int(np.argmax(score(members, problem)))
+        return take(members, slice(winner, winner + 1))
 
     def _offer_members(self, candidates: Evaluation) -> int:
-        if self._members is None:
-            merged, is_new = candidates, np.ones(len(candidates), dtype=np.bool_)
-        else:
-            # Most late batches add nothing: sort them out before the members are touched.
-            beaten = dominates(objectives(self._members), objectives(candidates)).any(axis=0)
-            if beaten.all():
-                return 0
-            candidates = take(candidates, np.flatnonzero(~beaten))
-            merged = concatenate([self._members, candidates])
-            is_new = np.arange(len(merged)) >= len(self._members)
-        order = _canonical_order(merged)
-        kept = order[_non_dominated(objectives(merged)[order])]
-        self._members = take(merged, kept)
-        return int(is_new[kept].sum())
+        order = _canonical_order(candidates)
+        candidates = take(candidates, order[_non_dominated(objectives(candidates)[order])])
+        if self._rows is None:
+            self._rows = _Rows(candidates)
+            return len(candidates)
+        offered, held = objectives(candidates), self._rows.minimised
+        covered, by = _covered_by(offered, held)
+        # A member that equals a candidate is the only one that is nowhere worse than it.
+        equal = np.flatnonzero(covered & (held[:, by] == offered.T).all(axis=0))
+        smaller = [row for row in equal if self._precedes(candidates, row, by[row])]
+        new = np.concatenate([np.flatnonzero(~covered), np.array(smaller, dtype=np.int64)])
+        if not len(new):
+            return 0
+        self._rows.replace(np.flatnonzero(_covers(offered[new], held)), take(candidates, new))
+        self._sorted = None
+        return len(new)
+
+    def _precedes(self, candidates: Evaluation, row: int, member: int) -> bool:
+        """Whether a candidate has smaller variables than the member whose objectives it equals."""
+        assert self._rows is not None
+        both = concatenate(
+            [self._rows.taken(np.array([member])), take(candidates, slice(row, row + 1))]
+        )
+        return bool(_canonical_order(both)[0] == 1)
 
     def _offer_nearest(self, infeasible: Evaluation) -> None:
         if self._nearest is not None:
@@ -160,16 +254,17 @@ class ParetoArchive:
 
     def state(self) -> State:
         """The members, and the nearest miss."""
-        kept = {"members": self._members, "nearest": self._nearest}
+        kept = {"members": self.members, "nearest": self._nearest}
         return {k: evaluation_state(v) for k, v in kept.items() if v is not None}
 
     def restore(self, reader: StateReader, problem: Problem) -> None:
         """Takes what :meth:`state` told of a search of ``problem``; raises StateError."""
         names = reader.names()
         if "members" in names:
-            self._members = read_evaluation(reader.part("members"), problem)
-            if not len(self._members) or not self._members.feasible.all():
+            members = read_evaluation(reader.part("members"), problem)
+            if not len(members) or not members.feasible.all():
                 raise StateError("a member of the Pareto front is not feasible")
+            self._rows, self._sorted = _Rows(members), None
         if "nearest" in names:
             self._nearest = read_evaluation(reader.part("nearest"), problem, count=1)
             if self._nearest.feasible.any():

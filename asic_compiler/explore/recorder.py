@@ -47,6 +47,7 @@ class Recorder:
         self._evaluations = 0
         self._feasible = 0
         self._signals: list[tuple[int, dict[str, float]]] = []
+        self._incumbent: Incumbent | None = None
         self._began_s = time.perf_counter()
 
     @property
@@ -86,6 +87,7 @@ class Recorder:
         self.archive.insert(evaluation)
         # Features follow from the design, and would be most of what a checkpoint holds.
         self._batches.append(replace(evaluation, features=evaluation.features[:, :0]))
+        self._update_incumbent(evaluation)
         self._observer.on_batch(self._progress())
         return evaluation
 
@@ -164,6 +166,8 @@ class Recorder:
             self._evaluations = len(seen)
             self._feasible = int(seen.feasible.sum())
         self.archive.restore(reader.part("archive"), self.problem)
+        if self._batches:
+            self._update_incumbent(self._batches[0])
         self._restore_signals(reader.part("signals"))
 
     def _restore_signals(self, reader: StateReader) -> None:
@@ -182,19 +186,25 @@ class Recorder:
         ]
 
     def _progress(self) -> Progress:
-        best = self.archive.best(self.problem)
-        incumbent = None
-        if best is not None:
-            incumbent = Incumbent(
-                score=float(score(best, self.problem)[0]),
-                performance=float(best.performance[0]),
-                power_w=float(best.power_w[0]),
-                area_mm2=float(best.area_mm2[0]),
-            )
         return Progress(
             evaluations=self._evaluations,
             budget=self.budget,
             feasible=self._feasible,
-            incumbent=incumbent,
+            incumbent=self._incumbent,
             elapsed_s=time.perf_counter() - self._began_s,
+        )
+
+    def _update_incumbent(self, evaluation: Evaluation) -> None:
+        """Asks the archive only where a new design may be the best: it sorts the whole front."""
+        scores = score(evaluation, self.problem)[evaluation.feasible]
+        known = -np.inf if self._incumbent is None else self._incumbent.score
+        if not len(scores) or scores.max() < known:
+            return
+        best = self.archive.best(self.problem)
+        assert best is not None
+        self._incumbent = Incumbent(
+            score=float(score(best, self.problem)[0]),
+            performance=float(best.performance[0]),
+            power_w=float(best.power_w[0]),
+            area_mm2=float(best.area_mm2[0]),
         )

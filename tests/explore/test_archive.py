@@ -161,6 +161,27 @@ def test_ten_thousand_designs_on_one_front_are_compared_in_chunks():
     assert most < 50e6
 
 
+@given(POINTS, st.integers(1, 7))
+def test_the_front_is_in_order_after_every_batch(points, batch):
+    everything = designs(points)
+    archive = ParetoArchive()
+    for begin in range(0, len(points), batch):
+        archive.insert(take(everything, slice(begin, begin + batch)))
+        seen = objectives(take(everything, slice(0, begin + batch)))
+        undominated = seen[~dominates(seen, seen).any(axis=0)]
+        assert len(archive) == len(archive.members)
+        assert objectives(archive.members).tolist() == np.unique(undominated, axis=0).tolist()
+
+
+def test_a_design_that_beats_half_of_the_front_takes_its_place():
+    spread = np.linspace(0.0, 1.0, 41)
+    archive = ParetoArchive()
+    archive.insert(designs(np.stack([spread, spread, 1.0 + spread], axis=1)))
+    assert archive.insert(designs([(0.5, 0.0, 0.0)])) == 1
+    assert archive.members.performance.tolist() == [*spread[:20:-1].tolist(), 0.5]
+    assert archive.members.area_mm2.tolist() == [*(1.0 + spread[:20:-1]).tolist(), 0.0]
+
+
 def test_concatenate_undoes_take():
     everything = designs([(1, 2, 3), (4, 5, 6), (7, 8, 9)])
     parts = [take(everything, slice(0, 1)), take(everything, np.array([1, 2]))]

@@ -119,8 +119,11 @@ def test_writing_checkpoints_does_not_change_the_result(strategy, whole, tmp_pat
 
 def test_the_observer_of_a_resumed_search_hears_of_all_that_was_done(tmp_path):
     class Watcher:
+        def __init__(self):
+            self.seen = []
+
         def on_batch(self, progress):
-            self.last = progress
+            self.seen.append(progress)
 
         def on_end(self):
             pass
@@ -129,8 +132,11 @@ def test_the_observer_of_a_resumed_search_hears_of_all_that_was_done(tmp_path):
     interrupted(SMALL, path, 150)
     watcher = Watcher()
     result = search(WalkAndTune(), SMALL, BUDGET, seed=3, resume=path, observer=watcher)
-    assert watcher.last.evaluations == BUDGET
-    assert watcher.last.feasible == result.history["feasible"].sum()
+    assert watcher.seen[-1].evaluations == BUDGET
+    assert watcher.seen[-1].feasible == result.history["feasible"].sum()
+    for progress in watcher.seen:
+        best = result.history["best_score"][progress.evaluations - 1]
+        assert progress.incumbent.score == best
 
 
 def test_what_was_infeasible_so_far_resumes_too(tmp_path):

@@ -57,7 +57,9 @@ def test_the_observer_sees_every_batch_and_the_end():
     result = search(WalkAndTune(), "random", evaluations=600, observer=watcher)
     assert [p.evaluations for p in watcher.seen] == [256, 512, 600]
     assert all(p.budget == 600 for p in watcher.seen)
-    assert watcher.seen[-1].incumbent.score == result.best_score
+    best = [result.history["best_score"][p.evaluations - 1] for p in watcher.seen]
+    assert [p.incumbent.score for p in watcher.seen] == best
+    assert best[-1] == result.best_score
     assert watcher.seen[-1].feasible == result.history["feasible"].sum()
     assert watcher.ended == 1
 
