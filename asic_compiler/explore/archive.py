@@ -229,7 +229,7 @@ class ParetoArchive:
         covered, by = _covered_by(offered, held)
         # A member that equals a candidate is the only one that is nowhere worse than it.
         equal = np.flatnonzero(covered & (held[:, by] == offered.T).all(axis=0))
-        smaller = [row for row in equal if self._precedes(candidates, row, by[row])]
+        smaller = [row for row in equal if self._precedes(candidates, int(row), int(by[row]))]
         new = np.concatenate([np.flatnonzero(~covered), np.array(smaller, dtype=np.int64)])
         if not len(new):
             return 0
