@@ -48,6 +48,7 @@ from search_evidence.plan import (
 )
 from search_evidence.runs import Record, Task, code_digest, model_digest, run
 from search_evidence.tables import ablations, overview, tables
+from search_evidence.tables import enumerated as enumerated_tables
 from search_evidence.workloads import NODES, WORKLOADS, table_of
 
 from asic_compiler.explore.search import search
@@ -142,6 +143,7 @@ def enumerated(args: argparse.Namespace) -> None:
     path = store.FOLDER / "exact.json"
     store.FOLDER.mkdir(parents=True, exist_ok=True)
     held: dict[str, Record] = json.loads(path.read_text()) if path.exists() else {}
+    keys = {label: f"{label} {code_digest(label)} {args.limit}" for label in args.strategies}
     with workers(args.processes) as pool:
         for workload in args.workloads:
             for node in args.nodes:
@@ -166,9 +168,7 @@ def enumerated(args: argparse.Namespace) -> None:
                       f"optimum {one['optimum']:.5f} ({one['design']})\n")  # fmt: skip
                 print("| strategy | runs | exact | median gap | largest gap |\n|" + " --- |" * 5)
                 for label in args.strategies:
-                    runs: dict[str, float] = one["runs"].setdefault(
-                        f"{label} {code_digest(label)} {args.limit}", {}
-                    )
+                    runs: dict[str, float] = one["runs"].setdefault(keys[label], {})
                     seeds = [s for s in range(min(args.seeds, EVERY[label].seeds))
                              if str(s) not in runs]  # fmt: skip
                     calls = [pool.submit(reduced_score, workload, node, label, s, int(args.limit))
@@ -179,6 +179,8 @@ def enumerated(args: argparse.Namespace) -> None:
                     gaps = one["optimum"] - np.array([runs[key] for key in sorted(runs)])
                     print(f"| {label} | {len(gaps)} | {(gaps < 1e-9).sum()} | "
                           f"{np.median(gaps):.5f} | {gaps.max():.5f} |", flush=True)  # fmt: skip
+    for line in enumerated_tables(held, keys):
+        print(line)
 
 
 def reduced_score(workload: str, node: str, label: str, seed: int, evaluations: int) -> float:

@@ -87,6 +87,38 @@ def overview(records: list[Record], best: dict[str, Record], limit: str) -> Iter
         yield from (row for _, row in sorted(rows))
 
 
+def enumerated(held: dict[str, Record], labels: dict[str, str]) -> Iterator[str]:
+    """A table a workload: how far from the optimum of an enumerated space each strategy ends.
+
+    Args:
+        held: What is known of the space of each workload and node.
+        labels: Strategies, and the key of each one's runs.
+    """
+    for workload in WORKLOADS:
+        nodes = [node for node in NODES if f"{workload} {node}" in held]
+        rows: list[tuple[float, str]] = []
+        for label, key in labels.items():
+            cells, gaps = list[str](), list[float]()
+            for node in nodes:
+                one = held[f"{workload} {node}"]
+                found = np.array(list(one["runs"].get(key, {}).values()))
+                if not len(found):
+                    cells.append("")
+                    continue
+                gap = _gap(float(np.median(found)), one["optimum"], _octaves(workload, node))
+                gaps.append(gap)
+                exact = (found > one["optimum"] - 1e-9).sum()
+                below = f"{-gap:.1%}" if gap < 1.0 else "none"
+                cells.append(f"{below} ({exact} of {len(found)})")
+            if gaps:
+                rows.append((float(np.mean(gaps)), f"| {' | '.join([label, *cells])} |"))
+        if rows:
+            yield f"\n### {workload}: median below the optimum (runs that found it)\n"
+            yield "| strategy | " + " | ".join(nodes) + " |"
+            yield "|" + " --- |" * (len(nodes) + 1)
+            yield from (row for _, row in sorted(rows))
+
+
 def ablations(records: list[Record], limit: str) -> Iterator[str]:
     """A table a workload: the learner changed against the whole, node and seed the same."""
     held = {
