@@ -124,6 +124,10 @@ def training() -> list[tuple[str, str, str]]:
     ]
 
 
+TRAINING = SacMoeConfig(warm_up=1000, updates_per_step=2)
+"""Of the training: without a surrogate the policy needs more updates, and more to begin with."""
+
+
 def train(args: argparse.Namespace) -> None:
     """Trains and writes the policy."""
     names = training()[:: args.every]
@@ -143,7 +147,7 @@ def train(args: argparse.Namespace) -> None:
                 flush=True,
             )
 
-    config = parse_config(args.learner)
+    config = parse_config(args.learner, TRAINING)
     actor, found = pretrain(problems, args.evaluations, config, args.seed, watch)
     kept = [best_of(given, [designs]) for given, designs in zip(problems, found, strict=True)]
     made = {

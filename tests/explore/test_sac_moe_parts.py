@@ -11,8 +11,9 @@ from asic_compiler.diagnostics import UserError
 from asic_compiler.explore.reward import reward, score
 from asic_compiler.explore.search import search
 from asic_compiler.explore.strategies.sac_moe.agent import Agent
+from asic_compiler.explore.strategies.sac_moe.candidates import Candidates
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig, parse_config
-from asic_compiler.explore.strategies.sac_moe.exploration.moves import Candidates, refining
+from asic_compiler.explore.strategies.sac_moe.exploration.moves import refining
 from asic_compiler.explore.strategies.sac_moe.imagination.planner import Planner
 from asic_compiler.explore.strategies.sac_moe.imagination.refinement import refined
 from asic_compiler.explore.strategies.sac_moe.imagination.surrogate import (

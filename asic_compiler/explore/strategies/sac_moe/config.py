@@ -66,10 +66,12 @@ class SacMoeConfig:
     """Designs walked side by side. Ours."""
     episode_length: int = 16
     """Steps until the designs start anew, most of them at the best so far. Ours."""
-    updates_per_step: int = 2
-    """Updates after each step of all environments. Ours: bounded by the time of a run."""
-    warm_up: int = 1000
-    """Evaluations with exploring actions before learning. Seed: 1,000."""
+    updates_per_step: int = 1
+    """Updates after each step of all environments. Ours: bounded by the time of a run, of which the
+    surrogate makes more."""
+    warm_up: int = 400
+    """Evaluations with exploring actions before learning. Seed: 1,000, where there is no surrogate
+    that learns from as few."""
     warm_up_share: float = 0.25
     """No more of the budget than this goes into the warm-up. Ours, for small budgets."""
 
@@ -156,7 +158,7 @@ class SacMoeConfig:
     proposals are screened before one is evaluated."""
     ensemble: int = 4
     """Members that must agree. Ours."""
-    surrogate_hidden: int = 64
+    surrogate_hidden: int = 128
     """Width of both hidden layers of a member. Ours."""
     surrogate_learning_rate: float = 3e-3
     """Of Adam. Ours: with 1e-3 it is behind the search."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from asic_compiler.explore.checkpoint.state import State, StateReader
 from asic_compiler.explore.protocol import Evaluation, FloatArray, IntArray, Problem, context_of
+from asic_compiler.explore.strategies.sac_moe.replay import Float32Array
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,11 @@ class KnownDesigns:
     one that is like it, at the next node say, a few changes lead from one to the other.
     """
 
-    context: FloatArray
+    context: Float32Array
     """[K, C] of the problem that each design is good for."""
     discrete: IntArray
     """[K, 4]; of each problem the best comes first."""
-    continuous: FloatArray
+    continuous: Float32Array
     """[K, 30] in [-1, 1]."""
 
     def __len__(self) -> int:
@@ -37,13 +38,9 @@ class KnownDesigns:
         lengths = [len(found) for found in designs]
         contexts = np.stack([context_of(problem) for problem in problems])
         return cls(
-            np.repeat(  # pyright: ignore[reportArgumentType]
-                contexts, lengths, axis=0
-            ).astype(np.float32),
+            np.repeat(contexts, lengths, axis=0).astype(np.float32),
             np.concatenate([found.discrete for found in designs]),
-            np.concatenate(  # pyright: ignore[reportArgumentType]
-                [found.continuous for found in designs]
-            ).astype(np.float32),
+            np.concatenate([found.continuous for found in designs]).astype(np.float32),
         )
 
     def nearest(self, problem: Problem, count: int) -> tuple[IntArray, FloatArray]:

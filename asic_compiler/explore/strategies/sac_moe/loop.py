@@ -13,12 +13,12 @@ from asic_compiler.explore.protocol import BoolArray, Evaluation, FloatArray, In
 from asic_compiler.explore.recorder import Recorder
 from asic_compiler.explore.strategies.flat import merit
 from asic_compiler.explore.strategies.sac_moe.agent import Agent
+from asic_compiler.explore.strategies.sac_moe.candidates import Candidates
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
 from asic_compiler.explore.strategies.sac_moe.exploration.elite import Elite
 from asic_compiler.explore.strategies.sac_moe.exploration.epsilon import EpsilonSchedule
 from asic_compiler.explore.strategies.sac_moe.exploration.moves import (
     RESHAPED,
-    Candidates,
     crossed,
     exploring_actions,
     refining,

@@ -6,19 +6,11 @@ changes and pairs are what improves a design that is good already.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
-
 import numpy as np
 
 from asic_compiler.explore.environment import LARGEST_STEP, uniform_actions, uniform_choices
-from asic_compiler.explore.protocol import (
-    BoolArray,
-    Evaluation,
-    FloatArray,
-    IntArray,
-    Problem,
-)
+from asic_compiler.explore.protocol import BoolArray, Evaluation, FloatArray, IntArray, Problem
+from asic_compiler.explore.strategies.sac_moe.candidates import Candidates, Designs
 
 _MOST_CHANGED = 4
 """Variables that a move changes: 1 to this many, uniformly in their logarithm."""
@@ -49,45 +41,6 @@ RESHAPED = 0.3
 _LEAST_TAKEN = 1.0 / 34.0
 """Share of the variables that a crossed action takes from the policy: drawn between this and 1,
 uniformly in its logarithm."""
-
-
-class Designs(Protocol):
-    """Designs as their variables: evaluated ones, or some that are only thought of."""
-
-    @property
-    def discrete(self) -> IntArray:
-        """[n, 4] the discrete variables."""
-        ...
-
-    @property
-    def continuous(self) -> FloatArray:
-        """[n, 30] the continuous ones."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """Designs that have not been evaluated."""
-
-    discrete: IntArray
-    """[n, 4]"""
-    continuous: FloatArray
-    """[n, 30]"""
-
-    def __len__(self) -> int:
-        return len(self.discrete)
-
-    def take(self, rows: IntArray) -> Candidates:
-        """The designs of these rows."""
-        return Candidates(self.discrete[rows], self.continuous[rows])
-
-    def where(self, rows: BoolArray, others: Candidates) -> Candidates:
-        """These designs in ``rows`` [n], the others elsewhere."""
-        mine = rows[:, None]
-        return Candidates(
-            np.where(mine, self.discrete, others.discrete),
-            np.where(mine, self.continuous, others.continuous),
-        )
 
 
 def exploring_actions(

@@ -17,8 +17,8 @@ from asic_compiler.explore.protocol import (
     foresight_of,
 )
 from asic_compiler.explore.reward import RewardCoefficients, normalised, violation_penalty
+from asic_compiler.explore.strategies.sac_moe.candidates import Candidates
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
-from asic_compiler.explore.strategies.sac_moe.exploration.moves import Candidates
 from asic_compiler.explore.strategies.sac_moe.networks import layer
 from asic_compiler.explore.strategies.sac_moe.replay import Float32Array
 from asic_compiler.explore.strategies.sac_moe.tensor_state import (
