@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TextIO
 
@@ -131,3 +133,23 @@ class RichObserver:
         )
         bar.start()
         return bar
+
+
+@contextmanager
+def busy(doing: str, stream: TextIO | None = None) -> Generator[None]:
+    """Shows what is being done on a terminal, and nothing elsewhere.
+
+    For work whose length is not known beforehand.
+
+    Args:
+        doing: As in "writing the program".
+        stream: Where to write; stderr by default.
+    """
+    terminal: TextIO = sys.stderr if stream is None else stream
+    if not terminal.isatty():
+        yield
+        return
+    from rich.console import Console  # here, as in RichObserver
+
+    with Console(file=terminal).status(doing):
+        yield

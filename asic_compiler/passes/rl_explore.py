@@ -14,7 +14,7 @@ from xdsl.passes import ModulePass
 from asic_compiler.diagnostics import UserError
 from asic_compiler.explore.constraint_text import parse_constraints
 from asic_compiler.explore.goal_text import parse_goal
-from asic_compiler.explore.observer import RichObserver
+from asic_compiler.explore.observer import RichObserver, busy
 from asic_compiler.explore.run import Exploration, Request, explore
 from asic_compiler.explore.search import DEFAULT_EVALUATIONS
 from asic_compiler.explore.strategies.sac_moe.config import parse_config
@@ -132,7 +132,8 @@ class RLExplorePass(ModulePass):
         else:
             with open_run(Path(self.emit)) as run:
                 exploration = self._explore(ctx, op)
-                notes = emit_exploration(run, op, exploration, self.placement)
+                with busy(f"placing the program ({self.placement}) and writing it"):
+                    notes = emit_exploration(run, op, exploration, self.placement)
         if not self.quiet:
             self._report(exploration, notes)
 

@@ -1,6 +1,6 @@
 import io
 
-from asic_compiler.explore.observer import Incumbent, Progress, RichObserver, describe
+from asic_compiler.explore.observer import Incumbent, Progress, RichObserver, busy, describe
 
 
 class Terminal(io.StringIO):
@@ -43,3 +43,12 @@ def test_a_terminal_shows_evaluations_and_the_best_design():
     assert "50/100" in shown
     assert "51.4 W" in shown
     observer.on_end()
+
+
+def test_what_is_being_done_is_shown_on_a_terminal_alone():
+    terminal, pipe = Terminal(), io.StringIO()
+    for stream in (terminal, pipe):
+        with busy("writing the program", stream):
+            pass
+    assert "writing the program" in terminal.getvalue()
+    assert pipe.getvalue() == ""
