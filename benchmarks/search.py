@@ -109,7 +109,8 @@ def work(todo: list[Task], processes: int, minutes: float) -> int:
                 made += 1
                 print(told(record, made, len(todo)) + (" best known" if better else ""), flush=True)
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        # Waits only where nothing runs: an exit while the pool still ends itself prints a trace.
+        pool.shutdown(wait=not running, cancel_futures=True)
 
 
 def leave_with_parent(parent: int) -> None:
