@@ -180,7 +180,9 @@ def enumerated(args: argparse.Namespace) -> None:
                     gaps = one["optimum"] - np.array([runs[key] for key in sorted(runs)])
                     print(f"| {label} | {len(gaps)} | {(gaps < 1e-9).sum()} | "
                           f"{np.median(gaps):.5f} | {gaps.max():.5f} |", flush=True)  # fmt: skip
-    for line in enumerated_tables(held, keys):
+    asked = {f"{workload} {node}" for workload in args.workloads for node in args.nodes}
+    # Others may be of another cost model.
+    for line in enumerated_tables({name: held[name] for name in held if name in asked}, keys):
         print(line)
 
 

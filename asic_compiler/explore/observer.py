@@ -1,4 +1,4 @@
-"""Who watches a search while it runs. Watching never changes the result."""
+"""Who watches a search while it runs, and what a terminal shows. It never changes the result."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from asic_compiler.frontends import (
 from asic_compiler.frontends.models.catalogue import NAMED_MODELS
 from asic_compiler.frontends.spec import DEFAULT_BATCH, DEFAULT_CONTEXT
 from asic_compiler.frontends.stages import Stages
-from asic_compiler.tools.console import write_output
+from asic_compiler.tools.console import ensure_stderr, write_output
 
 PROGRAM = "asic-import"
 
@@ -118,6 +118,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the tool; returns the exit code."""
+    ensure_stderr()
     arguments = build_parser().parse_args(argv)
     # Before PyTorch and transformers load: nothing is fetched, and they keep quiet.
     os.environ["HF_HUB_OFFLINE"] = "1"

@@ -22,6 +22,15 @@ EXIT_BROKEN_PIPE = 141
 _PIECE = 1 << 15
 
 
+def ensure_stderr() -> None:
+    """Where the caller has closed stderr, messages go nowhere.
+
+    Python has None for it then, and what is printed to None ends up in the module on stdout.
+    """
+    if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison]
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")
+
+
 def guarded(program: str, body: Callable[[], int], *, debug: bool = False) -> int:
     """Runs a tool; whatever goes wrong becomes one message on stderr and an exit code.
 
@@ -30,6 +39,7 @@ def guarded(program: str, body: Callable[[], int], *, debug: bool = False) -> in
         body: The tool; returns its exit code.
         debug: Print the Python trace of an error as well.
     """
+    ensure_stderr()
     try:
         code = body()
         if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison]

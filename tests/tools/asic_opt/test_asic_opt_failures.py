@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from passes_for_tests import FUNCTION
@@ -144,6 +145,25 @@ class TestEndings:
     def test_ctrl_c(self, run, source):
         code, out, err = run(source, "--test-end=how=interrupt")
         assert (code, out, err) == (130, "", "asic-opt: interrupted\n")
+
+    @pytest.mark.parametrize(
+        ("text", "options", "code"),
+        [("nonsense", (), 1), (None, ("--rl-explore=node=7nm evaluations=64 policy=none",), 0)],
+    )
+    def test_closed_stderr_keeps_messages_out_of_the_module(self, text, options, code):
+        mlp = Path(__file__).parents[2] / "lit" / "rl-explore" / "mlp.mlir"
+        done = subprocess.run(
+            ["/bin/sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-m",
+             "asic_compiler.tools.asic_opt", *options],
+            input=mlp.read_text() if text is None else text,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )  # fmt: skip
+        assert done.returncode == code
+        assert done.stdout.startswith("builtin.module" if code == 0 else "")
+        assert "pipeline:" not in done.stdout
+        assert "error:" not in done.stdout
 
     def test_a_reader_that_leaves_early(self, tmp_path):
         source = tmp_path / "big.mlir"
