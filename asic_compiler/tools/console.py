@@ -28,7 +28,7 @@ def ensure_stderr() -> None:
     Python has None for it then, and what is printed to None ends up in the module on stdout.
     """
     if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison]
-        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  (stays open)
 
 
 def guarded(program: str, body: Callable[[], int], *, debug: bool = False) -> int:
