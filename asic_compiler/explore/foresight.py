@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asic_compiler.explore.protocol import FloatArray
-from asic_compiler.hardware.derive import Bands, make_bands
+from asic_compiler.hardware.derive import Bands, TileSizes, make_bands, size_tiles
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.precision import FORMATS
 from asic_compiler.hardware.space import CONTINUOUS, DISCRETE, INDEX, STAGE_GRIDS
@@ -40,11 +40,14 @@ def foresight(
         continuous: [N, 30] what they were decoded from.
     """
     bands = make_bands(design, profile.has_conv)
+    lane_cycles = np.take(profile.lane_cycles.T, design.rows.astype(np.int64) - 1, axis=1).T
+    sizes = size_tiles(design, bands, lane_cycles)
     columns = [
         _mesh(design),
         _variables(profile, technology, design, bands, continuous),
         _regions(design, bands),
-        _slices(profile, design, bands),
+        _sizes(design, bands, sizes),
+        _slices(profile, design, bands, sizes),
     ]
     return np.concatenate(columns, axis=1)
 
@@ -111,7 +114,26 @@ def _regions(design: DesignBatch, bands: Bands) -> FloatArray:
     )
 
 
-def _slices(profile: Profile, design: DesignBatch, bands: Bands) -> FloatArray:
+def _sizes(design: DesignBatch, bands: Bands, sizes: TileSizes) -> FloatArray:
+    """[N, 9] what each tile's own sizes make of the average's: vectors, then instructions a cycle,
+    of the smallest tile of each region; the longest vectors; lanes and instructions of all tiles.
+
+    Other averages with another heterogeneity may make the same tiles. By their logarithm.
+    """
+    tiles = np.where(bands.member.any(axis=2), bands.tiles, 0.0) * design.stages[:, None]
+    return np.stack(
+        [
+            *(np.log2(sizes.region_vlen.T) / 2.0 - 4.5),
+            *(np.log2(sizes.region_fetch.T) / 2.0 - 1.0),
+            np.log2(np.where(tiles > 0.0, sizes.vlen, 1.0).max(axis=1)) / 2.0 - 4.5,
+            np.log2((sizes.vlen * tiles).sum(axis=1)) / _OCTAVES - 2.5,
+            np.log2((sizes.fetch * tiles).sum(axis=1)) / _OCTAVES - 1.5,
+        ],
+        axis=1,
+    )
+
+
+def _slices(profile: Profile, design: DesignBatch, bands: Bands, sizes: TileSizes) -> FloatArray:
     """[N, 12] what the busiest tile has of the contractions, and of attention, each as a share.
 
     Of each of the two: multiplications; the same with k, and with n, filled up to whole vectors (of
@@ -122,7 +144,7 @@ def _slices(profile: Profile, design: DesignBatch, bands: Bands) -> FloatArray:
     work = profile.contractions
     count = profile.counts[work.index]
     split = split_contractions(work, design, bands)
-    lanes = (design.vlen / 16.0)[:, None]
+    lanes = sizes.region_vlen[:, work.region] / 16.0
     blocks = np.ceil(split.m_tile / design.rows[:, None])
     often = split.groups * count
     macs = split.m_tile * split.n_tile * split.k_tile * often

@@ -13,6 +13,7 @@ from asic_compiler.explore.foresight import foresight
 from asic_compiler.explore.goal import Bound, Goal, excess
 from asic_compiler.explore.projection import Projection
 from asic_compiler.explore.protocol import (
+    BoolArray,
     Evaluation,
     FloatArray,
     IntArray,
@@ -51,6 +52,18 @@ _THRIFTY = _USUAL | {
     "imem": 2.0 * 1024, "dflit": 64.0, "xr_wp": 1.0, "xdpnum": 1.0, "vdd": 0.0,
 }  # fmt: skip
 _STAGES = FEATURE_NAMES.index("stages")
+_MATMUL_SHARE = FEATURE_NAMES.index("rho_matmul")
+_LEAST_SHARE = 1.0 / 64.0
+"""Of the rows: one of the most that a mesh has."""
+
+_TIED = np.array([
+    [name in group for name in (*DISCRETE_NAMES, *CONTINUOUS_NAMES)]
+    for group in (
+        ("vlen", "matmul_ratio", "heterogeneity"),
+        ("mesh_width", "mesh_height", "vlen", "rows", "matmul_ratio", "general_ratio",
+         "stream_chunks", "k_split", "stages", "heterogeneity"),
+    )
+])  # fmt: skip
 _THRIFTY_TILE_W = 1e-3
 """Where the budget leaves a tile less than this, mostly leakage, starts are drawn from the smallest
 tile at the lowest supply instead."""
@@ -133,16 +146,29 @@ class ChipProblem:
         )
 
     def niche(self, evaluation: Evaluation) -> IntArray:
-        """[N, 2] octave of the tiles, and pipeline stages.
+        """[N, 3] octave of the tiles, pipeline stages, and to which power of two the share of the
+        rows that matmuls have is nearest.
 
         The best meshes found for two stages have more tiles at a lower supply than those for one,
-        and single changes did not lead from one to the other.
+        and few tiles with long vectors for matmuls are as good as many with short ones; small
+        changes did not lead from one to the other.
         """
         # The feature is half the logarithm: times 8 all eight counts round to different numbers.
-        stages = evaluation.features[:, _STAGES]
-        return np.concatenate(
-            [octaves(evaluation), np.rint(8.0 * stages)[:, None].astype(np.int64)], axis=1
-        )
+        stages = np.rint(8.0 * evaluation.features[:, _STAGES])
+        share = (evaluation.features[:, _MATMUL_SHARE] + 1.0) / 2.0
+        matmul = np.rint(np.log2(np.maximum(share, _LEAST_SHARE)))
+        kinds = np.stack([stages, matmul], axis=1).astype(np.int64)
+        return np.concatenate([octaves(evaluation), kinds], axis=1)
+
+    @property
+    def tied(self) -> BoolArray:
+        """[2, 34] how long the vectors are where matmuls run and elsewhere; and all that says how
+        the work is cut.
+
+        For example: half as many rows for matmuls need vectors twice as long there but not
+        elsewhere, which takes another average and another heterogeneity.
+        """
+        return _TIED
 
     @property
     def discrete_names(self) -> tuple[str, ...]:
@@ -269,6 +295,8 @@ class ChipProblem:
         """[N, F] what is known of designs before the cost model is asked."""
         discrete, continuous = self.project(discrete, continuous)
         design = decode(discrete, continuous, self.technology, self.freedom)
+        if self.projection is not None:
+            design = replace(design, limits=self.projection.limits)
         return foresight(self.model.profile, self.technology, design, continuous)
 
     def excess(self, design: DesignBatch, metrics: Metrics) -> FloatArray:

@@ -68,6 +68,9 @@ class Problem(Protocol):
     And it may have ``niche(evaluation)``, [N, any] whole numbers: designs whose rows are equal are
     of one kind, and from one kind to another small changes do not lead. :func:`niche_of` calls it.
 
+    And ``tied``, [G, 34] bool: groups of variables, the discrete ones first, that are tied to each
+    other: a better value of one is found only with others of the rest. :func:`tied_of` reads it.
+
     And ``foresight(discrete, continuous)``, [N, F] in about [-1, 1]: what is known of designs
     before they are evaluated. :func:`foresight_of` calls it.
     """
@@ -135,6 +138,12 @@ def niche_of(problem: Problem, designs: Evaluation) -> IntArray:
     """[N, any] the kind of each design; :func:`octaves` where the problem tells none."""
     told = getattr(problem, "niche", octaves)
     return np.asarray(told(designs), dtype=np.int64)
+
+
+def tied_of(problem: Problem) -> BoolArray:
+    """[G, 34] groups of variables that are tied to each other; none where it tells nothing."""
+    count = len(problem.discrete_names) + len(problem.continuous_names)
+    return np.asarray(getattr(problem, "tied", np.zeros((0, count))), dtype=np.bool_)
 
 
 def foresight_of(problem: Problem, discrete: IntArray, continuous: FloatArray) -> FloatArray:

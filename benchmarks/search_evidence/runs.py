@@ -33,7 +33,7 @@ LIBRARIES = ("numpy", "torch", "cma", "pymoo", "optuna", "scipy", "gymnasium", "
 _EXPLORE = ROOT / "asic_compiler" / "explore"
 _SHARED = ("reward.py", "strategies/flat.py", "strategies/torch_state.py")
 _WALKS = ("environment.py", "features.py")
-_OWN = {"sb3": (*_WALKS, "gym_env.py"), "strategy": (*_WALKS, "foresight.py")}
+_OWN = {"sb3": (*_WALKS, "gym_env.py"), "strategy": (*_WALKS, "foresight.py", "problem.py")}
 """What a strategy depends on besides, by the name of its module."""
 
 

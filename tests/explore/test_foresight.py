@@ -15,6 +15,8 @@ from asic_compiler.ppa.profile import Profile
 from asic_compiler.technology.library import load_node
 
 LLAMA = Profile(transformer())
+SIZES = slice(4 + 30 + 9, 4 + 30 + 9 + 9)
+"""Columns of tiles' own sizes."""
 
 
 def problem(**options):
@@ -72,7 +74,9 @@ def test_what_a_design_turned_out_to_be_looks_the_same():
     np.testing.assert_array_equal(asked, built)
 
 
-@pytest.mark.parametrize("name", ["vlen", "matmul_ratio", "k_split", "stages", "weight_precision"])
+@pytest.mark.parametrize(
+    "name", ["vlen", "heterogeneity", "matmul_ratio", "k_split", "stages", "weight_precision"]
+)
 def test_it_changes_with_a_variable(name):
     p = problem()
     discrete, continuous = np.full((2, 4), 4), np.zeros((2, 30))
@@ -80,6 +84,38 @@ def test_it_changes_with_a_variable(name):
     continuous[:, INDEX[name]] = -1.0, 1.0
     first, second = p.foresight(discrete, continuous)
     assert (first != second).any()
+
+
+def test_it_sees_the_tiles_that_average_and_heterogeneity_make():
+    p = problem()
+    discrete, continuous = drawn(3000)
+    continuous[:, INDEX["stages"]] = -1.0
+    first, second = continuous.copy(), continuous.copy()
+    first[:, INDEX["vlen"]], second[:, INDEX["vlen"]] = 0.3, 0.8
+    design = [p.decode(discrete, x) for x in (first, second)]
+    assert (design[1].vlen == 2.0 * design[0].vlen).all()
+    made = [p.model.evaluate_equal_stages(d)[1] for d in design]
+    same = np.all(
+        [(getattr(made[0].sizes, n) == getattr(made[1].sizes, n)).all(axis=1)
+         for n in ("vlen", "region_vlen")], axis=0,
+    )  # fmt: skip
+    # Limits of a tile's vectors make some of the tiles the same, and some others not.
+    assert 20 < same.sum() < 2980
+    vectors = [p.foresight(discrete, x)[:, SIZES][:, [0, 1, 2, 6, 7]] for x in (first, second)]
+    np.testing.assert_array_equal(vectors[0][same], vectors[1][same])
+    regions = np.log2(made[0].sizes.region_vlen) / 2.0 - 4.5
+    np.testing.assert_allclose(vectors[0][:, :3], regions)
+    differs = (made[0].sizes.region_vlen != made[1].sizes.region_vlen).any(axis=1)
+    assert (vectors[0][differs] != vectors[1][differs]).any(axis=1).all()
+
+
+def test_it_sees_the_limits_that_restrictions_put_on_tiles():
+    free, held = problem(), problem(restrictions=parse_constraints("vlen in 128..512"))
+    x = drawn(200)
+    seen, limited = free.foresight(*x), held.foresight(*x)
+    matmul = SIZES.start
+    assert (limited[:, matmul] <= np.log2(512.0) / 2.0 - 4.5).all()
+    assert (seen[:, matmul] > limited[:, matmul]).any()
 
 
 def test_it_sees_what_the_restrictions_leave():

@@ -6,6 +6,7 @@ from workloads import transformer
 
 from asic_compiler.explore.features import FEATURE_NAMES, GROUPS, OBSERVED
 from asic_compiler.explore.problem import ChipProblem
+from asic_compiler.explore.protocol import tied_of
 from asic_compiler.explore.reward import score
 from asic_compiler.hardware.design import Freedom
 from asic_compiler.hardware.legality import Constraints
@@ -189,7 +190,7 @@ def test_starts_for_narrow_formats_are_smaller():
     assert tiles[1] == pytest.approx(tiles[0] / 2, rel=0.1)
 
 
-def test_a_niche_is_an_octave_of_tiles_and_a_number_of_stages():
+def test_a_niche_is_an_octave_of_tiles_a_number_of_stages_and_a_share_of_rows_for_matmuls():
     p = problem()
     designs = p.evaluate(*random_actions(3000, 5))
     kinds = p.niche(designs)
@@ -199,3 +200,17 @@ def test_a_niche_is_an_octave_of_tiles_and_a_number_of_stages():
     assert set(np.unique(stages)) == {1, 2, 3, 4, 6, 8, 12, 16}
     pairs = {(kind, stage) for kind, stage in zip(kinds[:, 1].tolist(), stages, strict=True)}
     assert len(pairs) == 8  # one to one
+    share = p.decode(designs.discrete, designs.continuous).rho_matmul
+    assert set(np.unique(kinds[:, 2])) == {-6, -5, -4, -3, -2, -1, 0}
+    some = share >= 1.0 / 64.0
+    assert (np.abs(np.log2(share[some]) - kinds[some, 2]) <= 0.5 + 1e-9).all()
+    assert (kinds[~some, 2] == -6).all()
+
+
+def test_what_says_how_the_work_is_cut_is_tied():
+    p = problem()
+    names = np.array([*p.discrete_names, *p.continuous_names])
+    groups = [set(names[group].tolist()) for group in tied_of(p)]
+    assert groups[0] == {"vlen", "matmul_ratio", "heterogeneity"}
+    assert groups[1] > groups[0] | {"mesh_width", "mesh_height", "rows", "k_split", "stages"}
+    assert not groups[1] & {"vdd", "clock", "stanum", "locality", "wmem_bank"}

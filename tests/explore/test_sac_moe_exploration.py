@@ -109,6 +109,30 @@ def test_a_move_changes_one_to_four_variables_and_some_take_others_from_a_good_d
     assert 0.3 < (np.abs(moved - 0.5) < 0.1).mean() < 0.6
 
 
+def test_most_moves_change_the_variables_of_a_tied_group_alone(monkeypatch):
+    monkeypatch.setattr(moves, "_ALONG", 0.0)
+    monkeypatch.setattr(moves, "_RECOMBINED", 0.0)
+    here = evaluated([(8, 8)] * 4000, 0.5)
+    tied = np.zeros((2, 34), dtype=bool)
+    tied[0, [0, 1, 6, 20]] = True
+    tied[1, [2, 7, 8, 9, 33]] = True
+    near = np.ones(4000, dtype=bool)
+    changed = []
+    for groups in (tied, tied[:0], None):
+        moved = exploring_actions(here, here, near, np.random.default_rng(0), groups)
+        changed.append(np.concatenate([moved[0] != STAY, moved[1] != 0.5], axis=1))
+    assert (changed[0].sum(axis=1) >= 1).all()
+    assert changed[0].sum(axis=1).max() == 4
+    for group in tied:
+        alone = ~changed[0][:, ~group].any(axis=1)
+        assert 0.3 < alone.mean() < 0.4  # half of six in ten, and some of the others
+        of_group = changed[0][alone][:, group].mean(axis=0)
+        assert (of_group.min() > 0.25) & (of_group.max() < 0.7)
+    # Without groups all are drawn alike, and the same numbers are.
+    np.testing.assert_array_equal(changed[1], changed[2])
+    assert changed[1].mean(axis=0).min() > 0.03
+
+
 def test_a_move_along_the_difference_of_two_good_designs_changes_many_variables_alike(monkeypatch):
     monkeypatch.setattr(moves, "_ALONG", 1.0)
     here = evaluated([(8, 8)] * 2000, 0.0)

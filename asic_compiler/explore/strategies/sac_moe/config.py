@@ -116,12 +116,13 @@ class SacMoeConfig:
     share of the walks that begin an episode there and not at a fresh start. What is known of these
     designs is kept: going back costs no evaluation. Ours, after "first return, then explore"
     (Ecoffet et al. 2021)."""
-    niches: int = 16
+    niches: int = 8
     """Kinds of design of which the best is kept, beside the best of all. Ours."""
-    niche_share: float = 0.5
+    niche_share: float = 1.0
     """Of the walks that go back, those that go to the best design of a kind and not to one of the
-    best of all: so many at first, none at the end of the budget. Ours, after the cells of the same
-    paper and of MAP-Elites (Mouret and Clune 2015)."""
+    best of all: so many half way through the budget, none at its beginning and end (times
+    4 x (1 - x) after a share x of it). Ours, after the cells of the same paper and of MAP-Elites
+    (Mouret and Clune 2015)."""
     reshape_share: float = 0.75
     """Share of the fresh starts of later episodes that are one of the best designs on a mesh of
     other proportions. Ours."""

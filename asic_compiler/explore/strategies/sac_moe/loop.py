@@ -9,7 +9,14 @@ from asic_compiler.explore.archive import concatenate, take
 from asic_compiler.explore.checkpoint.keeper import Keeper
 from asic_compiler.explore.checkpoint.state import State, StateReader, generator_state
 from asic_compiler.explore.environment import LARGEST_STEP, DesignEnvironment, Transition
-from asic_compiler.explore.protocol import BoolArray, Evaluation, FloatArray, IntArray, niche_of
+from asic_compiler.explore.protocol import (
+    BoolArray,
+    Evaluation,
+    FloatArray,
+    IntArray,
+    niche_of,
+    tied_of,
+)
 from asic_compiler.explore.recorder import Recorder
 from asic_compiler.explore.strategies.flat import merit
 from asic_compiler.explore.strategies.sac_moe.agent import Agent
@@ -99,6 +106,7 @@ class Loop:
             self._first_episode = min(self._first_episode, asked)
         self._elite = Elite(config.elite, config.elite_per_mesh)
         self._niches = Elite(config.niches, 1, lambda designs: niche_of(problem, designs))
+        self._tied = tied_of(problem)
         self._signals: dict[str, float] = {}
         self._environment = self._walk(np.random.default_rng(starts), resumed)
         if resumed is None:
@@ -193,7 +201,7 @@ class Loop:
         if self._screening:
 
             def move(now: Candidates) -> Candidates:
-                near = refining(now, problem.discrete_low, problem.discrete_high, rng)
+                near = refining(now, problem.discrete_low, problem.discrete_high, rng, self._tied)
                 shaped = Candidates(reshaped(now, problem, rng)[0], near.continuous)
                 return shaped.where(rng.random(len(now)) < RESHAPED, near)
 
@@ -238,15 +246,17 @@ class Loop:
     def _go_back(self) -> None:
         """Has most walks go on from one of the best designs, drawn anew for each.
 
-        At first half of these are the best of their kind: what is behind now may be ahead once it
-        is tuned, and the kinds are too far from each other to be reached later.
+        Half way through the budget these are the best of their kind: what is behind now may be
+        ahead once it is tuned, and one kind is hardly reached from another. Before there is a good
+        design they would be of little use, and in the end the best of all is tuned.
         """
         if self._asked:
             return
         count = len(self._environment.current)
         rows = np.flatnonzero(self._rng.random(count) < self._config.return_share)
         left = self._recorder.remaining / self._recorder.budget
-        kinds = int((self._rng.random(len(rows)) < left * self._config.niche_share).sum())
+        share = self._config.niche_share * 4.0 * left * (1.0 - left)
+        kinds = int((self._rng.random(len(rows)) < share).sum())
         best = self._elite.drawn(len(rows) - kinds, self._rng)
         others = self._niches.drawn(kinds, self._rng)
         self._environment.go_back(rows, concatenate([best, others]))
@@ -265,7 +275,9 @@ class Loop:
         near = self._rng.random(count) < self._config.elite_share
         here = take(self._environment.current, np.tile(np.arange(count), tries))
         others = self._elite.drawn(len(here), self._rng)
-        choices, continuous = exploring_actions(here, others, np.tile(near, tries), self._rng)
+        choices, continuous = exploring_actions(
+            here, others, np.tile(near, tries), self._rng, self._tied
+        )
         if not explores.all():
             policy_choices, policy_continuous = self._policy(observation, here, explores)
             exploring = explores[:, None]
@@ -336,7 +348,7 @@ class Loop:
         proposals = Candidates(self._environment.destination(choices), continuous)
         chosen = self._most_promising(
             proposals,
-            lambda now: refining(now, low, high, self._rng),
+            lambda now: refining(now, low, high, self._rng, self._tied),
             self._config.refinements,
             count,
         ).where(~blind, proposals.take(np.arange(count)))

@@ -15,6 +15,9 @@ from asic_compiler.explore.strategies.sac_moe.candidates import Candidates, Desi
 _MOST_CHANGED = 4
 """Variables that a move changes: 1 to this many, uniformly in their logarithm."""
 
+_TIED = 0.6
+"""Chance that these are drawn from a group of variables that the problem ties to each other."""
+
 _ANEW = 0.5
 """Chance that a changed variable is drawn anew, and not near its value."""
 
@@ -44,7 +47,11 @@ uniformly in its logarithm."""
 
 
 def exploring_actions(
-    here: Evaluation, others: Evaluation, near: BoolArray, rng: np.random.Generator
+    here: Evaluation,
+    others: Evaluation,
+    near: BoolArray,
+    rng: np.random.Generator,
+    tied: BoolArray | None = None,
 ) -> tuple[IntArray, FloatArray]:
     """Choices [n, 4] and values [n, 30] for designs at ``here``: near them, or at random.
 
@@ -53,22 +60,27 @@ def exploring_actions(
         others: n good designs, of which a move near ``here`` may take variables.
         near: [n] whether an action stays near its design; the others are uniform.
         rng: For all of them.
+        tied: See :func:`nearby`.
     """
     count = len(near)
     choices = uniform_choices(count, here.discrete.shape[1], rng)
     values = uniform_actions(count, here.continuous.shape[1], rng)
-    near_choices, near_values = nearby(here, others, rng)
+    near_choices, near_values = nearby(here, others, rng, tied)
     rows = near[:, None]
     return np.where(rows, near_choices, choices), np.where(rows, near_values, values)
 
 
-def nearby(here: Designs, others: Designs, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
+def nearby(
+    here: Designs, others: Designs, rng: np.random.Generator, tied: BoolArray | None = None
+) -> tuple[IntArray, FloatArray]:
     """Choices [n, 4] and values [n, 30] that change a few variables of n designs.
 
     Args:
         here: The designs.
         others: n good designs, of which some variables may be taken.
         rng: For all of it.
+        tied: [G, 34] groups of variables of which a better value is found only with others of the
+            rest: most moves change those of one group alone, if it has as many. None: no groups.
     """
     count, discrete = here.discrete.shape
     continuous = here.continuous.shape[1]
@@ -76,6 +88,9 @@ def nearby(here: Designs, others: Designs, rng: np.random.Generator) -> tuple[In
     changes = np.exp(rng.uniform(0.0, np.log(_MOST_CHANGED + 1.0), (count, 1))).astype(np.int64)
     # The smallest few of random numbers are a draw without repetition.
     lot = rng.random((count, variables))
+    if tied is not None and len(tied):
+        outside = ~tied[rng.integers(0, len(tied), count)]
+        lot = lot + np.where((rng.random((count, 1)) < _TIED) & outside, 1.0, 0.0)
     changed = lot <= np.take_along_axis(np.sort(lot, axis=1), changes - 1, axis=1)
     steps = rng.integers(1, LARGEST_STEP, (count, discrete), endpoint=True)
     steps *= rng.choice((-1, 1), (count, discrete))
@@ -156,7 +171,11 @@ def crossed(
 
 
 def refining(
-    now: Candidates, low: IntArray, high: IntArray, rng: np.random.Generator
+    now: Candidates,
+    low: IntArray,
+    high: IntArray,
+    rng: np.random.Generator,
+    tied: BoolArray | None = None,
 ) -> Candidates:
     """What a move leads to from each of n designs, of which each may take variables of another.
 
@@ -165,6 +184,7 @@ def refining(
         low: [4] or [n, 4] smallest discrete values that can be reached.
         high: Largest.
         rng: For the moves.
+        tied: See :func:`nearby`.
     """
-    choices, values = nearby(now, now.take(rng.permutation(len(now))), rng)
+    choices, values = nearby(now, now.take(rng.permutation(len(now))), rng, tied)
     return Candidates(np.clip(now.discrete + choices - LARGEST_STEP, low, high), values)
