@@ -137,7 +137,7 @@ def _slices(profile: Profile, design: DesignBatch, bands: Bands, sizes: TileSize
     """[N, 12] what the busiest tile has of the contractions, and of attention, each as a share.
 
     Of each of the two: multiplications; the same with k, and with n, filled up to whole vectors (of
-    16 bits an element, whatever the format: formats are among the variables);
+    the region's smallest tile; 16 bits an element, whatever the format: formats are variables);
     what is held for them (weights, or the cache). Then inputs, results and tiles that are used,
     and by how much the multiplications of the busiest tile are more than the average one's.
     """

@@ -233,3 +233,57 @@ def test_a_search_goes_back_to_its_best_designs_by_the_score(monkeypatch):
         assert changes.max() <= 20
         known.offer(designs, merits)
     assert np.median(np.concatenate([changes for _, changes in steps])) <= 4
+
+
+def walking(**options):
+    """A learner that only walks: every action explores, near good designs."""
+    return SacMoe(SacMoeConfig(
+        hidden=16, environments=8, episode_length=8, warm_up=10**6, warm_up_share=1.0, elite=2,
+        elite_share=1.0, return_share=1.0, surrogate=False, mpc=False, **options,
+    ))  # fmt: skip
+
+
+def test_walks_go_back_to_the_best_of_each_kind_half_way_through_the_budget(monkeypatch):
+    drawn, counts = Elite.drawn, []
+
+    def drawing(self, count, rng):
+        if self.capacity == 3:  # the kinds: nothing else is drawn from these
+            counts.append(count)
+        return drawn(self, count, rng)
+
+    monkeypatch.setattr(Elite, "drawn", drawing)
+    search(WalkAndTune(), walking(niches=3, niche_share=1.0), 1600)
+    steps = np.array(counts)
+    assert steps.max() == 8
+    tenth = len(steps) // 10
+    middle = slice(len(steps) // 2 - tenth // 2, len(steps) // 2 + tenth // 2)
+    # 4 x (1 - x): 0.19 in the mean of the first and the last tenth, and of eight walks.
+    assert steps[:tenth].mean() < 3.0
+    assert steps[-tenth:].mean() < 3.0
+    assert steps[middle].mean() > 7.5
+    counts.clear()
+    search(WalkAndTune(), walking(niches=3, niche_share=0.0), 200)
+    assert set(counts) == {0}
+
+
+def test_the_moves_of_a_search_stay_within_the_groups_that_its_problem_tells(monkeypatch):
+    for name, value in (
+        ("_TIED", 1.0),
+        ("_ALONG", 0.0),
+        ("_RECOMBINED", 0.0),
+        ("_MOST_CHANGED", 1),
+    ):
+        monkeypatch.setattr(moves, name, value)
+    step, changed = DesignEnvironment.step, np.zeros(34, dtype=int)
+
+    def stepping(self, choices, continuous):
+        changed[:4] += (choices != STAY).sum(axis=0)
+        changed[4:] += (continuous != self.current.continuous).sum(axis=0)
+        return step(self, choices, continuous)
+
+    monkeypatch.setattr(DesignEnvironment, "step", stepping)
+    problem = WalkAndTune()
+    problem.tied = np.zeros((2, 34), dtype=bool)
+    problem.tied[0, [1, 12]], problem.tied[1, 30] = True, True
+    search(problem, walking(), 400)
+    assert set(np.flatnonzero(changed)) == {1, 12, 30}
