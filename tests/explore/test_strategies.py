@@ -8,12 +8,13 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from optuna.samplers import TPESampler
 from toy_problems import NothingFits, WalkAndTune
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.explore import strategies
 from asic_compiler.explore.search import search
-from asic_compiler.explore.strategies import resolve, strategy_names
+from asic_compiler.explore.strategies import optuna_search, resolve, strategy_names
 from asic_compiler.explore.strategies.flat import STARTS
 
 EVERY = strategy_names()
@@ -126,6 +127,14 @@ def test_models_of_the_merit_are_better_than_sampling_with_few_designs(strategy)
     budget = {"bayesian": 80, "tpe": 160}[strategy]
     ours = run(strategy, budget, 5).best_score
     assert ours > run("starts", budget, 5).best_score
+
+
+def test_remembered_conversions_change_nothing_of_what_the_library_finds(monkeypatch):
+    ours = run("tpe", 150, 5)
+    monkeypatch.setattr(optuna_search, "_RememberingTpe", TPESampler)
+    theirs = search(Strict(), "tpe", 150, 5)
+    for name, column in ours.history.items():
+        np.testing.assert_array_equal(column, theirs.history[name])
 
 
 def test_a_library_that_is_missing_is_named_with_the_command_that_installs_it(monkeypatch):

@@ -10,7 +10,8 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.samplers import BaseSampler, GPSampler, TPESampler
-from optuna.trial import create_trial
+from optuna.study import Study
+from optuna.trial import FrozenTrial, create_trial
 
 from asic_compiler.explore.observer import Observer
 from asic_compiler.explore.protocol import FloatArray, Problem
@@ -38,7 +39,9 @@ class Tpe:
         """Evaluates exactly ``budget`` designs."""
         flat = FlatSearch(problem, budget, seed, observer)
         with _silent():
-            sampler = TPESampler(seed=flat.library_seed(), multivariate=True, n_startup_trials=1)
+            sampler = _RememberingTpe(
+                seed=flat.library_seed(), multivariate=True, n_startup_trials=1
+            )
             _tell_merits(sampler, flat, self.batch)
         return flat.conclude(self.name)
 
@@ -67,6 +70,36 @@ class Bayesian:
             sampler = GPSampler(seed=flat.library_seed(), n_startup_trials=1)
             _tell_score_and_violation(sampler, flat)
         return flat.conclude(self.name)
+
+
+class _RememberingTpe(TPESampler):
+    """The library's sampler, which converts the parameters of a finished trial once.
+
+    The library does so for all trials at every question, two fifths of its time after 4,000
+    designs. The numbers are the same. Should it rename the method, this is slower and no worse.
+    """
+
+    def __init__(self, *, seed: int, multivariate: bool, n_startup_trials: int) -> None:
+        super().__init__(seed=seed, multivariate=multivariate, n_startup_trials=n_startup_trials)
+        self._rows: dict[int, list[float]] = {}
+
+    def _get_internal_repr(
+        self, trials: list[FrozenTrial], search_space: dict[str, BaseDistribution], study: Study
+    ) -> dict[str, FloatArray]:
+        """Of each variable, its values in ``trials``, [N] each."""
+        rows: list[list[float]] = []
+        for trial in trials:
+            row = self._rows.get(trial.number)
+            if row is None:
+                params = self._get_params(trial, study)
+                if not search_space.keys() <= params.keys():
+                    continue
+                row = [one.to_internal_repr(params[name]) for name, one in search_space.items()]
+                if trial.state.is_finished():
+                    self._rows[trial.number] = row
+            rows.append(row)
+        table = np.array(rows).reshape(len(rows), len(search_space))
+        return dict(zip(search_space, np.ascontiguousarray(table.T), strict=True))
 
 
 def _tell_merits(sampler: BaseSampler, flat: FlatSearch, batch: int) -> None:
