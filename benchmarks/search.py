@@ -47,7 +47,7 @@ from search_evidence.plan import (
     PRETRAINED,
 )
 from search_evidence.runs import Record, Task, code_digest, model_digest, run
-from search_evidence.tables import ablations, overview, tables
+from search_evidence.tables import ablations, overview, scores_of, tables
 from search_evidence.tables import enumerated as enumerated_tables
 from search_evidence.workloads import NODES, WORKLOADS, table_of
 
@@ -165,11 +165,14 @@ def enumerated(args: argparse.Namespace) -> None:
                     }
                     write_atomic(path, json.dumps(held, indent=1) + "\n")
                 one = held[name]
+                one["runs"] = {
+                    key: runs for key, runs in one["runs"].items() if store.is_current_key(key)
+                }
                 print(f"\n### {name}: {one['designs']:,} designs, {one['feasible']:,} feasible, "
                       f"optimum {one['optimum']:.5f} ({one['design']})\n")  # fmt: skip
                 print("| strategy | runs | exact | median gap | largest gap |\n|" + " --- |" * 5)
                 for label in args.strategies:
-                    runs: dict[str, float] = one["runs"].setdefault(keys[label], {})
+                    runs: dict[str, float | None] = one["runs"].setdefault(keys[label], {})
                     seeds = [s for s in range(min(args.seeds, EVERY[label].seeds))
                              if str(s) not in runs]  # fmt: skip
                     calls = [pool.submit(reduced_score, workload, node, label, s, int(args.limit))
@@ -177,7 +180,7 @@ def enumerated(args: argparse.Namespace) -> None:
                     for seed, call in zip(seeds, calls, strict=True):
                         runs[str(seed)] = call.result()
                         write_atomic(path, json.dumps(held, indent=1) + "\n")
-                    gaps = one["optimum"] - np.array([runs[key] for key in sorted(runs)])
+                    gaps = one["optimum"] - scores_of(runs)
                     print(f"| {label} | {len(gaps)} | {(gaps < 1e-9).sum()} | "
                           f"{np.median(gaps):.5f} | {gaps.max():.5f} |", flush=True)  # fmt: skip
     asked = {f"{workload} {node}" for workload in args.workloads for node in args.nodes}
@@ -186,11 +189,12 @@ def enumerated(args: argparse.Namespace) -> None:
         print(line)
 
 
-def reduced_score(workload: str, node: str, label: str, seed: int, evaluations: int) -> float:
-    """What a strategy finds of the reduced space; -inf if nothing feasible."""
+def reduced_score(
+    workload: str, node: str, label: str, seed: int, evaluations: int
+) -> float | None:
+    """What a strategy finds of the reduced space; None if nothing feasible."""
     budget = EVERY[label].budget(evaluations)
-    found = search(exact.reduced(workload, node), EVERY[label].make(), budget, seed).best_score
-    return -np.inf if found is None else found
+    return search(exact.reduced(workload, node), EVERY[label].make(), budget, seed).best_score
 
 
 def parsed() -> argparse.Namespace:

@@ -73,6 +73,12 @@ def is_current(record: Record) -> bool:
     return (record["model"], record["code"]) == now
 
 
+def is_current_key(key: str) -> bool:
+    """Whether the strategy of an enumerated space's runs, 'label digest limit', is as it was."""
+    label, digest, _ = key.split(" ")
+    return label in EVERY and digest == code_digest(label)
+
+
 def compact(folder: Path = FOLDER) -> tuple[int, int]:
     """Rewrites every file without what is not current; returns records kept and dropped."""
     kept = dropped = 0

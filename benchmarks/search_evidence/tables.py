@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from asic_compiler.explore.protocol import FloatArray
+
 from .figures import interval, reached
 from .runs import Record
 from .workloads import NODES, WORKLOADS, problem_of
@@ -101,7 +103,7 @@ def enumerated(held: dict[str, Record], labels: dict[str, str]) -> Iterator[str]
             cells, gaps = list[str](), list[float]()
             for node in nodes:
                 one = held[f"{workload} {node}"]
-                found = np.array(list(one["runs"].get(key, {}).values()))
+                found = scores_of(one["runs"].get(key, {}))
                 if not len(found):
                     cells.append("")
                     continue
@@ -117,6 +119,11 @@ def enumerated(held: dict[str, Record], labels: dict[str, str]) -> Iterator[str]
             yield "| strategy | " + " | ".join(nodes) + " |"
             yield "|" + " --- |" * (len(nodes) + 1)
             yield from (row for _, row in sorted(rows))
+
+
+def scores_of(runs: dict[str, float | None]) -> FloatArray:
+    """Scores of the runs of an enumerated space, by seed, [N]; -inf where nothing was feasible."""
+    return np.array([-np.inf if one is None else one for one in runs.values()])
 
 
 def ablations(records: list[Record], limit: str) -> Iterator[str]:

@@ -221,7 +221,7 @@ def test_the_overview_has_a_row_a_strategy_and_a_column_a_node():
 def test_the_table_of_an_enumerated_space_says_who_found_the_optimum_and_by_how_much_not():
     octaves = tables._octaves("llama", "7nm")
     lower = 0.2 + np.log(0.9) / octaves
-    runs = {"a 1 9": {"0": 0.2, "1": 0.2, "2": lower}, "b 1 9": {"0": lower, "1": -np.inf}}
+    runs = {"a 1 9": {"0": 0.2, "1": 0.2, "2": lower}, "b 1 9": {"0": lower, "1": None}}
     held = {"llama 7nm": {"optimum": 0.2, "runs": runs}}
     title, head, _, *rows = tables.enumerated(held, {"b": "b 1 9", "a": "a 1 9", "c": "c 1 9"})
     assert title.startswith("\n### llama: ")
@@ -229,6 +229,12 @@ def test_the_table_of_an_enumerated_space_says_who_found_the_optimum_and_by_how_
     assert rows == ["| a | -0.0% (2 of 3) |", "| b | none (0 of 2) |"]
     one = {"llama 7nm": {"optimum": 0.2, "runs": {"b 1 9": {"0": lower}}}}
     assert list(tables.enumerated(one, {"b": "b 1 9"}))[-1] == "| b | -10.0% (0 of 1) |"
+
+
+def test_runs_of_an_enumerated_space_are_kept_while_their_strategy_is_the_same():
+    assert store.is_current_key(f"annealing {runs.code_digest('annealing')} 4613")
+    assert not store.is_current_key(f"annealing {runs.code_digest('grid')} 4613")
+    assert not store.is_current_key(f"hill {runs.code_digest('annealing')} 4613")
 
 
 def test_where_no_strategy_found_anything_the_table_says_so():
