@@ -90,13 +90,13 @@ class RichObserver:
 
     def __init__(self, unit: str = "tokens/s", stream: TextIO | None = None) -> None:
         self._unit = unit
-        self._stream = sys.stderr if stream is None else stream
+        self._stream: TextIO | None = sys.stderr if stream is None else stream
         self._bar: ProgressBar | None = None
         self._task: TaskID | None = None
 
     def on_batch(self, progress: Progress) -> None:
         """Redraws the line."""
-        if not self._stream.isatty():
+        if not _is_terminal(self._stream):
             return
         if self._bar is None:
             self._bar = self._start()
@@ -145,11 +145,16 @@ def busy(doing: str, stream: TextIO | None = None) -> Generator[None]:
         doing: As in "writing the program".
         stream: Where to write; stderr by default.
     """
-    terminal: TextIO = sys.stderr if stream is None else stream
-    if not terminal.isatty():
+    terminal: TextIO | None = sys.stderr if stream is None else stream
+    if not _is_terminal(terminal):
         yield
         return
     from rich.console import Console  # here, as in RichObserver
 
     with Console(file=terminal).status(doing):
         yield
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """``sys.stderr`` is None in a process that was started without one."""
+    return stream is not None and stream.isatty()

@@ -52,3 +52,12 @@ def test_what_is_being_done_is_shown_on_a_terminal_alone():
             pass
     assert "writing the program" in terminal.getvalue()
     assert pipe.getvalue() == ""
+
+
+def test_a_process_without_stderr_is_watched_silently(monkeypatch):
+    monkeypatch.setattr("sys.stderr", None)
+    observer = RichObserver()
+    observer.on_batch(HALF)
+    observer.on_end()
+    with busy("writing"):
+        pass
