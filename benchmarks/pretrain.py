@@ -11,7 +11,8 @@ walks have found; it says how it was made. Without ``--out`` it replaces the pol
 
 ``--designs`` searches every problem of the training, with the policy, without, and with CMA-ES, and
 keeps the best designs of all in the same file. The actor stays as it is. A run that was killed goes
-on where it was: what it has found stands beside the policy until it ends.
+on where it was: what it has found stands beside the policy until it ends. ``--only`` searches few
+problems and keeps what is known of the others.
 
 ``--check`` compares the policy (unchanged, ``train=false``) with learning from nothing: a row for a
 problem it was trained on and one for each that was held out, medians over the seeds. Score is
@@ -203,7 +204,10 @@ def search_designs(args: argparse.Namespace) -> None:
     config = parse_config(args.learner)
     policy = load_policy(args.designs, problems[0], config)
     kinds = args.searches.split(",")
-    tasks = [(name, args.designs, args.learner, kinds, args.seed) for name in names]
+    tasks = [
+        (name, args.designs, args.learner, kinds if args.only <= set(name) else [], args.seed)
+        for name in names
+    ]
     done = Searched(args.designs, tasks)
     told = f", {len(done)} of before" if len(done) else ""
     print(f"{len(tasks)} problems{told}", flush=True)
@@ -216,7 +220,8 @@ def search_designs(args: argparse.Namespace) -> None:
     kept = [given.evaluate(*design) for given, design in zip(problems, done, strict=True)]
     actor = Actor(dimensions_of(problems[0]), config, torch.Generator())
     actor.load_state_dict(policy.parameters)
-    rounds = [*policy.made.get("searches", []), args.searches]
+    round_ = " ".join([args.searches, *sorted(args.only)])
+    rounds = [*policy.made.get("searches", []), round_]
     made = {**policy.made, "searches": rounds}
     save_policy(args.designs, actor, KnownDesigns.of(problems, kept), problems[0], made)
     done.forget()
@@ -333,6 +338,7 @@ def main() -> None:
     parser.add_argument("--learner", default="", help="as rl-explore's option")
     parser.add_argument("--designs", type=Path, help="search better known designs for this policy")
     parser.add_argument("--searches", default=",".join(SEARCHES), help="by which (%(default)s)")
+    parser.add_argument("--only", default="", help="such problems alone: '22nm,llama,small'")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--check", type=Path, help="compare this policy, train nothing")
     parser.add_argument("--seeds", type=int, default=3)
@@ -341,6 +347,9 @@ def main() -> None:
     for kind in args.searches.split(","):
         if kind not in SEARCHES:
             parser.error(f"unknown search: {kind}; there are {', '.join(SEARCHES)}")
+    args.only = set(filter(None, args.only.split(",")))
+    if not any(args.only <= set(name) for name in training()):
+        parser.error(f"no problem of the training is {', '.join(sorted(args.only))}")
     torch.set_num_threads(1)
     if args.check is not None:
         check(args)

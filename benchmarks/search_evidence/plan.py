@@ -73,13 +73,20 @@ ABLATIONS: dict[str, Entrant] = {
 }
 """The learner from scratch without one of its parts."""
 
+PATIENT: dict[str, Entrant] = {
+    "sac-moe/patient": Entrant(
+        "sac-moe", "environments=4 surrogate_updates=40 refinements=60", seeds=FEW_SEEDS
+    ),
+}
+"""The learner from scratch that thinks longer about each design, for budgets of hundreds."""
+
 PRETRAINED: dict[str, Entrant] = {
     "sac-moe/pretrained": Entrant("sac-moe", policy="default", train=False),
     "sac-moe/refined": Entrant("sac-moe", policy="default"),
 }
 """The learner with the shipped policy, as it is and trained further; ``sac-moe`` is without."""
 
-EVERY = ENTRANTS | ABLATIONS | PRETRAINED
+EVERY = ENTRANTS | ABLATIONS | PATIENT | PRETRAINED
 
 BEST_KNOWN = ("cma-es", "annealing", "gradient", "nsga2", "nsga3", "grid")
 """Those that can evaluate 100 times the budget in minutes."""
