@@ -6,6 +6,7 @@
     python benchmarks/search.py --ablations         # the learner without one of its parts
     python benchmarks/search.py --strategies sac-moe/pretrained --budget 92   # a 50th
     python benchmarks/search.py --best-known        # 100 times the budget, for those that can
+    python benchmarks/search.py --docs              # write the tables of docs/evidence*.md
     python benchmarks/search.py --exact             # an enumerated space: gap to its optimum
     python benchmarks/search.py --table             # what the records say
 
@@ -36,7 +37,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
-from search_evidence import exact, store
+from search_evidence import exact, pages, store
 from search_evidence.plan import (
     ABLATIONS,
     BEST_KNOWN,
@@ -47,8 +48,8 @@ from search_evidence.plan import (
     PRETRAINED,
 )
 from search_evidence.runs import Record, Task, code_digest, model_digest, run
-from search_evidence.tables import ablations, overview, scores_of, tables
-from search_evidence.tables import enumerated as enumerated_tables
+from search_evidence.tables import ablations, limit_in_words, overview, scores_of, tables
+from search_evidence.tables import enumerated as enumerated_table
 from search_evidence.workloads import NODES, WORKLOADS, table_of
 
 from asic_compiler.explore.search import search
@@ -185,8 +186,10 @@ def enumerated(args: argparse.Namespace) -> None:
                           f"{np.median(gaps):.5f} | {gaps.max():.5f} |", flush=True)  # fmt: skip
     asked = {f"{workload} {node}" for workload in args.workloads for node in args.nodes}
     # Others may be of another cost model.
-    for line in enumerated_tables({name: held[name] for name in held if name in asked}, keys):
-        print(line)
+    spaces = {name: held[name] for name in held if name in asked}
+    for workload in args.workloads:
+        print(f"\n### {workload}: median below the optimum (runs that found it)\n")
+        print(*enumerated_table(spaces, keys, workload), sep="\n")
 
 
 def reduced_score(
@@ -197,10 +200,29 @@ def reduced_score(
     return search(exact.reduced(workload, node), EVERY[label].make(), budget, seed).best_score
 
 
+def write_pages() -> None:
+    """Makes the tables of the documentation anew."""
+    records = store.load().values()
+    current = [record for record in records if store.is_current(record)]
+    path = store.FOLDER / "exact.json"
+    held: dict[str, Record] = json.loads(path.read_text()) if path.exists() else {}
+    evidence = pages.Evidence(
+        current,
+        store.best_known(),
+        {name: one for name, one in held.items() if one["model"] == model_digest(*name.split())},
+        {label: f"{label} {code_digest(label)} {BUDGET}" for label in EVERY},
+    )
+    page = pages.rewritten(pages.EVIDENCE.read_text(), evidence)
+    write_atomic(pages.EVIDENCE, page)
+    write_atomic(pages.ALL_TABLES, pages.all_tables(evidence))
+    print(f"{len(current)} records; {len(records) - len(current)} of another cost model or code")
+
+
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument("--table", action="store_true", help="print what the records say")
+    choice.add_argument("--docs", action="store_true", help="write the tables of docs/evidence*.md")
     choice.add_argument("--exact", action="store_true", help="search an enumerated space")
     choice.add_argument("--best-known", action="store_true", help="runs of 100 times the budget")
     choice.add_argument("--compact", action="store_true", help="drop records that are not current")
@@ -245,6 +267,8 @@ def main() -> None:
         table_of(workload)  # once, before two processes would both import it
     if args.compact:
         print("{} records kept, {} dropped".format(*store.compact()))
+    elif args.docs:
+        write_pages()
     elif args.exact:
         enumerated(args)
     elif args.table:
@@ -254,13 +278,14 @@ def main() -> None:
             and record["seed"] < args.seeds
         ]  # fmt: skip
         current = [record for record in chosen if store.is_current(record)]
-        known = store.best_known()
-        for line in (
-            *tables(current, known, args.limit),
-            *overview(current, known, args.limit),
-            *ablations(current, args.limit),
-        ):
-            print(line)
+        known, limit = store.best_known(), limit_in_words(args.limit)
+        print(*tables(current, known, args.limit), sep="\n")
+        for workload in args.workloads:
+            own = [record for record in current if record["workload"] == workload]
+            print(f"\n### {workload}: median below the best known (runs), {limit}\n")
+            print(*overview(own, known, args.limit), sep="\n")
+            print(f"\n### {workload}: the learner changed, against the whole, {limit}\n")
+            print(*ablations(own, workload, args.limit), sep="\n")
         print(
             f"\n{len(current)} records; {len(chosen) - len(current)} of another cost model or code"
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,6 +20,7 @@ HEADER = ("strategy", "runs", "score, median", "95 % of the median", "to best kn
 
 ABLATION_HEADER = ("learner", "nodes", "pairs", "change, median", "95 % of the median",
                    "better / worse", "core s", "of the whole")  # fmt: skip
+WHOLE = "sac-moe"
 EQUAL = 5e-4
 """A change of the figure of merit by less counts as none."""
 
@@ -30,13 +32,14 @@ def tables(records: list[Record], best: dict[str, Record], limit: str) -> Iterat
         if record["limit"] == limit:
             cells[record["workload"], record["node"]][record["strategy"]].append(record)
     ranks: dict[str, dict[str, list[tuple[int, float]]]] = defaultdict(lambda: defaultdict(list))
-    for (workload, node), entrants in cells.items():
+    for workload, node in sorted(cells, key=_place):
+        entrants = cells[workload, node]
         known = best.get(f"{workload} {node}")
         top = -math.inf if known is None else known["score"]
         top = max([top, *(_score(run) for runs in entrants.values() for run in runs)])
-        yield f"\n### {WORKLOADS[workload].title}, {node}, {_budget(limit)}\n"
+        yield f"\n### {WORKLOADS[workload].title}, {node}, {limit_in_words(limit)}\n"
         if known is not None:
-            by = f"{known['strategy']}, {_budget(known['limit'])}"
+            by = f"{known['strategy']}, {limit_in_words(known['limit'])}"
             yield f"Best known: {known['score']:.4f} ({by}).\n"
         yield "| " + " | ".join(HEADER) + " |"
         yield "|" + " --- |" * len(HEADER)
@@ -57,68 +60,82 @@ def tables(records: list[Record], best: dict[str, Record], limit: str) -> Iterat
             )
 
 
-def overview(records: list[Record], best: dict[str, Record], limit: str) -> Iterator[str]:
-    """A table a workload: by how much each strategy's median is below the best known, by node."""
-    runs: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
+def overview(
+    records: list[Record], best: dict[str, Record], limit: str, shown: Collection[str] | None = None
+) -> Iterator[str]:
+    """By how much each strategy's median is below the best known, by node: of one workload.
+
+    Args:
+        records: Of runs of the workload.
+        best: The best design known of each workload and node.
+        limit: Of the runs that count.
+        shown: Strategies that have a row, of all that the best known is taken of; all by default.
+    """
+    runs: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for record in records:
         if record["limit"] == limit:
-            runs[record["workload"], record["strategy"], record["node"]].append(record)
-    for workload in dict.fromkeys(key[0] for key in runs):
-        nodes = [node for node in NODES if any(k[0] == workload and k[2] == node for k in runs)]
-        rows: list[tuple[float, str]] = []
-        for label in dict.fromkeys(key[1] for key in runs if key[0] == workload):
-            cells, gaps = list[str](), list[float]()
-            for node in nodes:
-                held = runs[workload, label, node]
-                if not held:
-                    cells.append("")
-                    continue
-                known = best.get(f"{workload} {node}", {"score": -math.inf})["score"]
-                every = (_score(r) for k, rs in runs.items() if k[0::2] == (workload, node)
-                         for r in rs)  # fmt: skip
-                gap = _gap(_median(held), max(known, *every), _octaves(workload, node))
-                gaps.append(gap)
-                cells.append(f"{-gap:.1%} ({len(held)})" if gap < 1.0 else f"none ({len(held)})")
-            every_run = [r for node in nodes for r in runs[workload, label, node]]
-            seconds = np.median([r["cpu_s"] for r in every_run])
-            row = " | ".join([label, *cells, f"{seconds:.1f}"])
-            rows.append((float(np.mean(gaps)), f"| {row} |"))
-        yield f"\n### {workload}: median below the best known (runs), {_budget(limit)}\n"
-        yield "| strategy | " + " | ".join(nodes) + " | core s |"
-        yield "|" + " --- |" * (len(nodes) + 2)
-        yield from (row for _, row in sorted(rows))
+            runs[record["strategy"], record["node"]].append(record)
+    if not runs:
+        return
+    (workload,) = {record["workload"] for record in records}
+    nodes = [node for node in NODES if any(node == at for _, at in runs)]
+    tops = {
+        node: max(
+            best.get(f"{workload} {node}", {"score": -math.inf})["score"],
+            *(_score(run) for (_, at), held in runs.items() if at == node for run in held),
+        )
+        for node in nodes
+    }
+    rows: list[tuple[float, str]] = []
+    for label in dict.fromkeys(label for label, _ in runs):
+        if shown is not None and label not in shown:
+            continue
+        cells, gaps, seconds = list[str](), list[float](), list[float]()
+        for node in nodes:
+            held = runs.get((label, node), [])
+            if not held:
+                cells.append("")
+                continue
+            gap = _gap(_median(held), tops[node], _octaves(workload, node))
+            gaps.append(gap)
+            seconds += [run["cpu_s"] for run in held]
+            cells.append(f"{-gap:.1%} ({len(held)})" if gap < 1.0 else f"none ({len(held)})")
+        row = " | ".join([label, *cells, f"{np.median(seconds):.1f}"])
+        rows.append((float(np.mean(gaps)), f"| {row} |"))
+    yield "| strategy | " + " | ".join(nodes) + " | core s |"
+    yield "|" + " --- |" * (len(nodes) + 2)
+    yield from (row for _, row in sorted(rows))
 
 
-def enumerated(held: dict[str, Record], labels: dict[str, str]) -> Iterator[str]:
-    """A table a workload: how far from the optimum of an enumerated space each strategy ends.
+def enumerated(held: dict[str, Record], labels: dict[str, str], workload: str) -> Iterator[str]:
+    """How far from the optimum of an enumerated space each strategy ends, by node.
 
     Args:
         held: What is known of the space of each workload and node.
         labels: Strategies, and the key of each one's runs.
+        workload: The one that is told of.
     """
-    for workload in WORKLOADS:
-        nodes = [node for node in NODES if f"{workload} {node}" in held]
-        rows: list[tuple[float, str]] = []
-        for label, key in labels.items():
-            cells, gaps = list[str](), list[float]()
-            for node in nodes:
-                one = held[f"{workload} {node}"]
-                found = scores_of(one["runs"].get(key, {}))
-                if not len(found):
-                    cells.append("")
-                    continue
-                gap = _gap(float(np.median(found)), one["optimum"], _octaves(workload, node))
-                gaps.append(gap)
-                exact = (found > one["optimum"] - 1e-9).sum()
-                below = f"{-gap:.1%}" if gap < 1.0 else "none"
-                cells.append(f"{below} ({exact} of {len(found)})")
-            if gaps:
-                rows.append((float(np.mean(gaps)), f"| {' | '.join([label, *cells])} |"))
-        if rows:
-            yield f"\n### {workload}: median below the optimum (runs that found it)\n"
-            yield "| strategy | " + " | ".join(nodes) + " |"
-            yield "|" + " --- |" * (len(nodes) + 1)
-            yield from (row for _, row in sorted(rows))
+    nodes = [node for node in NODES if f"{workload} {node}" in held]
+    rows: list[tuple[float, str]] = []
+    for label, key in labels.items():
+        cells, gaps = list[str](), list[float]()
+        for node in nodes:
+            one = held[f"{workload} {node}"]
+            found = scores_of(one["runs"].get(key, {}))
+            if not len(found):
+                cells.append("")
+                continue
+            gap = _gap(float(np.median(found)), one["optimum"], _octaves(workload, node))
+            gaps.append(gap)
+            exact = (found > one["optimum"] - 1e-9).sum()
+            below = f"{-gap:.1%}" if gap < 1.0 else "none"
+            cells.append(f"{below} ({exact} of {len(found)})")
+        if gaps:
+            rows.append((float(np.mean(gaps)), f"| {' | '.join([label, *cells])} |"))
+    if rows:
+        yield "| strategy | " + " | ".join(nodes) + " |"
+        yield "|" + " --- |" * (len(nodes) + 1)
+        yield from (row for _, row in sorted(rows))
 
 
 def scores_of(runs: dict[str, float | None]) -> FloatArray:
@@ -126,40 +143,69 @@ def scores_of(runs: dict[str, float | None]) -> FloatArray:
     return np.array([-np.inf if one is None else one for one in runs.values()])
 
 
-def ablations(records: list[Record], limit: str) -> Iterator[str]:
-    """A table a workload: the learner changed against the whole, node and seed the same."""
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a change of the learner does to the figure of merit, node and seed the same."""
+
+    nodes: int
+    pairs: int
+    median: float
+    """Relative; so are the ends of its 95 % interval."""
+    low: float
+    high: float
+    better: int
+    """Pairs in which it gained more than :data:`EQUAL`."""
+    worse: int
+    seconds: float
+    """Of a core, in the median."""
+    seconds_of_whole: float
+
+
+def changes(records: list[Record], workload: str, limit: str) -> dict[str, Change]:
+    """Every changed learner against the whole, by its label."""
     held = {
-        (r["workload"], r["strategy"], r["node"], r["seed"]): r
+        (r["strategy"], r["node"], r["seed"]): r
         for r in records
-        if r["limit"] == limit
+        if r["workload"] == workload and r["limit"] == limit
     }
-    whole = "sac-moe"
-    labels = dict.fromkeys(key[1] for key in held if key[1].startswith(f"{whole}/"))
-    for workload in dict.fromkeys(key[0] for key in held):
-        rows: list[tuple[float, str]] = []
-        for label in labels:
-            pairs = [
-                (record, held[other])
-                for key, record in held.items()
-                if key[:2] == (workload, label) and (other := (workload, whole, *key[2:])) in held
-            ]
-            if not pairs:
-                continue
-            change = np.array([
-                -_gap(_score(r), _score(w), _octaves(workload, w["node"])) for r, w in pairs
-            ])  # fmt: skip
-            better, worse = (change > EQUAL).sum(), (change < -EQUAL).sum()
-            low, high = interval(change)
-            cells = [label.removeprefix(f"{whole}/"), str(len({w["node"] for _, w in pairs})),
-                     str(len(pairs)), f"{np.median(change):+.2%}", f"{low:+.2%} to {high:+.2%}",
-                     f"{better} / {worse}", f"{np.median([r['cpu_s'] for r, _ in pairs]):.1f}",
-                     f"{np.median([w['cpu_s'] for _, w in pairs]):.1f}"]  # fmt: skip
-            rows.append((float(np.median(change)), "| " + " | ".join(cells) + " |"))
-        if rows:
-            yield f"\n### {workload}: the learner changed, against the whole, {_budget(limit)}\n"
-            yield "| " + " | ".join(ABLATION_HEADER) + " |"
-            yield "|" + " --- |" * len(ABLATION_HEADER)
-            yield from (row for _, row in sorted(rows))
+    found: dict[str, Change] = {}
+    for label in dict.fromkeys(key[0] for key in held if key[0].startswith(f"{WHOLE}/")):
+        pairs = [
+            (record, held[other])
+            for key, record in held.items()
+            if key[0] == label and (other := (WHOLE, *key[1:])) in held
+        ]
+        if not pairs:
+            continue
+        change = np.array([
+            -_gap(_score(r), _score(w), _octaves(workload, w["node"])) for r, w in pairs
+        ])  # fmt: skip
+        found[label] = Change(
+            len({w["node"] for _, w in pairs}),
+            len(pairs),
+            float(np.median(change)),
+            *interval(change),
+            int((change > EQUAL).sum()),
+            int((change < -EQUAL).sum()),
+            float(np.median([r["cpu_s"] for r, _ in pairs])),
+            float(np.median([w["cpu_s"] for _, w in pairs])),
+        )
+    return found
+
+
+def ablations(records: list[Record], workload: str, limit: str) -> Iterator[str]:
+    """The learner changed, against the whole; the most harmful first."""
+    found = changes(records, workload, limit)
+    if not found:
+        return
+    yield "| " + " | ".join(ABLATION_HEADER) + " |"
+    yield "|" + " --- |" * len(ABLATION_HEADER)
+    for label, one in sorted(found.items(), key=lambda item: item[1].median):
+        cells = [label.removeprefix(f"{WHOLE}/"), str(one.nodes), str(one.pairs),
+                 f"{one.median:+.2%}", f"{one.low:+.2%} to {one.high:+.2%}",
+                 f"{one.better} / {one.worse}", f"{one.seconds:.1f}",
+                 f"{one.seconds_of_whole:.1f}"]  # fmt: skip
+        yield "| " + " | ".join(cells) + " |"
 
 
 def _row(label: str, runs: list[Record], gap: float, target: float) -> str:
@@ -182,6 +228,11 @@ def _row(label: str, runs: list[Record], gap: float, target: float) -> str:
         f"{np.median([run['cpu_s'] for run in runs]):.1f}",
     ]
     return "| " + " | ".join(cells) + " |"
+
+
+def _place(problem: tuple[str, str]) -> tuple[int, int]:
+    workload, node = problem
+    return list(WORKLOADS).index(workload), NODES.index(node)
 
 
 def _score(run: Record) -> float:
@@ -208,5 +259,6 @@ def _percent(workload: str, node: str) -> float:
     return -math.log(0.99) / _octaves(workload, node)
 
 
-def _budget(limit: str) -> str:
+def limit_in_words(limit: str) -> str:
+    """A limit of evaluations or of core seconds."""
     return f"{limit[:-1]} core seconds" if limit.endswith("s") else f"{int(limit):,} evaluations"

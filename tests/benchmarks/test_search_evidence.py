@@ -206,8 +206,8 @@ def test_the_overview_has_a_row_a_strategy_and_a_column_a_node():
     records = [run(task(label))[0] for label in ("annealing", "random")]
     known = {"llama 7nm": {"score": 10.0}}
     text = list(tables.overview(records, {}, "150"))
-    assert text[1] == "| strategy | 7nm | core s |"
-    rows = dict(zip(("first", "second"), text[3:], strict=True))
+    assert text[0] == "| strategy | 7nm | core s |"
+    rows = dict(zip(("first", "second"), text[2:], strict=True))
     best = max(records, key=lambda r: -np.inf if r["score"] is None else r["score"])
     assert rows["first"].startswith(f"| {best['strategy']} | -0.0% (1) | ")
     worse = next(r for r in records if r is not best)
@@ -216,6 +216,9 @@ def test_the_overview_has_a_row_a_strategy_and_a_column_a_node():
     # Against a design that is better than all of them, every row is below.
     assert not any("-0.0%" in row for row in tables.overview(records, known, "150"))
     assert list(tables.overview(records, {}, "4613")) == []
+    # Who has no row counts for the best known all the same.
+    *_, row = tables.overview(records, {}, "150", [worse["strategy"]])
+    assert row == rows["second"]
 
 
 def test_the_table_of_an_enumerated_space_says_who_found_the_optimum_and_by_how_much_not():
@@ -223,12 +226,13 @@ def test_the_table_of_an_enumerated_space_says_who_found_the_optimum_and_by_how_
     lower = 0.2 + np.log(0.9) / octaves
     runs = {"a 1 9": {"0": 0.2, "1": 0.2, "2": lower}, "b 1 9": {"0": lower, "1": None}}
     held = {"llama 7nm": {"optimum": 0.2, "runs": runs}}
-    title, head, _, *rows = tables.enumerated(held, {"b": "b 1 9", "a": "a 1 9", "c": "c 1 9"})
-    assert title.startswith("\n### llama: ")
+    keys = {"b": "b 1 9", "a": "a 1 9", "c": "c 1 9"}
+    head, _, *rows = tables.enumerated(held, keys, "llama")
     assert head == "| strategy | 7nm |"
     assert rows == ["| a | -0.0% (2 of 3) |", "| b | none (0 of 2) |"]
     one = {"llama 7nm": {"optimum": 0.2, "runs": {"b 1 9": {"0": lower}}}}
-    assert list(tables.enumerated(one, {"b": "b 1 9"}))[-1] == "| b | -10.0% (0 of 1) |"
+    assert list(tables.enumerated(one, keys, "llama"))[-1] == "| b | -10.0% (0 of 1) |"
+    assert list(tables.enumerated(one, keys, "smolvlm")) == []
 
 
 def test_runs_of_an_enumerated_space_are_kept_while_their_strategy_is_the_same():
@@ -296,10 +300,11 @@ def test_an_ablation_is_compared_with_the_whole_of_the_same_node_and_seed():
                 for seed in range(3)]  # fmt: skip
     records += [record("sac-moe/no-mpc", 9, 1.0), record("sac-moe/no-mpc", 0, 1.0, "5nm")]
     records += [record("sac-moe/no-experts", 1, None)]
-    rows = [line.split(" | ") for line in tables.ablations(records, "150") if line[:3] == "| n"]
+    text = tables.ablations(records, "llama", "150")
+    rows = [line.split(" | ") for line in text if line[:3] == "| n"]
     assert [row[:2] for row in rows] == [["| no-experts", "1"], ["| no-mpc", "1"]]
     assert rows[0][2:4] == ["1", "-100.00%"]
     assert rows[1][2:4] == ["3", "+0.00%"]
     assert rows[1][5] == "1 / 1"
     assert rows[1][4] == "-1.00% to +1.01%"
-    assert list(tables.ablations(records, "4613")) == []
+    assert list(tables.ablations(records, "llama", "4613")) == []
