@@ -18,6 +18,7 @@ from asic_compiler.explore.problem import ChipProblem
 from asic_compiler.explore.protocol import Evaluation
 from asic_compiler.explore.search import DEFAULT_EVALUATIONS, SearchResult, Strategy, search
 from asic_compiler.explore.strategies import resolve
+from asic_compiler.explore.unseen import NOTE, is_unseen
 from asic_compiler.hardware.design import Freedom
 from asic_compiler.hardware.legality import REASONS, Constraints, Reason
 from asic_compiler.hardware.weight_store import STORES, WeightStore
@@ -372,6 +373,7 @@ def explore(
             notes=["a function with at least one linalg or asic operator is needed"],
         )
     problem = make_problem(table, request)
+    notes = _notes(problem, request)
     result = search(
         problem,
         request.searcher,
@@ -393,7 +395,20 @@ def explore(
         precision=parts.precision,
         dram_devices=parts.dram_devices,
     )
+    result = replace(result, notes=(*result.notes, *notes))
     return Exploration(request, replace(plan, chip=chip), result, problem, parts)
+
+
+def _notes(problem: ChipProblem, request: Request) -> tuple[str, ...]:
+    """What is to be said of a policy that acts on what it does not know."""
+    if request.strategy != "sac-moe" or request.train or request.policy == "none":
+        return ()
+    from asic_compiler.explore.strategies.sac_moe.config import parse_config
+    from asic_compiler.explore.strategies.sac_moe.policy_file import choose_policy
+
+    policy, _ = choose_policy(request.policy, problem, parse_config(request.learner))
+    unseen = policy is not None and is_unseen(problem, policy.known)
+    return (NOTE,) if unseen else ()
 
 
 def infeasible(problem: ChipProblem, result: SearchResult) -> UserError:

@@ -1,0 +1,32 @@
+"""Whether a policy was trained on a workload and a goal: where not, learning is worth its time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from asic_compiler.explore.problem import ChipProblem
+from asic_compiler.explore.protocol import context_of
+
+if TYPE_CHECKING:
+    from asic_compiler.explore.strategies.sac_moe.known import KnownDesigns
+
+OF_THE_NODE = ("node_feature", "node_energy", "node_leakage")
+"""Left aside: what is known of one node leads to the next."""
+
+ROUNDING = 1e-4
+"""Contexts are kept in 32 bits, each value about one."""
+
+NOTE = (
+    "the policy was trained on other workloads or goals than these; train=true learns in this "
+    "search as well, in ten to twenty times the time, and may find better"
+)
+
+
+def is_unseen(problem: ChipProblem, known: KnownDesigns) -> bool:
+    """Whether no problem that designs are known of has this workload and goal, at any node."""
+    names = problem.context_names
+    compared = [index for index, name in enumerate(names) if name not in OF_THE_NODE]
+    apart = np.abs(known.context - context_of(problem))[:, compared]
+    return bool((apart > ROUNDING).any(axis=1).all())
