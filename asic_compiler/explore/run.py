@@ -18,7 +18,7 @@ from asic_compiler.explore.problem import ChipProblem
 from asic_compiler.explore.protocol import Evaluation
 from asic_compiler.explore.search import DEFAULT_EVALUATIONS, SearchResult, Strategy, search
 from asic_compiler.explore.strategies import resolve
-from asic_compiler.explore.unseen import NOTE, is_unseen
+from asic_compiler.explore.unseen import ACTS, LEARNS, is_unseen
 from asic_compiler.hardware.design import Freedom
 from asic_compiler.hardware.legality import REASONS, Constraints, Reason
 from asic_compiler.hardware.weight_store import STORES, WeightStore
@@ -90,8 +90,9 @@ class Request:
     """Tokens a page of the cache; None is one piece a sequence."""
     policy: str = "default"
     """What sac-moe begins with: ``default`` (the shipped policy), ``none``, or a path."""
-    train: bool = False
-    """Whether sac-moe learns although it begins with a policy."""
+    train: bool | None = None
+    """Whether sac-moe learns although it begins with a policy; None: where the policy was not
+    trained on such a workload and goal."""
     learner: str = ""
     """Hyper-parameters of sac-moe that differ from their defaults: ``experts=1 mpc=false``."""
 
@@ -121,12 +122,12 @@ class Request:
             from asic_compiler.explore.strategies.sac_moe.config import parse_config
             from asic_compiler.explore.strategies.sac_moe.strategy import SacMoe
 
-            learns = self.train or self.policy == "none"
+            learns = self.train is True or self.policy == "none"
             return SacMoe(parse_config(self.learner), self.policy, learns)
         for option, given in (
             ("learner", self.learner != ""),
             ("policy", self.policy not in ("default", "none")),
-            ("train", self.train),
+            ("train", self.train is not None),
         ):
             if given:
                 raise UserError(f"{option} is an option of sac-moe, not of {self.strategy}")
@@ -308,7 +309,9 @@ class Exploration:
         }
         if self.result.strategy == "sac-moe":
             allowed |= {
-                name: getattr(self.request, name) for name in ("policy", "train", "learner")
+                "policy": self.request.policy,
+                "train": self.request.train is True,
+                "learner": self.request.learner,
             }
         return {
             **spec,
@@ -373,7 +376,7 @@ def explore(
             notes=["a function with at least one linalg or asic operator is needed"],
         )
     problem = make_problem(table, request)
-    notes = _notes(problem, request)
+    request, notes = _settled(problem, request)
     result = search(
         problem,
         request.searcher,
@@ -399,16 +402,19 @@ def explore(
     return Exploration(request, replace(plan, chip=chip), result, problem, parts)
 
 
-def _notes(problem: ChipProblem, request: Request) -> tuple[str, ...]:
-    """What is to be said of a policy that acts on what it does not know."""
+def _settled(problem: ChipProblem, request: Request) -> tuple[Request, tuple[str, ...]]:
+    """The request with whether its policy learns, and what is to be said of that."""
     if request.strategy != "sac-moe" or request.train or request.policy == "none":
-        return ()
+        return request, ()
     from asic_compiler.explore.strategies.sac_moe.config import parse_config
     from asic_compiler.explore.strategies.sac_moe.policy_file import choose_policy
 
     policy, _ = choose_policy(request.policy, problem, parse_config(request.learner))
-    unseen = policy is not None and is_unseen(problem, policy.known)
-    return (NOTE,) if unseen else ()
+    if policy is None or not is_unseen(problem, policy.known):
+        return replace(request, train=False), ()
+    if request.train is None:
+        return replace(request, train=True), (LEARNS,)
+    return request, (ACTS,)
 
 
 def infeasible(problem: ChipProblem, result: SearchResult) -> UserError:

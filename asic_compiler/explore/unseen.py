@@ -18,9 +18,13 @@ OF_THE_NODE = ("node_feature", "node_energy", "node_leakage")
 ROUNDING = 1e-4
 """Contexts are kept in 32 bits, each value about one."""
 
-NOTE = (
-    "the policy was trained on other workloads or goals than these; train=true learns in this "
-    "search as well, in ten to twenty times the time, and may find better"
+LEARNS = (
+    "the policy was not trained on this workload and goal, so it learns in this search; "
+    "train=false takes a tenth of the time and finds less"
+)
+ACTS = (
+    "the policy was not trained on this workload and goal; without train=false it would learn in "
+    "this search, take ten to twenty times as long and find more"
 )
 
 

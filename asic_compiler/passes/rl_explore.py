@@ -97,8 +97,12 @@ class RLExplorePass(ModulePass):
         default="default",
         metadata={"help": "what sac-moe begins with: default (the shipped one), none, or a path"},
     )
-    train: bool = field(
-        default=False, metadata={"help": "sac-moe learns although it begins with a policy"}
+    train: bool | None = field(
+        default=None,
+        metadata={
+            "help": "whether sac-moe learns although it begins with a policy; unless said, where "
+            "the policy was not trained on such a workload and goal"
+        },
     )
     learner: str = field(
         default="",

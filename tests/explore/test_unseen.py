@@ -8,7 +8,7 @@ from workloads import transformer
 
 from asic_compiler.explore.run import Request, explore, make_problem
 from asic_compiler.explore.strategies.sac_moe.known import KnownDesigns
-from asic_compiler.explore.unseen import NOTE, is_unseen
+from asic_compiler.explore.unseen import ACTS, LEARNS, is_unseen
 
 # The 1B Llama of the training (benchmarks/pretrain.py), and as it would be with half the layers.
 TRAINED = transformer(layers=16, hidden=2048, heads=32, kv_heads=8, head_dim=64, ffn=8192)
@@ -45,8 +45,25 @@ def test_another_workload_budget_goal_or_format_is_not(known, options):
     assert is_unseen(problem(**options), known)
 
 
-def test_whoever_asks_for_what_the_policy_does_not_know_is_told_once():
-    assert explore(TRAINED, REQUEST).result.notes == ()
-    assert explore(OTHER, REQUEST).result.notes == (NOTE,)
-    for other in ({"policy": "none"}, {"train": True}, {"strategy": "annealing"}):
-        assert NOTE not in explore(OTHER, replace(REQUEST, **other)).result.notes
+@pytest.mark.parametrize(
+    ("table", "options", "learns", "notes"),
+    [
+        (TRAINED, {}, False, ()),
+        (TRAINED, {"train": True}, True, ()),
+        (OTHER, {}, True, (LEARNS,)),
+        (OTHER, {"train": False}, False, (ACTS,)),
+        (OTHER, {"train": True}, True, ()),
+        (OTHER, {"policy": "none"}, None, ()),
+        (OTHER, {"strategy": "annealing"}, None, ()),
+    ],
+)
+def test_a_policy_learns_where_it_was_not_trained_unless_told_otherwise(
+    table, options, learns, notes
+):
+    found = explore(table, replace(REQUEST, **options))
+    assert found.request.train is learns
+    assert found.result.notes == notes
+    # What is said of the run gives it again.
+    if "strategy" not in options:
+        said = found.documented({"predicted": {}, "search": {}})["search"]
+        assert said["train"] is bool(learns)
