@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 OF_THE_NODE = ("node_feature", "node_energy", "node_leakage")
 """Left aside: what is known of one node leads to the next."""
 
-ROUNDING = 1e-4
-"""Contexts are kept in 32 bits, each value about one."""
+NEAR = 0.01
+"""Values of two contexts, in [-1, 1], that are the same to a policy: of a power budget 7 %."""
 
 LEARNS = (
     "the policy was not trained on this workload and goal, so it learns in this search; "
@@ -29,8 +29,8 @@ ACTS = (
 
 
 def is_unseen(problem: ChipProblem, known: KnownDesigns) -> bool:
-    """Whether no problem that designs are known of has this workload and goal, at any node."""
+    """Whether no problem that designs are known of has about this workload and goal."""
     names = problem.context_names
     compared = [index for index, name in enumerate(names) if name not in OF_THE_NODE]
     apart = np.abs(known.context - context_of(problem))[:, compared]
-    return bool((apart > ROUNDING).any(axis=1).all())
+    return bool((apart > NEAR).any(axis=1).all())

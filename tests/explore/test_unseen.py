@@ -29,6 +29,7 @@ def known():
 def test_the_same_workload_and_goal_is_known_at_any_node(known):
     assert not is_unseen(problem(), known)
     assert not is_unseen(problem(node="28nm"), known)
+    assert not is_unseen(problem(power_w=51.0), known)  # instead of 51.4
 
 
 @pytest.mark.parametrize(
