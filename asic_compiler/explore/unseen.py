@@ -20,11 +20,11 @@ NEAR = 0.01
 
 LEARNS = (
     "the policy was not trained on this workload and goal, so it learns in this search; "
-    "train=false takes a tenth of the time and finds less"
+    "train=false takes a tenth of the time and may find less"
 )
 ACTS = (
     "the policy was not trained on this workload and goal; without train=false it would learn in "
-    "this search, take ten to twenty times as long and find more"
+    "this search, in ten to twenty times the time, and may find more"
 )
 
 
