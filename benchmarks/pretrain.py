@@ -347,6 +347,8 @@ def main() -> None:
     for kind in args.searches.split(","):
         if kind not in SEARCHES:
             parser.error(f"unknown search: {kind}; there are {', '.join(SEARCHES)}")
+    if args.only and args.designs is None:
+        parser.error("--only is of --designs")
     args.only = set(filter(None, args.only.split(",")))
     if not any(args.only <= set(name) for name in training()):
         parser.error(f"no problem of the training is {', '.join(sorted(args.only))}")

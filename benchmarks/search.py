@@ -188,8 +188,8 @@ def enumerated(args: argparse.Namespace) -> None:
     # Others may be of another cost model.
     spaces = {name: held[name] for name in held if name in asked}
     for workload in args.workloads:
-        print(f"\n### {workload}: median below the optimum (runs that found it)\n")
-        print(*enumerated_table(spaces, keys, workload), sep="\n")
+        show(f"{workload}: median below the optimum (runs that found it)",
+             enumerated_table(spaces, keys, workload))  # fmt: skip
 
 
 def reduced_score(
@@ -198,6 +198,12 @@ def reduced_score(
     """What a strategy finds of the reduced space; None if nothing feasible."""
     budget = EVERY[label].budget(evaluations)
     return search(exact.reduced(workload, node), EVERY[label].make(), budget, seed).best_score
+
+
+def show(title: str, table: Iterator[str]) -> None:
+    """Prints a table under its title, and nothing where it has no row."""
+    if lines := list(table):
+        print(f"\n### {title}\n", *lines, sep="\n")
 
 
 def write_pages() -> None:
@@ -282,10 +288,10 @@ def main() -> None:
         print(*tables(current, known, args.limit), sep="\n")
         for workload in args.workloads:
             own = [record for record in current if record["workload"] == workload]
-            print(f"\n### {workload}: median below the best known (runs), {limit}\n")
-            print(*overview(own, known, args.limit), sep="\n")
-            print(f"\n### {workload}: the learner changed, against the whole, {limit}\n")
-            print(*ablations(own, workload, args.limit), sep="\n")
+            show(f"{workload}: median below the best known (runs), {limit}",
+                 overview(own, known, args.limit))  # fmt: skip
+            show(f"{workload}: the learner changed, against the whole, {limit}",
+                 ablations(own, workload, args.limit))  # fmt: skip
         print(
             f"\n{len(current)} records; {len(chosen) - len(current)} of another cost model or code"
         )

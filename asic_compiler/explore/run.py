@@ -410,7 +410,7 @@ def _settled(problem: ChipProblem, request: Request) -> tuple[Request, tuple[str
     from asic_compiler.explore.strategies.sac_moe.policy_file import choose_policy
 
     policy, _ = choose_policy(request.policy, problem, parse_config(request.learner))
-    if policy is None or not is_unseen(problem, policy.known):
+    if policy is None or not is_unseen(problem, policy.known.context):
         return replace(request, train=False), ()
     if request.train is None:
         return replace(request, train=True), (LEARNS,)

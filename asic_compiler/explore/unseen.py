@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
 from asic_compiler.explore.problem import ChipProblem
 from asic_compiler.explore.protocol import context_of
-
-if TYPE_CHECKING:
-    from asic_compiler.explore.strategies.sac_moe.known import KnownDesigns
 
 OF_THE_NODE = ("node_feature", "node_energy", "node_leakage")
 """Left aside: what is known of one node leads to the next."""
@@ -28,9 +24,14 @@ ACTS = (
 )
 
 
-def is_unseen(problem: ChipProblem, known: KnownDesigns) -> bool:
-    """Whether no problem that designs are known of has about this workload and goal."""
+def is_unseen(problem: ChipProblem, trained: NDArray[np.floating]) -> bool:
+    """Whether no problem of the training had about this workload and goal.
+
+    Args:
+        problem: What is to be searched.
+        trained: [K, C] contexts of the problems trained on.
+    """
     names = problem.context_names
     compared = [index for index, name in enumerate(names) if name not in OF_THE_NODE]
-    apart = np.abs(known.context - context_of(problem))[:, compared]
+    apart = np.abs(trained - context_of(problem))[:, compared]
     return bool((apart > NEAR).any(axis=1).all())

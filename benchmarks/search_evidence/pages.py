@@ -31,7 +31,7 @@ PARTS = {
 """What an ablation of the page is without."""
 
 _MARK = re.compile(r"(<!-- ([a-z]+) ([^>\n]+) -->\n).*?(<!-- end -->)", re.DOTALL)
-_SHOWN = [label for label in (*ENTRANTS, *PATIENT, *PRETRAINED) if label != "sac-moe/refined"]
+_SHOWN = (*ENTRANTS, *PATIENT, *PRETRAINED)
 
 
 @dataclass(frozen=True, slots=True)

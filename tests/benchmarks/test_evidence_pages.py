@@ -65,8 +65,10 @@ def test_a_mark_of_an_unknown_table_is_refused(evidence):
 
 def test_all_tables_are_ordered_by_limit_workload_and_node(evidence):
     titles = [line for line in pages.all_tables(evidence).splitlines() if line.startswith("#")]
-    assert titles[1:3] == ["## 92 evaluations", titles[2]]
-    assert titles.index("## 92 evaluations") < titles.index("## 4,613 evaluations")
+    assert [title for title in titles if title.startswith("## ")] == [
+        "## 92 evaluations", "## 4,613 evaluations"
+    ]  # fmt: skip
+    assert titles[1] == "## 92 evaluations"
     assert [title.split()[1] for title in titles[-4:]] == ["Llama", "SmolVLM-256M"] * 2
 
 

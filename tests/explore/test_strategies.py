@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from optuna.distributions import FloatDistribution
 from optuna.samplers import TPESampler
 from toy_problems import NothingFits, WalkAndTune
 
@@ -129,12 +130,21 @@ def test_models_of_the_merit_are_better_than_sampling_with_few_designs(strategy)
     assert ours > run("starts", budget, 5).best_score
 
 
-def test_remembered_conversions_change_nothing_of_what_the_library_finds(monkeypatch):
-    ours = run("tpe", 150, 5)
+def test_remembered_conversions_are_fewer_and_change_nothing_of_what_is_found(monkeypatch):
+    converted, convert = [0], FloatDistribution.to_internal_repr
+
+    def counted(self, value):
+        converted[0] += 1
+        return convert(self, value)
+
+    monkeypatch.setattr(FloatDistribution, "to_internal_repr", counted)
+    ours = search(Strict(), "tpe", 150, 5)
+    with_memory, converted[0] = converted[0], 0
     monkeypatch.setattr(optuna_search, "_RememberingTpe", TPESampler)
     theirs = search(Strict(), "tpe", 150, 5)
     for name, column in ours.history.items():
         np.testing.assert_array_equal(column, theirs.history[name])
+    assert 3 * with_memory < converted[0]
 
 
 def test_a_library_that_is_missing_is_named_with_the_command_that_installs_it(monkeypatch):

@@ -75,7 +75,7 @@ class Bayesian:
 class _RememberingTpe(TPESampler):
     """The library's sampler, which converts the parameters of a finished trial once.
 
-    The library does so for all trials at every question, two fifths of its time after 4,000
+    The library does so for all trials at every question, a quarter of its time after 4,000
     designs. The numbers are the same. Should it rename the method, this is slower and no worse.
     """
 
