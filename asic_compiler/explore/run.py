@@ -91,8 +91,8 @@ class Request:
     policy: str = "default"
     """What sac-moe begins with: ``default`` (the shipped policy), ``none``, or a path."""
     train: bool | None = None
-    """Whether sac-moe learns although it begins with a policy; None: where the policy was not
-    trained on such a workload and goal."""
+    """Whether sac-moe learns; None: where there is no policy, or where it was not trained on such
+    a workload and goal."""
     learner: str = ""
     """Hyper-parameters of sac-moe that differ from their defaults: ``experts=1 mpc=false``."""
 
@@ -122,7 +122,7 @@ class Request:
             from asic_compiler.explore.strategies.sac_moe.config import parse_config
             from asic_compiler.explore.strategies.sac_moe.strategy import SacMoe
 
-            learns = self.train is True or self.policy == "none"
+            learns = self.policy == "none" if self.train is None else self.train
             return SacMoe(parse_config(self.learner), self.policy, learns)
         for option, given in (
             ("learner", self.learner != ""),
@@ -404,8 +404,10 @@ def explore(
 
 def _settled(problem: ChipProblem, request: Request) -> tuple[Request, tuple[str, ...]]:
     """The request with whether its policy learns, and what is to be said of that."""
-    if request.strategy != "sac-moe" or request.train or request.policy == "none":
+    if request.strategy != "sac-moe" or request.train:
         return request, ()
+    if request.policy == "none":
+        return (replace(request, train=True) if request.train is None else request), ()
     from asic_compiler.explore.strategies.sac_moe.config import parse_config
     from asic_compiler.explore.strategies.sac_moe.policy_file import choose_policy
 

@@ -100,8 +100,8 @@ class RLExplorePass(ModulePass):
     train: bool | None = field(
         default=None,
         metadata={
-            "help": "whether sac-moe learns although it begins with a policy; unless said, where "
-            "the policy was not trained on such a workload and goal"
+            "help": "whether sac-moe learns; unless said, where there is no policy, or it was not "
+            "trained on such a workload and goal"
         },
     )
     learner: str = field(

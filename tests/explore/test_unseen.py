@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from workloads import transformer
 
+from asic_compiler.diagnostics import UserError
 from asic_compiler.explore.protocol import context_of
 from asic_compiler.explore.run import Request, explore, make_problem
 from asic_compiler.explore.unseen import ACTS, LEARNS, is_unseen
@@ -45,6 +46,11 @@ def test_another_workload_budget_goal_or_format_is_not(trained, options):
     assert is_unseen(problem(**options), trained)
 
 
+def test_neither_policy_nor_learning_is_refused():
+    with pytest.raises(UserError, match="leave nothing to act with"):
+        explore(OTHER, replace(REQUEST, policy="none", train=False))
+
+
 @pytest.mark.parametrize(
     ("table", "options", "learns", "notes"),
     [
@@ -53,7 +59,7 @@ def test_another_workload_budget_goal_or_format_is_not(trained, options):
         (OTHER, {}, True, (LEARNS,)),
         (OTHER, {"train": False}, False, (ACTS,)),
         (OTHER, {"train": True}, True, ()),
-        (OTHER, {"policy": "none"}, None, ()),
+        (OTHER, {"policy": "none"}, True, ()),
         (OTHER, {"strategy": "annealing"}, None, ()),
     ],
 )
