@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 from flows import brought
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from asic_compiler.hardware.derive import make_bands, size_tiles
@@ -211,6 +211,7 @@ def test_stages_hold_the_whole_program(small, seed):
 
 @law
 @given(seed=seeds)
+@example(seed=905)  # with a mesh of one tile
 def test_a_lower_supply_never_costs_more_energy(small, draw, make_model, seed):
     d = draw(64, seed).with_(vdd=np.full(64, 0.75))
     model = make_model(small)
@@ -218,9 +219,10 @@ def test_a_lower_supply_never_costs_more_energy(small, draw, make_model, seed):
     assert (low.energy_parts_j <= high.energy_parts_j * (1 + 1e-12)).all()
     assert (low.leakage_w < high.leakage_w).all()
     assert (low.clock_hz < high.clock_hz).all()
-    # All but the clock tree, whose cycles depend on wires, scale with the square.
-    ratio = low.energy_parts_j[:, :5] / high.energy_parts_j[:, :5]
-    assert np.allclose(ratio, (0.6 / 0.75) ** 2)
+    # All but the clock tree, whose cycles depend on wires, scale with the square. A part may be
+    # nothing: one tile has no network.
+    expected = (0.6 / 0.75) ** 2 * high.energy_parts_j[:, :5]
+    np.testing.assert_allclose(low.energy_parts_j[:, :5], expected, rtol=1e-5)
 
 
 @law
