@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .plan import ABLATIONS, ENTRANTS, PATIENT, PRETRAINED
+from .plan import ABLATIONS, ENTRANTS, PACES, PRETRAINED
 from .runs import Record
 from .tables import WHOLE, changes, enumerated, limit_in_words, overview, tables
 from .workloads import ROOT, WORKLOADS
@@ -31,7 +31,7 @@ PARTS = {
 """What an ablation of the page is without."""
 
 _MARK = re.compile(r"(<!-- ([a-z]+) ([^>\n]+) -->\n).*?(<!-- end -->)", re.DOTALL)
-_SHOWN = (*ENTRANTS, *PATIENT, *PRETRAINED)
+_SHOWN = (*ENTRANTS, *PACES, *PRETRAINED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,12 +73,14 @@ ABLATIONS: dict[str, Entrant] = {
 }
 """The learner from scratch without one of its parts."""
 
-PATIENT: dict[str, Entrant] = {
+PACES: dict[str, Entrant] = {
     "sac-moe/patient": Entrant(
         "sac-moe", "environments=4 surrogate_updates=40 refinements=60", seeds=FEW_SEEDS
     ),
+    "sac-moe/hasty": Entrant("sac-moe", "updates_per_step=0 mpc=false surrogate=false"),
 }
-"""The learner from scratch that thinks longer about each design, for budgets of hundreds."""
+"""The learner from scratch that thinks longer about each design, for budgets of hundreds, or
+hardly, where evaluations are cheap and time is what counts."""
 
 PRETRAINED: dict[str, Entrant] = {
     "sac-moe/pretrained": Entrant("sac-moe", policy="default", train=False),
@@ -86,7 +88,7 @@ PRETRAINED: dict[str, Entrant] = {
 }
 """The learner with the shipped policy, as it is and trained further; ``sac-moe`` is without."""
 
-EVERY = ENTRANTS | ABLATIONS | PATIENT | PRETRAINED
+EVERY = ENTRANTS | ABLATIONS | PACES | PRETRAINED
 
 BEST_KNOWN = ("cma-es", "annealing", "gradient", "nsga2", "nsga3", "grid")
 """Those that can evaluate 100 times the budget in minutes."""
