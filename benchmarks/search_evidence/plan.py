@@ -77,10 +77,13 @@ PACES: dict[str, Entrant] = {
     "sac-moe/patient": Entrant(
         "sac-moe", "environments=4 surrogate_updates=40 refinements=60", seeds=FEW_SEEDS
     ),
-    "sac-moe/hasty": Entrant("sac-moe", "updates_per_step=0 mpc=false surrogate=false"),
+    "sac-moe/brisk": Entrant(
+        "sac-moe",
+        "environments=64 proposals=4 refinements=4 start_refinements=8 surrogate_updates=4",
+    ),
 }
-"""The learner from scratch that thinks longer about each design, for budgets of hundreds, or
-hardly, where evaluations are cheap and time is what counts."""
+"""The learner from scratch that thinks longer about each design, for budgets of hundreds, or less,
+for tens of thousands: where evaluations are cheap and time is what counts."""
 
 PRETRAINED: dict[str, Entrant] = {
     "sac-moe/pretrained": Entrant("sac-moe", policy="default", train=False),
