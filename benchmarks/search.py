@@ -47,12 +47,11 @@ from search_evidence.plan import (
     FEW_SEEDS,
     PRETRAINED,
 )
-from search_evidence.runs import Record, Task, code_digest, model_digest, run
+from search_evidence.runs import Record, Task, code_digest, model_digest, run, searched
 from search_evidence.tables import ablations, limit_in_words, overview, scores_of, tables
 from search_evidence.tables import enumerated as enumerated_table
 from search_evidence.workloads import NODES, WORKLOADS, table_of
 
-from asic_compiler.explore.search import search
 from asic_compiler.files import write_atomic
 
 
@@ -197,7 +196,7 @@ def reduced_score(
 ) -> float | None:
     """What a strategy finds of the reduced space; None if nothing feasible."""
     budget = EVERY[label].budget(evaluations)
-    return search(exact.reduced(workload, node), EVERY[label].make(), budget, seed).best_score
+    return searched(exact.reduced(workload, node), label, budget, seed).best_score
 
 
 def show(title: str, table: Iterator[str]) -> None:

@@ -85,9 +85,22 @@ def run(task: Task) -> tuple[Record, Record]:
     return record, _design(record, result)
 
 
+def searched(problem: Problem, label: str, budget: int, seed: int) -> SearchResult:
+    """One search of an entrant.
+
+    Raises:
+        ValueError: Its policy does not fit the problem: the learner would go on without, and its
+            result pass for the policy's.
+    """
+    result = search(problem, EVERY[label].make(), budget, seed)
+    if EVERY[label].policy != "none" and result.notes:
+        raise ValueError(f"{label}: {'; '.join(result.notes)}")
+    return result
+
+
 def _timed(task: Task, problem: Problem, budget: int) -> tuple[SearchResult, float, float]:
     wall, processor = time.perf_counter(), time.process_time()
-    result = search(problem, EVERY[task.label].make(), budget, task.seed)
+    result = searched(problem, task.label, budget, task.seed)
     return result, time.perf_counter() - wall, time.process_time() - processor
 
 

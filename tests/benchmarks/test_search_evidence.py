@@ -289,6 +289,13 @@ def test_the_reduced_space_is_what_searches_see_and_its_enumeration_is_whole(mon
     assert "x" in exact.describe("llama", "7nm", whole[1])
 
 
+def test_a_run_whose_policy_does_not_fit_is_none_of_the_policy():
+    reduced = exact.reduced("llama", "3nm")
+    with pytest.raises(ValueError, match=r"sac-moe/pretrained: trained from nothing \(the shipped"):
+        runs.searched(reduced, "sac-moe/pretrained", 32, 0)
+    assert runs.searched(reduced, "sac-moe", 32, 0).evaluations == 32
+
+
 def test_an_ablation_is_compared_with_the_whole_of_the_same_node_and_seed():
     def record(strategy, seed, score, node="7nm"):
         return {"workload": "llama", "node": node, "strategy": strategy, "seed": seed,
