@@ -258,6 +258,8 @@ def parsed() -> argparse.Namespace:
         for name in asked:
             if name not in known:
                 parser.error(f"unknown: {name}; there are {', '.join(known)}")
+    if args.exact and any(EVERY[label].policy != "none" for label in args.strategies):
+        parser.error("an enumerated space has no context, by which a policy acts: none takes part")
     if args.seeds is None:
         args.seeds = 1 if args.best_known else FEW_SEEDS if args.exact else 10
     if args.best_known:
