@@ -14,9 +14,9 @@
 Two processes, one thread each. A finished run is a line of benchmarks/data/search/<strategy>.jsonl
 and is not repeated: the script goes on where it was stopped, by --minutes, Ctrl-C or SIGKILL. A
 record holds digests of the cost model (of what it says of fixed designs) and of the strategy's
-code; where either has changed, the run is made again. After code was rewritten --carry makes one
-run of each strategy, workload, node and limit again, and the records of those that find the same
-are kept. --compact drops the records left behind.
+code; where either has changed, the run is made again. After code was rewritten --carry makes two
+runs of each strategy, workload and limit again, and where both find the same keeps all records of
+these. --compact drops the records left behind.
 
 Every strategy gets the same problem, the same number of evaluations and, if it works on points, the
 same 64 starts of a seed. Scores are docs/explorer.md's: the logarithm of performance^a / (power^b
@@ -195,7 +195,7 @@ def enumerated(args: argparse.Namespace) -> None:
 
 
 def carried(args: argparse.Namespace) -> None:
-    """Takes over the records of code that was rewritten, where a run made again finds the same."""
+    """Takes over the records of code that was rewritten, where runs made again find the same."""
     asked = [(workload, node) for workload in args.workloads for node in args.nodes]
     with workers(args.processes) as pool:
         for take in (carry.carry, carry.carry_reduced):

@@ -52,9 +52,10 @@ def test_a_small_budget_is_thought_about_longer():
     assert config.paced(500) is config
     slow = config.paced(499)
     assert (slow.environments, slow.surrogate_updates, slow.refinements) == (2, 12, 30)
-    assert dataclasses.replace(
-        slow, environments=8, surrogate_updates=3, refinements=5
-    ) == config  # fmt: skip
+    assert slow.known_share == 0.25
+    assert parse_config("known_share=0").paced(10).known_share == 0.0
+    paced = ("environments", "surrogate_updates", "refinements", "known_share")
+    assert slow == dataclasses.replace(config, **{name: getattr(slow, name) for name in paced})
     assert parse_config("environments=3").paced(10).environments == 1
     for same in ("patient_budget=0", "surrogate=false"):
         assert parse_config(same).paced(10) == parse_config(same)
@@ -62,9 +63,7 @@ def test_a_small_budget_is_thought_about_longer():
 
 def test_a_search_that_learns_goes_by_the_pace_of_its_budget(monkeypatch):
     seen = []
-    monkeypatch.setattr(
-        SacMoeConfig, "paced", lambda config, budget: seen.append(budget) or config
-    )  # fmt: skip
+    monkeypatch.setattr(SacMoeConfig, "paced", lambda config, budget: seen.append(budget) or config)
     search(WalkAndTune(), SacMoe(SMALL), 40)
     assert seen == [40]
 

@@ -191,8 +191,9 @@ class SacMoeConfig:
         """What a learner's search of so many evaluations goes by.
 
         Up to ``patient_budget`` a quarter of the designs are walked side by side, each step is
-        followed by four times the updates of the surrogate, and proposals are refined six times as
-        long. Without a surrogate there is nothing to think with, and nothing changes.
+        followed by four times the updates of the surrogate, proposals are refined six times as
+        long, and no more than a quarter of a policy's first starts are known designs. Without a
+        surrogate there is nothing to think with, and nothing changes.
         """
         if budget > self.patient_budget or not self.surrogate:
             return self
@@ -201,6 +202,8 @@ class SacMoeConfig:
             environments=max(self.environments // 4, 1),
             surrogate_updates=4 * self.surrogate_updates,
             refinements=6 * self.refinements,
+            # Of four walks one: known designs may all break a constraint of a new problem.
+            known_share=min(self.known_share, 0.25),
         )
 
     def describe(self) -> dict[str, int | float | bool]:
