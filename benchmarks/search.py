@@ -8,12 +8,15 @@
     python benchmarks/search.py --best-known        # 100 times the budget, for those that can
     python benchmarks/search.py --docs              # write the tables of docs/evidence*.md
     python benchmarks/search.py --exact             # an enumerated space: gap to its optimum
+    python benchmarks/search.py --carry             # after a rewrite that changes no result
     python benchmarks/search.py --table             # what the records say
 
 Two processes, one thread each. A finished run is a line of benchmarks/data/search/<strategy>.jsonl
 and is not repeated: the script goes on where it was stopped, by --minutes, Ctrl-C or SIGKILL. A
 record holds digests of the cost model (of what it says of fixed designs) and of the strategy's
-code; where either has changed, the run is made again. --compact drops the records left behind.
+code; where either has changed, the run is made again. After code was rewritten --carry makes two
+runs of each strategy, workload and limit again, and where both find the same keeps all records of
+these. --compact drops the records left behind.
 
 Every strategy gets the same problem, the same number of evaluations and, if it works on points, the
 same 64 starts of a seed. Scores are docs/explorer.md's: the logarithm of performance^a / (power^b
@@ -37,7 +40,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
-from search_evidence import exact, pages, store
+from search_evidence import carry, exact, pages, store
 from search_evidence.plan import (
     ABLATIONS,
     BEST_KNOWN,
@@ -191,6 +194,15 @@ def enumerated(args: argparse.Namespace) -> None:
              enumerated_table(spaces, keys, workload))  # fmt: skip
 
 
+def carried(args: argparse.Namespace) -> None:
+    """Takes over the records of code that was rewritten, where runs made again find the same."""
+    asked = [(workload, node) for workload in args.workloads for node in args.nodes]
+    with workers(args.processes) as pool:
+        for take in (carry.carry, carry.carry_reduced):
+            for line in take(pool, args.strategies, asked, store.FOLDER):
+                print(line, flush=True)
+
+
 def reduced_score(
     workload: str, node: str, label: str, seed: int, evaluations: int
 ) -> float | None:
@@ -230,6 +242,7 @@ def parsed() -> argparse.Namespace:
     choice.add_argument("--docs", action="store_true", help="write the tables of docs/evidence*.md")
     choice.add_argument("--exact", action="store_true", help="search an enumerated space")
     choice.add_argument("--best-known", action="store_true", help="runs of 100 times the budget")
+    choice.add_argument("--carry", action="store_true", help="keep records of code rewritten")
     choice.add_argument("--compact", action="store_true", help="drop records that are not current")
     parser.add_argument("--strategies", help=f"some of {', '.join(EVERY)}")
     parser.add_argument("--ablations", action="store_true", help="the learner's, besides the whole")
@@ -244,7 +257,7 @@ def parsed() -> argparse.Namespace:
     usual = ENTRANTS
     if args.ablations:
         usual = {"sac-moe": ENTRANTS["sac-moe"], **ABLATIONS, **PRETRAINED}
-    elif args.table:
+    elif args.table or args.carry:
         usual = EVERY
     elif args.best_known:
         usual = {label: EVERY[label] for label in BEST_KNOWN}
@@ -274,6 +287,8 @@ def main() -> None:
         table_of(workload)  # once, before two processes would both import it
     if args.compact:
         print("{} records kept, {} dropped".format(*store.compact()))
+    elif args.carry:
+        carried(args)
     elif args.docs:
         write_pages()
     elif args.exact:

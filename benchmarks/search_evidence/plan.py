@@ -74,16 +74,14 @@ ABLATIONS: dict[str, Entrant] = {
 """The learner from scratch without one of its parts."""
 
 PACES: dict[str, Entrant] = {
-    "sac-moe/patient": Entrant(
-        "sac-moe", "environments=4 surrogate_updates=40 refinements=60", seeds=FEW_SEEDS
-    ),
+    "sac-moe/one-pace": Entrant("sac-moe", "patient_budget=0", seeds=FEW_SEEDS),
     "sac-moe/brisk": Entrant(
         "sac-moe",
         "environments=64 proposals=4 refinements=4 start_refinements=8 surrogate_updates=4",
     ),
 }
-"""The learner from scratch that thinks longer about each design, for budgets of hundreds, or less,
-for tens of thousands: where evaluations are cheap and time is what counts."""
+"""The learner from scratch that thinks about each design for as long at hundreds of evaluations as
+at thousands, or less, for tens of thousands: where they are cheap and time is what counts."""
 
 PRETRAINED: dict[str, Entrant] = {
     "sac-moe/pretrained": Entrant("sac-moe", policy="default", train=False),

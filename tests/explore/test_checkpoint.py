@@ -25,7 +25,7 @@ BUDGET = 240
 SMALL = SacMoe(
     SacMoeConfig(
         hidden=16, batch=16, environments=8, episode_length=4, experts=2, surrogate_hidden=16,
-        proposals=4, mpc_candidates=4, mpc_horizon=2, mpc_epsilon=0.4,
+        proposals=4, mpc_candidates=4, mpc_horizon=2, mpc_epsilon=0.4, patient_budget=0,
     )
 )  # fmt: skip
 PLAIN = SacMoe(

@@ -1,5 +1,7 @@
 """Designs found in training: which of them a search begins with, and how they are kept."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -86,6 +88,6 @@ def test_a_search_with_a_policy_begins_with_what_is_known(known, tmp_path):
     found = search(problem, SacMoe(config, str(path), train=False), 40)
     assert found.history["area_mm2"][:2].tolist() == [400.0, 441.0]
     # The other half are the problem's own starts, and without known designs all are.
-    own = search(problem, SacMoe(SacMoeConfig(hidden=16, environments=4), "none"), 40)
+    own = search(problem, SacMoe(replace(config, patient_budget=0), "none"), 40)
     assert (found.history["area_mm2"][2:4] == own.history["area_mm2"][2:4]).all()
     assert (own.history["area_mm2"][:4] <= 64.0).all()

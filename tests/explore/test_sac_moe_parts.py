@@ -1,5 +1,6 @@
 """The learner's optional parts, each alone."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -46,6 +47,27 @@ def test_options_change_what_they_name_and_nothing_else():
     assert parse_config("") == SacMoeConfig()
 
 
+def test_a_small_budget_is_thought_about_longer():
+    config = parse_config("environments=8 surrogate_updates=3 refinements=5 patient_budget=499")
+    assert config.paced(500) is config
+    slow = config.paced(499)
+    assert (slow.environments, slow.surrogate_updates, slow.refinements) == (2, 12, 30)
+    assert slow.known_share == 0.25
+    assert parse_config("known_share=0").paced(10).known_share == 0.0
+    paced = ("environments", "surrogate_updates", "refinements", "known_share")
+    assert slow == dataclasses.replace(config, **{name: getattr(slow, name) for name in paced})
+    assert parse_config("environments=3").paced(10).environments == 1
+    for same in ("patient_budget=0", "surrogate=false"):
+        assert parse_config(same).paced(10) == parse_config(same)
+
+
+def test_a_search_that_learns_goes_by_the_pace_of_its_budget(monkeypatch):
+    seen = []
+    monkeypatch.setattr(SacMoeConfig, "paced", lambda config, budget: seen.append(budget) or config)
+    search(WalkAndTune(), SacMoe(SMALL), 40)
+    assert seen == [40]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -76,11 +98,21 @@ def test_a_wrong_option_is_refused(text, message):
 )  # fmt: skip
 def test_each_part_can_be_switched_off_and_makes_a_difference(text):
     common = "hidden=16 batch=16 environments=8 episode_length=4 mpc_epsilon=0.5 mpc_candidates=4 "
-    common += "surrogate_start=20 epsilon_start=0.4 "
+    common += "surrogate_start=20 epsilon_start=0.4 patient_budget=0 "
     plain = search(WalkAndTune(), SacMoe(parse_config(common)), 400)
     without = search(WalkAndTune(), SacMoe(parse_config(common + text)), 400)
     assert without.evaluations == 400
     assert plain.history["performance"].tobytes() != without.history["performance"].tobytes()
+
+
+def test_where_all_actions_explore_there_is_nothing_to_plan():
+    config = dataclasses.replace(
+        SMALL, environments=1, patient_budget=0, mpc_epsilon=1.0, epsilon_end=1.0,
+        epsilon_start=1.0, surrogate=False,
+    )  # fmt: skip
+    assert search(WalkAndTune(), SacMoe(config), 40).evaluations == 40
+    mixed = dataclasses.replace(config, epsilon_start=0.5, epsilon_end=0.5)
+    assert search(WalkAndTune(), SacMoe(mixed), 80).evaluations == 80
 
 
 # Prioritised replay.

@@ -64,6 +64,10 @@ class SacMoeConfig:
 
     environments: int = 16
     """Designs walked side by side. Ours."""
+    patient_budget: int = 600
+    """Evaluations up to which a search that learns thinks longer about each design than
+    ``environments``, ``surrogate_updates`` and ``refinements`` say (see :meth:`paced`), which takes
+    no longer than thousands of evaluations do; 0 is one pace for all. Ours."""
     episode_length: int = 16
     """Steps until the designs start anew, most of them at the best so far. Ours."""
     updates_per_step: int = 1
@@ -183,6 +187,25 @@ class SacMoeConfig:
             if not low <= value <= high:  # NaN fails too
                 raise UserError(f"{name} must be between {low:g} and {high:g}, not {value}")
 
+    def paced(self, budget: int) -> SacMoeConfig:
+        """What a learner's search of so many evaluations goes by.
+
+        Up to ``patient_budget`` a quarter of the designs are walked side by side, each step is
+        followed by four times the updates of the surrogate, proposals are refined six times as
+        long, and no more than a quarter of a policy's first starts are known designs. Without a
+        surrogate there is nothing to think with, and nothing changes.
+        """
+        if budget > self.patient_budget or not self.surrogate:
+            return self
+        return dataclasses.replace(
+            self,
+            environments=max(self.environments // 4, 1),
+            surrogate_updates=4 * self.surrogate_updates,
+            refinements=6 * self.refinements,
+            # Of four walks one: known designs may all break a constraint of a new problem.
+            known_share=min(self.known_share, 0.25),
+        )
+
     def describe(self) -> dict[str, int | float | bool]:
         """Every option and its value."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
@@ -197,6 +220,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "reward_scale": (0.0, 1e6), "actor_period": _COUNT, "alpha": (1e-9, 1e6),
     "alpha_learning_rate": _SHARE, "target_entropy": (-100.0, 1.0), "discrete_target_share": _SHARE,
     "log_alpha_limit": (0.0, 80.0), "environments": (1, 4096),
+    "patient_budget": (0, 10**9),
     "episode_length": _COUNT, "updates_per_step": (0, 10**4), "warm_up": (0, 10**9),
     "warm_up_share": _SHARE, "replay_capacity": (1, 10**7), "priority_exponent": _SHARE,
     "importance_start": _SHARE, "epsilon_start": _SHARE, "epsilon_end": _SHARE,

@@ -45,7 +45,7 @@ class Loop:
     """The moving parts of one run.
 
     Args:
-        config: What the run is made of.
+        config: What the run is made of; a learner goes by what it is at this budget.
         recorder: Evaluates and counts.
         seed: Of every random number.
         resumed: What :meth:`state` told, to go on from there.
@@ -66,6 +66,8 @@ class Loop:
         train: bool = True,
     ) -> None:
         problem, budget = recorder.problem, recorder.budget
+        if train:
+            config = config.paced(budget)
         # One seed, several streams: what one part draws does not shift what another gets.
         streams = np.random.SeedSequence(seed).spawn(7)
         starts, actions, draws, network, world, plan, heads = streams
@@ -315,8 +317,8 @@ class Loop:
             and self._warm
             and self._epsilon.value < self._config.mpc_epsilon
         )
-        if planning and self._planner is not None:
-            rows = np.flatnonzero(~explores[:count])
+        rows = np.flatnonzero(~explores[:count])
+        if planning and self._planner is not None and len(rows):
             planned = self._planner.improve(
                 torch.as_tensor(observation[rows], dtype=torch.float32),
                 torch.as_tensor(choices[rows]),
