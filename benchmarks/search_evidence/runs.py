@@ -110,15 +110,23 @@ def _within(seconds: float, task: Task, problem: Problem) -> tuple[SearchResult,
     Strategies plan for a budget of evaluations (temperatures, epsilon, grids), so that a run cut
     short would not be one: the budget is sought instead, in a few whole runs. One thread each:
     processor seconds are the wall time of a core that does nothing else.
+
+    Raises:
+        ValueError: None was found.
     """
-    budget = task.hint
+    budget, low, high = task.hint, 1, 10**9
     for _ in range(8):
         found = _timed(task, problem, budget)
         pace = seconds / max(found[2], 1e-3)
         if 0.9 <= pace <= 1.1:
-            break
-        budget = max(int(budget * min(pace, 8.0)), 1)
-    return found
+            return found
+        low, high = (budget, high) if pace > 1.0 else (low, budget)
+        budget = int(budget * min(pace, 8.0))
+        if not low < budget < high:  # its time does not grow with the budget, but faster
+            budget = max(int((low * high) ** 0.5), 1)
+    if 0.67 <= pace <= 1.5:
+        return found
+    raise ValueError(f"no budget takes {seconds:g} s: {found[0].evaluations} took {found[2]:.2f}")
 
 
 def outcome(result: SearchResult, problem: Problem) -> Record:

@@ -3,6 +3,7 @@
 import argparse
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -75,6 +76,23 @@ def test_a_limit_in_seconds_finds_its_budget():
     record, _ = run(task("starts", limit="0.3s", hint=2000))
     assert record["evaluations"] != 2000
     assert 0.1 < record["cpu_s"] < 0.9
+
+
+def test_a_budget_is_found_where_time_grows_with_its_cube_and_none_is_made_up(monkeypatch):
+    asked = []
+
+    def cubed(task, problem, budget):
+        asked.append(budget)
+        return SimpleNamespace(evaluations=budget), 0.0, (budget / 100) ** 3
+
+    monkeypatch.setattr(runs, "_timed", cubed)
+    budget = runs._within(22.0, task(limit="22s", hint=512), None)[0].evaluations
+    assert 0.9 <= 22.0 / (budget / 100) ** 3 <= 1.1
+    assert budget == asked[-1]
+    monkeypatch.setattr(runs, "_timed", lambda task, problem, budget: (
+        SimpleNamespace(evaluations=budget), 0.0, 1e-2 if budget < 100 else 500.0))  # fmt: skip
+    with pytest.raises(ValueError, match="no budget takes 22 s"):
+        runs._within(22.0, task(limit="22s", hint=512), None)
 
 
 def test_what_a_strategy_cannot_afford_it_does_not_get():
