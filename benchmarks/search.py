@@ -50,7 +50,7 @@ from search_evidence.plan import (
     FEW_SEEDS,
     PRETRAINED,
 )
-from search_evidence.runs import Record, Task, code_digest, model_digest, run, searched
+from search_evidence.runs import Record, Task, code_digest, model_digest, run
 from search_evidence.tables import ablations, limit_in_words, overview, scores_of, tables
 from search_evidence.tables import enumerated as enumerated_table
 from search_evidence.workloads import NODES, WORKLOADS, table_of
@@ -178,8 +178,10 @@ def enumerated(args: argparse.Namespace) -> None:
                     runs: dict[str, float | None] = one["runs"].setdefault(keys[label], {})
                     seeds = [s for s in range(min(args.seeds, EVERY[label].seeds))
                              if str(s) not in runs]  # fmt: skip
-                    calls = [pool.submit(reduced_score, workload, node, label, s, int(args.limit))
-                             for s in seeds]  # fmt: skip
+                    calls = [
+                        pool.submit(exact.reduced_score, *name.split(), label, s, int(args.limit))
+                        for s in seeds
+                    ]
                     for seed, call in zip(seeds, calls, strict=True):
                         runs[str(seed)] = call.result()
                         write_atomic(path, json.dumps(held, indent=1) + "\n")
@@ -201,14 +203,6 @@ def carried(args: argparse.Namespace) -> None:
         for take in (carry.carry, carry.carry_reduced):
             for line in take(pool, args.strategies, asked, store.FOLDER):
                 print(line, flush=True)
-
-
-def reduced_score(
-    workload: str, node: str, label: str, seed: int, evaluations: int
-) -> float | None:
-    """What a strategy finds of the reduced space; None if nothing feasible."""
-    budget = EVERY[label].budget(evaluations)
-    return searched(exact.reduced(workload, node), label, budget, seed).best_score
 
 
 def show(title: str, table: Iterator[str]) -> None:

@@ -20,8 +20,7 @@ from typing import TypeVar
 from asic_compiler.files import write_atomic
 
 from . import store
-from .exact import reduced
-from .plan import EVERY
+from .exact import reduced_score
 from .runs import Record, code_digest, model_digest, outcome, searched
 from .workloads import NODES, problem_of
 
@@ -43,12 +42,16 @@ class Repeat:
     pace: float
     """Its processor seconds over those of the record."""
 
+    @classmethod
+    def of(cls, repeats: Collection[Repeat]) -> Repeat:
+        """Several as one: the same if all are, at their mean pace."""
+        pace = statistics.geometric_mean(again.pace for again in repeats)
+        return cls(all(again.same for again in repeats), pace)
 
-def holds(repeats: Collection[Repeat], limit: str) -> bool:
-    """Whether what these say of some runs of a group is that all are the present code's too."""
-    pace = statistics.geometric_mean(again.pace for again in repeats)
-    in_time = 1.0 / SLOWER <= pace <= SLOWER
-    return all(again.same for again in repeats) and (in_time or not limit.endswith("s"))
+    def holds(self, limit: str) -> bool:
+        """Whether the records of its group are the present code's too."""
+        in_time = 1.0 / SLOWER <= self.pace <= SLOWER
+        return self.same and (in_time or not limit.endswith("s"))
 
 
 def groups(records: Iterable[Record]) -> list[Group]:
@@ -89,24 +92,16 @@ def carry(
                     if (record["workload"], record["node"]) in asked)  # fmt: skip
     calls = [[pool.submit(repeat, record) for record in _ends(group)] for group in chosen]
     for group, made in zip(chosen, calls, strict=True):
-        repeats = [call.result() for call in made]
+        again = Repeat.of([call.result() for call in made])
         label, limit = group[0]["strategy"], group[0]["limit"]
-        kept = holds(repeats, limit)
-        for record in group if kept else ():
+        kept = group if again.holds(limit) else []
+        for record in kept:
             store.append(record | {"code": code_digest(label)}, folder)
-        found = "the same" if all(again.same for again in repeats) else "another result"
-        pace = statistics.geometric_mean(again.pace for again in repeats)
         yield (
-            f"{label} {group[0]['workload']} {limit}: {found} in {pace:.2f} of the time, "
-            f"{len(group) if kept else 0} of {len(group)} records taken over"
+            f"{label} {group[0]['workload']} {limit}: "
+            f"{'the same' if again.same else 'another result'} in {again.pace:.2f} of the time, "
+            f"{len(kept)} of {len(group)} records taken over"
         )
-
-
-def repeat_reduced(name: str, key: str, seed: str) -> float | None:
-    """The score of a run of an enumerated space, made again."""
-    label, _, limit = key.split(" ")
-    space = reduced(*name.split(" "))
-    return searched(space, label, EVERY[label].budget(int(limit)), int(seed)).best_score
 
 
 def carry_reduced(
@@ -128,7 +123,8 @@ def carry_reduced(
         label, _, limit = key.split(" ")
         runs = {name: held[name]["runs"][key] for name in names}
         tried = [(name, min(runs[name], key=int)) for name in _ends(names)]
-        calls = [pool.submit(repeat_reduced, name, key, seed) for name, seed in tried]
+        calls = [pool.submit(reduced_score, *name.split(" "), label, int(seed), int(limit))
+                 for name, seed in tried]  # fmt: skip
         same = all(call.result() == runs[name][seed]
                    for call, (name, seed) in zip(calls, tried, strict=True))  # fmt: skip
         count = sum(map(len, runs.values()))

@@ -16,6 +16,8 @@ from asic_compiler.explore.protocol import Evaluation, FloatArray, IntArray, Obj
 from asic_compiler.explore.strategies.flat import merit
 from asic_compiler.hardware.space import CONTINUOUS, INDEX
 
+from .plan import EVERY
+from .runs import searched
 from .workloads import problem_of
 
 LEVELS: dict[str, tuple[float, ...]] = {
@@ -114,3 +116,11 @@ def describe(workload: str, node: str, index: int) -> str:
         for name in LEVELS
     )
     return f"{discrete[0, 0]}x{discrete[0, 1]}, {values}"
+
+
+def reduced_score(
+    workload: str, node: str, label: str, seed: int, evaluations: int
+) -> float | None:
+    """What a strategy finds of the reduced space; None if nothing feasible."""
+    budget = EVERY[label].budget(evaluations)
+    return searched(reduced(workload, node), label, budget, seed).best_score

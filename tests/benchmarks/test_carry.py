@@ -4,24 +4,13 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from search_evidence import carry, exact, runs, store, workloads
+from search_evidence import carry, exact, runs, store
 from search_evidence.carry import Repeat
 from search_evidence.runs import Task, code_digest, model_digest, run
-from workloads import transformer
 
 HERE = [("llama", "7nm"), ("llama", "10nm")]
 
-
-@pytest.fixture(autouse=True)
-def small(monkeypatch):
-    """A model of one layer takes the place of both."""
-    table = transformer(batch=1, context=128, layers=1)
-    monkeypatch.setattr(workloads, "table_of", lambda workload: table)
-    for cached in (workloads.problem_of, model_digest, exact.reduced):
-        cached.cache_clear()
-    yield
-    for cached in (workloads.problem_of, model_digest, exact.reduced):
-        cached.cache_clear()
+pytestmark = pytest.mark.usefixtures("small")
 
 
 @pytest.fixture
@@ -89,11 +78,11 @@ def test_only_what_was_asked_for_is_made_again(tmp_path, pool):
 
 
 def test_a_limit_in_seconds_must_still_be_what_the_runs_take():
-    assert carry.holds([Repeat(True, 3.0)], "4613")
-    assert carry.holds([Repeat(True, 1.3), Repeat(True, 1.1)], "22s")
-    assert not carry.holds([Repeat(True, 1.4), Repeat(True, 1.2)], "22s")
-    assert not carry.holds([Repeat(True, 0.7)], "22s")
-    assert not carry.holds([Repeat(True, 1.0), Repeat(False, 1.0)], "4613")
+    assert Repeat(True, 3.0).holds("4613")
+    assert Repeat.of([Repeat(True, 1.3), Repeat(True, 1.1)]).holds("22s")
+    assert not Repeat.of([Repeat(True, 1.4), Repeat(True, 1.2)]).holds("22s")
+    assert not Repeat(True, 0.7).holds("22s")
+    assert not Repeat.of([Repeat(True, 1.0), Repeat(False, 1.0)]).holds("4613")
 
 
 def test_runs_of_an_enumerated_space_go_over_too(tmp_path, pool):

@@ -18,17 +18,7 @@ from workloads import transformer
 
 from asic_compiler.explore.strategies import strategy_names
 
-
-@pytest.fixture(autouse=True)
-def small(monkeypatch):
-    """A model of one layer takes the place of both."""
-    table = transformer(batch=1, context=128, layers=1)
-    monkeypatch.setattr(workloads, "table_of", lambda workload: table)
-    for cached in (workloads.problem_of, model_digest, exact.reduced):
-        cached.cache_clear()
-    yield
-    for cached in (workloads.problem_of, model_digest, exact.reduced):
-        cached.cache_clear()
+pytestmark = pytest.mark.usefixtures("small")
 
 
 def task(label="annealing", seed=0, limit="150", **options):

@@ -57,6 +57,8 @@ def test_a_small_budget_is_thought_about_longer():
     paced = ("environments", "surrogate_updates", "refinements", "known_share")
     assert slow == dataclasses.replace(config, **{name: getattr(slow, name) for name in paced})
     assert parse_config("environments=3").paced(10).environments == 1
+    most = parse_config("refinements=9999 surrogate_updates=9999").paced(10)
+    assert (most.refinements, most.surrogate_updates) == (10**4, 10**4)
     for same in ("patient_budget=0", "surrogate=false"):
         assert parse_config(same).paced(10) == parse_config(same)
 

@@ -18,7 +18,7 @@ class SacMoeConfig:
     ``adaptive_epsilon=false``, ``mpc=false`` (the world model with it), ``surrogate=false``,
     ``elite_share=0``, ``return_share=0``, ``niche_share=0``, ``reshape_share=0``,
     ``greedy_share=0``, ``crossover_share=0``, ``known_share=0``, ``asked_share=0``,
-    ``refinements=0``, ``start_refinements=0``.
+    ``refinements=0``, ``start_refinements=0``, ``patient_budget=0``.
     """
 
     hidden: int = 256
@@ -200,8 +200,8 @@ class SacMoeConfig:
         return dataclasses.replace(
             self,
             environments=max(self.environments // 4, 1),
-            surrogate_updates=4 * self.surrogate_updates,
-            refinements=6 * self.refinements,
+            surrogate_updates=_capped("surrogate_updates", 4 * self.surrogate_updates),
+            refinements=_capped("refinements", 6 * self.refinements),
             # Of four walks one: known designs may all break a constraint of a new problem.
             known_share=min(self.known_share, 0.25),
         )
@@ -220,8 +220,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "reward_scale": (0.0, 1e6), "actor_period": _COUNT, "alpha": (1e-9, 1e6),
     "alpha_learning_rate": _SHARE, "target_entropy": (-100.0, 1.0), "discrete_target_share": _SHARE,
     "log_alpha_limit": (0.0, 80.0), "environments": (1, 4096),
-    "patient_budget": (0, 10**9),
-    "episode_length": _COUNT, "updates_per_step": (0, 10**4), "warm_up": (0, 10**9),
+    "patient_budget": (0, 10**9), "episode_length": _COUNT,
+    "updates_per_step": (0, 10**4), "warm_up": (0, 10**9),
     "warm_up_share": _SHARE, "replay_capacity": (1, 10**7), "priority_exponent": _SHARE,
     "importance_start": _SHARE, "epsilon_start": _SHARE, "epsilon_end": _SHARE,
     "epsilon_decays": (0.0, 1e3), "epsilon_acting": _SHARE, "epsilon_slowdown": (1.0, 1e6),
@@ -236,6 +236,10 @@ _RANGES: dict[str, tuple[float, float]] = {
     "refinements": (0, 10**4), "start_refinements": (0, 10**4),
     "disagreement": (0.0, math.inf),
 }  # fmt: skip
+
+
+def _capped(name: str, value: int) -> int:
+    return min(value, int(_RANGES[name][1]))
 
 
 def parse_config(text: str, base: SacMoeConfig | None = None) -> SacMoeConfig:
