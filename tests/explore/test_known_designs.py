@@ -91,3 +91,6 @@ def test_a_search_with_a_policy_begins_with_what_is_known(known, tmp_path):
     own = search(problem, SacMoe(replace(config, patient_budget=0), "none"), 40)
     assert (found.history["area_mm2"][2:4] == own.history["area_mm2"][2:4]).all()
     assert (own.history["area_mm2"][:4] <= 64.0).all()
+    # A small budget that learns begins there too, and looks at no other starts before.
+    learner = SacMoe(replace(config, environments=16), str(path), train=True)
+    assert search(problem, learner, 40).history["area_mm2"][0] == 400.0

@@ -18,7 +18,7 @@ class SacMoeConfig:
     ``adaptive_epsilon=false``, ``mpc=false`` (the world model with it), ``surrogate=false``,
     ``elite_share=0``, ``return_share=0``, ``niche_share=0``, ``reshape_share=0``,
     ``greedy_share=0``, ``crossover_share=0``, ``known_share=0``, ``asked_share=0``,
-    ``refinements=0``, ``start_refinements=0``, ``patient_budget=0``.
+    ``refinements=0``, ``start_refinements=0``, ``start_share=0``, ``patient_budget=0``.
     """
 
     hidden: int = 256
@@ -77,6 +77,10 @@ class SacMoeConfig:
     search is ahead after 1,000 evaluations and about even in the end (docs/explorer.md)."""
     warm_up_share: float = 0.25
     """No more of the budget than this goes into the warm-up. Ours, for small budgets."""
+
+    start_share: float = 0.0
+    """Share of the warm-up that is starts of the problem and no walk, where nothing is known from
+    training; small budgets have more (see :meth:`paced`). Ours."""
 
     replay_capacity: int = 100_000
     """Transitions kept. Seed: 100,000."""
@@ -192,8 +196,9 @@ class SacMoeConfig:
 
         Up to ``patient_budget`` a quarter of the designs are walked side by side, each step is
         followed by four times the updates of the surrogate, proposals are refined six times as
-        long, and no more than a quarter of a policy's first starts are known designs. Without a
-        surrogate there is nothing to think with, and nothing changes.
+        long, 0.6 of the warm-up are starts (four walks would hardly see any), and no more than a
+        quarter of a policy's first starts are known designs. Without a surrogate there is nothing
+        to think with, and nothing changes.
         """
         if budget > self.patient_budget or not self.surrogate:
             return self
@@ -202,6 +207,7 @@ class SacMoeConfig:
             environments=max(self.environments // 4, 1),
             surrogate_updates=_capped("surrogate_updates", 4 * self.surrogate_updates),
             refinements=_capped("refinements", 6 * self.refinements),
+            start_share=max(self.start_share, 0.6),
             # Of four walks one: known designs may all break a constraint of a new problem.
             known_share=min(self.known_share, 0.25),
         )
@@ -222,8 +228,9 @@ _RANGES: dict[str, tuple[float, float]] = {
     "log_alpha_limit": (0.0, 80.0), "environments": (1, 4096),
     "patient_budget": (0, 10**9), "episode_length": _COUNT,
     "updates_per_step": (0, 10**4), "warm_up": (0, 10**9),
-    "warm_up_share": _SHARE, "replay_capacity": (1, 10**7), "priority_exponent": _SHARE,
-    "importance_start": _SHARE, "epsilon_start": _SHARE, "epsilon_end": _SHARE,
+    "warm_up_share": _SHARE, "start_share": _SHARE,
+    "replay_capacity": (1, 10**7), "priority_exponent": _SHARE, "importance_start": _SHARE,
+    "epsilon_start": _SHARE, "epsilon_end": _SHARE,
     "epsilon_decays": (0.0, 1e3), "epsilon_acting": _SHARE, "epsilon_slowdown": (1.0, 1e6),
     "asked_share": _SHARE, "known_share": _SHARE,
     "elite": (1, 4096), "elite_per_mesh": (1, 4096), "niches": (1, 4096), "niche_share": _SHARE,

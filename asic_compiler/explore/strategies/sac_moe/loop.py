@@ -110,7 +110,10 @@ class Loop:
         self._niches = Elite(config.niches, 1, lambda designs: niche_of(problem, designs))
         self._tied = tied_of(problem)
         self._signals: dict[str, float] = {}
-        self._environment = self._walk(np.random.default_rng(starts), resumed)
+        rng = np.random.default_rng(starts)
+        if resumed is None:
+            self._look_around(rng)
+        self._environment = self._walk(rng, resumed)
         if resumed is None:
             self._offer_starts()
         else:
@@ -209,6 +212,16 @@ class Loop:
 
             starts = self._most_promising(starts, move, self._config.start_refinements, count)
         return starts.discrete, starts.continuous
+
+    def _look_around(self, rng: np.random.Generator) -> None:
+        """Evaluates starts before the first walk, of which the best are then gone on from."""
+        count = int(self._config.start_share * self._warm_up)
+        if not count or self._known is not None:
+            return
+        starts = self._recorder.evaluate(*self._recorder.problem.start(count, rng))
+        if self._surrogate is not None:
+            self._surrogate.add(starts.discrete, starts.continuous, starts)
+        self._offer(starts)
 
     @property
     def _warm(self) -> bool:

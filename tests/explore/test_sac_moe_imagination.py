@@ -1,19 +1,16 @@
-"""The learner's optional parts, each alone."""
+"""What the learner imagines: world model, plans, surrogate heads, refinement."""
 
-import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from toy_problems import NothingFits, WalkAndTune
+from toy_problems import WalkAndTune
 
-from asic_compiler.diagnostics import UserError
 from asic_compiler.explore.reward import reward, score
-from asic_compiler.explore.search import search
 from asic_compiler.explore.strategies.sac_moe.agent import Agent
 from asic_compiler.explore.strategies.sac_moe.candidates import Candidates
-from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig, parse_config
+from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
 from asic_compiler.explore.strategies.sac_moe.exploration.moves import refining
 from asic_compiler.explore.strategies.sac_moe.imagination.planner import Planner
 from asic_compiler.explore.strategies.sac_moe.imagination.refinement import refined
@@ -24,8 +21,7 @@ from asic_compiler.explore.strategies.sac_moe.imagination.surrogate import (
 from asic_compiler.explore.strategies.sac_moe.imagination.world_model import WorldModel
 from asic_compiler.explore.strategies.sac_moe.loop import Loop
 from asic_compiler.explore.strategies.sac_moe.networks import Dimensions
-from asic_compiler.explore.strategies.sac_moe.replay import Batch, Replay
-from asic_compiler.explore.strategies.sac_moe.strategy import SacMoe
+from asic_compiler.explore.strategies.sac_moe.replay import Batch
 
 SIZES = Dimensions(observed=6, discrete=2, continuous=3, context=2)
 SMALL = SacMoeConfig(hidden=16, batch=16, mpc_candidates=16, mpc_horizon=3)
@@ -33,161 +29,6 @@ SMALL = SacMoeConfig(hidden=16, batch=16, mpc_candidates=16, mpc_horizon=3)
 
 def generator(seed=0):
     return torch.Generator().manual_seed(seed)
-
-
-# Configuration.
-
-
-def test_options_change_what_they_name_and_nothing_else():
-    config = parse_config("experts=1 mpc=false learning-rate=3e-4")
-    assert (config.experts, config.mpc, config.learning_rate) == (1, False, 3e-4)
-    rest = {k: v for k, v in config.describe().items()
-            if k not in ("experts", "mpc", "learning_rate")}  # fmt: skip
-    assert rest.items() <= SacMoeConfig().describe().items()
-    assert parse_config("") == SacMoeConfig()
-
-
-def test_a_small_budget_is_thought_about_longer():
-    config = parse_config("environments=8 surrogate_updates=3 refinements=5 patient_budget=499")
-    assert config.paced(500) is config
-    slow = config.paced(499)
-    assert (slow.environments, slow.surrogate_updates, slow.refinements) == (2, 12, 30)
-    assert slow.known_share == 0.25
-    assert parse_config("known_share=0").paced(10).known_share == 0.0
-    paced = ("environments", "surrogate_updates", "refinements", "known_share")
-    assert slow == dataclasses.replace(config, **{name: getattr(slow, name) for name in paced})
-    assert parse_config("environments=3").paced(10).environments == 1
-    most = parse_config("refinements=9999 surrogate_updates=9999").paced(10)
-    assert (most.refinements, most.surrogate_updates) == (10**4, 10**4)
-    for same in ("patient_budget=0", "surrogate=false"):
-        assert parse_config(same).paced(10) == parse_config(same)
-
-
-def test_a_search_that_learns_goes_by_the_pace_of_its_budget(monkeypatch):
-    seen = []
-    monkeypatch.setattr(SacMoeConfig, "paced", lambda config, budget: seen.append(budget) or config)
-    search(WalkAndTune(), SacMoe(SMALL), 40)
-    assert seen == [40]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("expert=1", "no option 'expert'"),
-        ("experts", "not of the form"),
-        ("experts=1.5", "a whole number"),
-        ("experts=two", "a whole number"),
-        ("gamma=high", "a number"),
-        ("mpc=off", "true or false"),
-        ("experts=0", "between 1 and 64"),
-        ("gamma=1.5", "between 0 and 1"),
-        ("gamma=nan", "between 0 and 1"),
-        ("experts=2 experts=3", "given twice"),
-    ],
-)
-def test_a_wrong_option_is_refused(text, message):
-    with pytest.raises(UserError, match=message):
-        parse_config(text)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "experts=1", "balance=0", "priority_exponent=0", "adaptive_epsilon=false", "mpc=false",
-        "surrogate=false", "elite_share=0", "return_share=0", "greedy_share=0",
-        "crossover_share=0", "elite_per_mesh=16",
-    ],
-)  # fmt: skip
-def test_each_part_can_be_switched_off_and_makes_a_difference(text):
-    common = "hidden=16 batch=16 environments=8 episode_length=4 mpc_epsilon=0.5 mpc_candidates=4 "
-    common += "surrogate_start=20 epsilon_start=0.4 patient_budget=0 "
-    plain = search(WalkAndTune(), SacMoe(parse_config(common)), 400)
-    without = search(WalkAndTune(), SacMoe(parse_config(common + text)), 400)
-    assert without.evaluations == 400
-    assert plain.history["performance"].tobytes() != without.history["performance"].tobytes()
-
-
-def test_where_all_actions_explore_there_is_nothing_to_plan():
-    config = dataclasses.replace(
-        SMALL, environments=1, patient_budget=0, mpc_epsilon=1.0, epsilon_end=1.0,
-        epsilon_start=1.0, surrogate=False,
-    )  # fmt: skip
-    assert search(WalkAndTune(), SacMoe(config), 40).evaluations == 40
-    mixed = dataclasses.replace(config, epsilon_start=0.5, epsilon_end=0.5)
-    assert search(WalkAndTune(), SacMoe(mixed), 80).evaluations == 80
-
-
-# Prioritised replay.
-
-
-def fill(replay, count):
-    values = np.arange(count, dtype=np.float64)
-    replay.add(
-        np.zeros((count, 1)), np.zeros((count, 1), np.int64), np.zeros((count, 1)), values,
-        np.zeros((count, 1)), False,
-    )  # fmt: skip
-
-
-def test_transitions_are_drawn_by_their_error_to_the_exponent():
-    replay = Replay(10, 1, 1, 1, np.random.default_rng(0), exponent=0.5)
-    fill(replay, 4)
-    replay.learned(np.arange(4), np.array([1.0, 4.0, 9.0, 16.0], np.float32))
-    drawn = replay.sample(40_000)
-    shares = np.bincount(drawn.rows, minlength=4) / 40_000
-    np.testing.assert_allclose(shares, np.array([1, 2, 3, 4]) / 10, atol=2e-3)
-
-
-def test_importance_weights_undo_the_preference_at_exponent_one():
-    replay = Replay(10, 1, 1, 1, np.random.default_rng(0), exponent=0.6)
-    fill(replay, 5)
-    replay.learned(np.arange(5), np.array([0.1, 5.0, 2.0, 0.5, 9.0], np.float32))
-    batch = replay.sample(100_000, importance=1.0)
-    # The weighted mean of any quantity is its plain mean over the buffer: here 0, 1, .., 4.
-    assert np.average(batch.reward, weights=batch.weight) == pytest.approx(2.0, abs=0.02)
-    assert batch.weight.max() == 1.0
-    flat = replay.sample(100, importance=0.0)
-    assert (flat.weight == 1.0).all()
-
-
-def test_a_new_transition_has_the_largest_priority():
-    replay = Replay(100, 1, 1, 1, np.random.default_rng(0), exponent=1.0)
-    fill(replay, 50)
-    replay.learned(np.arange(50), np.full(50, 0.01, np.float32))
-    replay.learned(np.array([3]), np.array([20.0], np.float32))
-    replay.add(np.zeros((1, 1)), np.zeros((1, 1), np.int64), np.zeros((1, 1)), np.array([77.0]),
-               np.zeros((1, 1)), False)  # fmt: skip
-    drawn = replay.sample(1000).reward
-    assert (drawn == 77.0).mean() == pytest.approx(0.5, abs=0.05)
-
-
-def test_uniform_replay_weighs_nothing():
-    replay = Replay(10, 1, 1, 1, np.random.default_rng(0))
-    fill(replay, 4)
-    replay.learned(np.array([0]), np.array([1e6], np.float32))
-    batch = replay.sample(4000)
-    assert batch.weight is None
-    assert np.bincount(batch.rows).min() > 800
-
-
-def test_an_importance_weight_scales_a_transitions_pull():
-    # Two contradictory rewards of one action: the weighted mean is what the critics learn.
-    learner = Agent(Dimensions(6, 2, 3), SacMoeConfig(hidden=32, gamma=0.0), generator())
-    learner.log_alpha.data.fill_(-20.0)
-    rng = np.random.default_rng(0)
-    ones = np.ones((64, 1), np.float32)
-    batch = Batch(
-        observation=ones * rng.normal(size=6).astype(np.float32),
-        choices=np.zeros((64, 2), np.int64),
-        continuous=ones * np.zeros(3, np.float32),
-        reward=np.tile(np.array([0.0, 1.0], np.float32), 32),
-        next_observation=np.zeros((64, 6), np.float32),
-        terminated=np.ones(64, np.float32),
-        weight=np.tile(np.array([0.25, 1.0], np.float32), 32),
-    )
-    for _ in range(300):
-        error = learner.update(batch)
-    assert error[0] == pytest.approx(0.8, abs=0.05)
-    assert error[1] == pytest.approx(0.2, abs=0.05)
 
 
 # World model and planner.
@@ -450,65 +291,3 @@ def test_a_reward_that_the_heads_imply_is_that_of_the_design():
     near = outcome.violation < 2.0
     assert 0.2 < outcome.feasible.mean() < 0.8
     np.testing.assert_allclose(implied[near], true[near], atol=0.021)
-
-
-# The whole, with parts that are seldom there.
-
-
-def test_a_discrete_part_of_size_zero_is_possible():
-    sizes = Dimensions(observed=3, discrete=0, continuous=1)
-    agent = Agent(sizes, SacMoeConfig(hidden=16, batch=8), generator())
-    choices, values = agent.act(np.zeros((5, 3)), np.zeros(5, np.bool_))
-    assert choices.shape == (5, 0)
-    assert values.shape == (5, 1)
-    replay = Replay(20, 3, 0, 1, np.random.default_rng(0), 0.6)
-    replay.add(np.ones((9, 3)), np.zeros((9, 0), np.int64), np.zeros((9, 1)), np.ones(9),
-               np.ones((9, 3)), False)  # fmt: skip
-    for _ in range(4):
-        assert np.isfinite(agent.update(replay.sample(8))).all()
-
-
-def test_context_is_observed():
-    class Told(WalkAndTune):
-        context = np.array([0.25, -0.5])
-
-    result = search(Told(), SacMoe(SacMoeConfig(hidden=16, batch=16)), 100)
-    plain = search(WalkAndTune(), SacMoe(SacMoeConfig(hidden=16, batch=16)), 100)
-    assert result.history["performance"].tobytes() != plain.history["performance"].tobytes()
-
-
-def test_the_signals_tell_gate_epsilon_and_losses():
-    config = SacMoeConfig(hidden=16, batch=16, environments=8, episode_length=4, experts=3)
-    signals = search(WalkAndTune(), SacMoe(config), 300).signals
-    gates = np.stack([signals[f"gate.{k}"] for k in range(3)])
-    np.testing.assert_allclose(gates.sum(axis=0), 1.0, atol=1e-5)
-    assert (np.diff(signals["epsilon"]) < 0).all()
-    for name in ("temperature.continuous", "temperature.discrete", "loss.critic", "loss.world",
-                 "loss.surrogate", "surrogate.trusted"):  # fmt: skip
-        assert np.isfinite(signals[name]).any()
-
-
-def test_each_proposal_of_a_design_explores_or_is_the_policys(monkeypatch):
-    kinds = []
-
-    def policy(self, observation, here, explores):
-        assert len(explores) == len(here)
-        return np.full((len(here), 4), 2), np.full((len(here), 30), 0.123)
-
-    def screened(self, choices, continuous, blind):
-        kinds.append((continuous == 0.123).all(axis=1).reshape(-1, len(blind)))
-        return choices[: len(blind)], continuous[: len(blind)]
-
-    monkeypatch.setattr(Loop, "_policy", policy)
-    monkeypatch.setattr(Loop, "_screened", screened)
-    config = SacMoeConfig(hidden=16, batch=16, environments=8, epsilon_start=0.5, epsilon_end=0.5)
-    search(WalkAndTune(), SacMoe(config), 400)
-    asked = np.stack(kinds)
-    assert asked.mean() == pytest.approx(0.5, abs=0.05)
-    # Of almost every design there are both.
-    assert (asked.any(axis=1) & ~asked.all(axis=1)).mean() > 0.99
-
-
-def test_where_nothing_fits_every_part_still_works():
-    config = SacMoeConfig(hidden=16, batch=16, environments=8, mpc_epsilon=0.5, mpc_candidates=4)
-    assert search(NothingFits(), SacMoe(config), 200).best is None
