@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from asic_compiler.explore.protocol import FloatArray
@@ -49,3 +51,20 @@ def interval(values: FloatArray, seed: int = 0) -> tuple[float, float]:
 def reached(curve: list[list[float]], target: float) -> float:
     """The evaluation at which a curve of [evaluation, score] reaches ``target``; inf if never."""
     return next((float(at) for at, value in curve if value >= target), np.inf)
+
+
+def best_after(curve: list[list[float]], evaluations: FloatArray) -> FloatArray:
+    """The best score of a curve of [evaluation, score] after each of these, [N]; -inf before."""
+    at, values = np.array(curve, dtype=np.float64).reshape(-1, 2).T
+    return np.append(-np.inf, values)[np.searchsorted(at, evaluations, side="right")]
+
+
+def shortfall(score: float, top: float, octaves: float) -> float:
+    """How much lower the figure of merit is than that of ``top``; 1 where nothing was found.
+
+    Args:
+        score: The logarithm of performance^a / (power^b area^c), scaled.
+        top: The score that it is compared with.
+        octaves: Score 1 in units of the natural logarithm.
+    """
+    return 1.0 - math.exp((score - top) * octaves) if math.isfinite(score) else 1.0

@@ -11,9 +11,9 @@ import numpy as np
 
 from asic_compiler.explore.protocol import FloatArray
 
-from .figures import interval, reached
+from .figures import interval, reached, shortfall
 from .runs import Record
-from .workloads import NODES, WORKLOADS, problem_of
+from .workloads import NODES, WORKLOADS, octaves
 
 HEADER = ("strategy", "runs", "score, median", "95 % of the median", "to best known", "hypervolume",
           "feasible", "evaluations", "to 99 %", "core s")  # fmt: skip
@@ -45,7 +45,7 @@ def tables(records: list[Record], best: dict[str, Record], limit: str) -> Iterat
         yield "|" + " --- |" * len(HEADER)
         order = sorted(entrants, key=lambda label: (-_median(entrants[label]), label))
         for place, label in enumerate(order, 1):
-            gap = _gap(_median(entrants[label]), top, _octaves(workload, node))
+            gap = shortfall(_median(entrants[label]), top, octaves(workload, node))
             ranks[workload][label].append((place, gap))
             yield _row(label, entrants[label], gap, top - _percent(workload, node))
     for workload, places in ranks.items():
@@ -96,7 +96,7 @@ def overview(
             if not held:
                 cells.append("")
                 continue
-            gap = _gap(_median(held), tops[node], _octaves(workload, node))
+            gap = shortfall(_median(held), tops[node], octaves(workload, node))
             gaps.append(gap)
             seconds += [run["cpu_s"] for run in held]
             cells.append(f"{-gap:.1%} ({len(held)})" if gap < 1.0 else f"none ({len(held)})")
@@ -125,7 +125,7 @@ def enumerated(held: dict[str, Record], labels: dict[str, str], workload: str) -
             if not len(found):
                 cells.append("")
                 continue
-            gap = _gap(float(np.median(found)), one["optimum"], _octaves(workload, node))
+            gap = shortfall(float(np.median(found)), one["optimum"], octaves(workload, node))
             gaps.append(gap)
             exact = (found > one["optimum"] - 1e-9).sum()
             below = f"{-gap:.1%}" if gap < 1.0 else "none"
@@ -178,7 +178,7 @@ def changes(records: list[Record], workload: str, limit: str) -> dict[str, Chang
         if not pairs:
             continue
         change = np.array([
-            -_gap(_score(r), _score(w), _octaves(workload, w["node"])) for r, w in pairs
+            -shortfall(_score(r), _score(w), octaves(workload, w["node"])) for r, w in pairs
         ])  # fmt: skip
         found[label] = Change(
             len({w["node"] for _, w in pairs}),
@@ -243,20 +243,9 @@ def _median(runs: list[Record]) -> float:
     return float(np.median([_score(run) for run in runs]))
 
 
-def _gap(score: float, top: float, octaves: float) -> float:
-    """How much lower the figure of merit is than that of ``top``; 1 where nothing was found."""
-    return 1.0 - math.exp((score - top) * octaves) if math.isfinite(score) else 1.0
-
-
-def _octaves(workload: str, node: str) -> float:
-    """Score 1 in units of the logarithm of performance^a / (power^b area^c)."""
-    span = problem_of(workload, node).ranges[0]
-    return math.log(span.high / span.low)
-
-
 def _percent(workload: str, node: str) -> float:
     """How much score 1 % of that figure of merit is."""
-    return -math.log(0.99) / _octaves(workload, node)
+    return -math.log(0.99) / octaves(workload, node)
 
 
 def limit_in_words(limit: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -56,6 +57,12 @@ def problem_of(workload: str, node: str) -> ChipProblem:
     """The problem that every strategy is given."""
     chosen = WORKLOADS[workload]
     return make_problem(table_of(workload), Request(node=node, mode=chosen.mode).resolved())
+
+
+def octaves(workload: str, node: str) -> float:
+    """Score 1 in units of the logarithm of performance^a / (power^b area^c)."""
+    span = problem_of(workload, node).ranges[0]
+    return math.log(span.high / span.low)
 
 
 @cache

@@ -1,7 +1,12 @@
-"""The documentation's tables: written between their marks, from the records, again and again."""
+"""The documentation's tables and pictures: made of the records, the same again and again."""
 
+from xml.etree import ElementTree
+
+import numpy as np
 import pytest
-from search_evidence import pages
+from hypothesis import given
+from hypothesis import strategies as st
+from search_evidence import pages, pictures
 from search_evidence.pages import Evidence
 
 PAGE = """# Searches
@@ -75,3 +80,57 @@ def test_all_tables_are_ordered_by_limit_workload_and_node(evidence):
 def test_the_page_has_marks_that_can_be_filled():
     text = pages.EVIDENCE.read_text()
     assert text.count("<!-- end -->") == len(pages._MARK.findall(text)) > 3
+
+
+def run(strategy, node, seed, curve, limit="80", evaluations=80):
+    return {**record(strategy, seed, curve[-1][1], limit, evaluations), "node": node,
+            "curve": curve}  # fmt: skip
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """Two nodes of a workload whose score 1 is ln 100; the best known is at 0."""
+    monkeypatch.setattr(pictures, "NODES", ("7nm", "28nm"))
+    monkeypatch.setattr(pictures, "octaves", lambda workload, node: np.log(100.0))
+    best = {f"llama {node}": {"score": 0.0} for node in pictures.NODES}
+    held = [run("cma-es", node, seed, [[20, -0.5 - seed], [40, -0.1 * seed]])
+            for node in pictures.NODES for seed in (0, 1, 2)]  # fmt: skip
+    held += [
+        run("bayesian", "7nm", 0, [[1, 0.0]], evaluations=30),
+        run("bayesian", "28nm", 0, [[1, -0.5]], evaluations=30),
+        run("annealing", "7nm", 0, [[1, 0.0]]),
+        run("cma-es", "7nm", 9, [[1, 0.0]], limit="300", evaluations=300),
+    ]
+    return held, best
+
+
+def test_progress_is_the_mean_over_nodes_of_the_medians_over_seeds(runs):
+    at = np.array([10.0, 20.0, 39.0, 40.0, 80.0])
+    found = pictures.progress(*runs, "llama", "80", at)
+    # Who has not run on every node has no line, and no other limit or workload counts.
+    assert list(found) == ["cma-es", "bayesian"]
+    late = 1.0 - 100.0**-0.1
+    np.testing.assert_allclose(found["cma-es"], [1.0, 1 - 100**-1.5, 1 - 100**-1.5, late, late])
+    np.testing.assert_allclose(found["bayesian"], [0.45, 0.45, np.nan, np.nan, np.nan])
+    assert pictures.progress(*runs, "smolvlm", "80", at) == {}
+
+
+def test_a_picture_names_each_line_with_its_end_and_is_the_same_again(runs):
+    held, best = runs
+    drawn = pictures.picture(held, best, "llama", 80)
+    assert ElementTree.fromstring(drawn).tag.endswith("svg")
+    assert "cma-es  36.90%" in drawn
+    assert "bayesian  45.00%" in drawn
+    assert "sac-moe" not in drawn
+    assert pictures.picture(held, best, "llama", 80) == drawn
+    held += [run("sac-moe", node, 0, [[1, -0.5]], "300", 300) for node in ("7nm", "28nm")]
+    assert "sac-moe with 300  90.00%" in pictures.picture(held, best, "llama", 80)
+
+
+@given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=20))
+def test_labels_are_apart_in_the_order_of_their_lines(values):
+    heights = np.array(pictures._apart(values))
+    assert heights.max() <= 1.0 + 1e-9
+    order = np.argsort(heights)
+    assert (np.diff(heights[order]) >= 0.042 - 1e-9).all()
+    assert (np.diff(np.maximum(values, pictures.LEAST)[order]) >= 0.0).all()

@@ -11,7 +11,7 @@ import search
 from hypothesis import given
 from hypothesis import strategies as st
 from search_evidence import exact, runs, store, tables, workloads
-from search_evidence.figures import hypervolume, interval, reached
+from search_evidence.figures import best_after, hypervolume, interval, reached, shortfall
 from search_evidence.plan import ABLATIONS, BEST_KNOWN, ENTRANTS, EVERY, PRETRAINED
 from search_evidence.runs import Task, code_digest, curve, model_digest, run
 from workloads import transformer
@@ -171,6 +171,19 @@ def test_a_curve_keeps_its_steps_and_its_end(best, expected):
     assert curve(np.array(best)) == expected
 
 
+def test_the_best_after_some_evaluations_is_the_last_step_before():
+    steps = [[3, -0.5], [10, 0.25]]
+    found = best_after(steps, np.array([1.0, 2.0, 3.0, 9.0, 10.0, 99.0]))
+    assert found.tolist() == [-np.inf, -np.inf, -0.5, -0.5, 0.25, 0.25]
+    assert best_after([], np.array([5.0])).tolist() == [-np.inf]
+
+
+def test_a_shortfall_is_relative_and_whole_where_nothing_was_found():
+    assert shortfall(0.2, 0.2, 5.0) == 0.0
+    assert shortfall(0.2 + np.log(0.9) / 5.0, 0.2, 5.0) == pytest.approx(0.1)
+    assert shortfall(-np.inf, 0.2, 5.0) == 1.0
+
+
 def test_when_a_target_is_reached():
     steps = [[3, -0.5], [10, 0.1], [40, 0.2]]
     assert reached(steps, 0.1) == 10.0
@@ -230,8 +243,7 @@ def test_the_overview_has_a_row_a_strategy_and_a_column_a_node():
 
 
 def test_the_table_of_an_enumerated_space_says_who_found_the_optimum_and_by_how_much_not():
-    octaves = tables._octaves("llama", "7nm")
-    lower = 0.2 + np.log(0.9) / octaves
+    lower = 0.2 + np.log(0.9) / workloads.octaves("llama", "7nm")
     runs = {"a 1 9": {"0": 0.2, "1": 0.2, "2": lower}, "b 1 9": {"0": lower, "1": None}}
     held = {"llama 7nm": {"optimum": 0.2, "runs": runs}}
     keys = {"b": "b 1 9", "a": "a 1 9", "c": "c 1 9"}
