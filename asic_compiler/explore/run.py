@@ -13,20 +13,20 @@ from asic_compiler.explore.constraint_text import parse_constraints
 from asic_compiler.explore.constraints import WIDTHS, Restrictions
 from asic_compiler.explore.goal import Goal, Quantity
 from asic_compiler.explore.goal_text import parse_goal
+from asic_compiler.explore.infeasible import infeasible
 from asic_compiler.explore.observer import Observer
 from asic_compiler.explore.problem import ChipProblem
-from asic_compiler.explore.protocol import Evaluation
 from asic_compiler.explore.search import DEFAULT_EVALUATIONS, SearchResult, Strategy, search
 from asic_compiler.explore.strategies import resolve
 from asic_compiler.explore.unseen import ACTS, LEARNS, is_unseen
 from asic_compiler.hardware.design import Freedom
-from asic_compiler.hardware.legality import REASONS, Constraints, Reason
+from asic_compiler.hardware.legality import Constraints
 from asic_compiler.hardware.weight_store import STORES, WeightStore
 from asic_compiler.placement.plan import EvaluatedPlan, make_plan
 from asic_compiler.ppa.breakdown import Breakdown, breakdown
 from asic_compiler.ppa.corners import Corners, corners
 from asic_compiler.ppa.kv_cache import page_overhead, windowed
-from asic_compiler.ppa.model import Conditions, Metrics
+from asic_compiler.ppa.model import Conditions
 from asic_compiler.ppa.profile import Profile
 from asic_compiler.technology.constant import ConstantSet
 from asic_compiler.technology.library import load_constants, load_node
@@ -387,7 +387,9 @@ def explore(
         resume,
     )
     if result.best is None:
-        raise infeasible(problem, result)
+        # Notes of a search tell of a policy that did not fit: then it has learned from nothing.
+        acted = request.strategy == "sac-moe" and not request.train and not result.notes
+        raise infeasible(problem, result, acted)
     design = problem.decode(result.best.discrete, result.best.continuous)
     assert request.temperature_c is not None
     plan = make_plan(problem.model, design, request.temperature_c)
@@ -417,75 +419,3 @@ def _settled(problem: ChipProblem, request: Request) -> tuple[Request, tuple[str
     if request.train is None:
         return replace(request, train=True), (LEARNS,)
     return request, (ACTS,)
-
-
-def infeasible(problem: ChipProblem, result: SearchResult) -> UserError:
-    """The answer when nothing fits: the nearest design and which constraints fail by how much."""
-    notes: list[str] = []
-    if result.nearest is not None:
-        metrics = _metrics_of(problem, result.nearest)
-        notes.append(f"nearest design: {describe(result.nearest, metrics)}")
-        constraints = problem.model.conditions.constraints
-        over = {reason: float(v) for reason, v in zip(REASONS, metrics.violations[0], strict=True)}
-        for reason, value in over.items():
-            if value > 0.0:
-                notes.append(_broken(reason, value, constraints))
-        if any(value > 0.0 for value in over.values()):
-            notes.append(_advice(over))
-        notes += _missed(problem, result.nearest, metrics)
-        if problem.restrictions:
-            notes.append(f"the constraints may leave no room: {problem.restrictions}")
-    return UserError(
-        f"infeasible: none of {result.evaluations} designs keeps every constraint", notes=notes
-    )
-
-
-def _missed(problem: ChipProblem, nearest: Evaluation, metrics: Metrics) -> list[str]:
-    """Of the goal and the constraints, what the nearest design misses."""
-    names = [f"goal '{bound}'" for bound in problem.further_bounds]
-    contradicted = None
-    if problem.projection is not None:
-        names += [f"constraint '{r}'" for r in problem.projection.restrictions.items]
-        contradicted = "constraints of operators that share tiles contradict each other"
-        names.append(contradicted)
-    over = problem.excess(problem.decode(nearest.discrete, nearest.continuous), metrics)[0]
-    return [
-        name if name == contradicted else f"{name}: missed by a factor of {1.0 + value:.4g}"
-        for name, value in zip(names, over, strict=True)
-        if value > 0.0
-    ]
-
-
-def describe(design: Evaluation, metrics: Metrics) -> str:
-    """A design in one line."""
-    width, height = (int(v) for v in design.discrete[0, :2])
-    return (
-        f"{width}x{height} tiles, {metrics.clock_hz[0] / 1e6:.4g} MHz, "
-        f"{metrics.tokens_per_s[0]:.4g} tokens/s, {metrics.power_w[0]:.4g} W, "
-        f"{metrics.area_mm2[0]:.4g} mm2 on {int(metrics.dies[0])} die(s)"
-    )
-
-
-def _broken(reason: Reason, excess: float, constraints: Constraints) -> str:
-    limit = constraints.limit(reason)
-    if reason is Reason.THROUGHPUT:
-        return f"throughput: {1.0 - 1.0 / (1.0 + excess):.1%} under the least of {limit}"
-    return f"{reason}: {excess:.1%} over the limit of {limit}"
-
-
-def _advice(excess: dict[Reason, float]) -> str:
-    worst = max(excess, key=lambda reason: (excess[reason], reason))
-    return {
-        Reason.DMEM: "a shorter context, a smaller batch or kv_bits=8 would shrink the KV cache",
-        Reason.WMEM: "weight_bits=8 or a smaller model would shrink the weights",
-        Reason.IMEM: "fewer operators a stage (a smaller model) would shrink the program",
-        Reason.CLOCK: "a lower clock_hz or a finer node would make the clock possible",
-        Reason.POWER: "a larger power_w, a finer node or a lower temperature_c would help",
-        Reason.AREA: "a larger area_mm2 or a finer node would help",
-        Reason.DIES: "more dies or a finer node would help",
-        Reason.THROUGHPUT: "a lower tokens_per_s or a larger power_w would help",
-    }[worst]
-
-
-def _metrics_of(problem: ChipProblem, design: Evaluation) -> Metrics:
-    return problem.model.evaluate(problem.decode(design.discrete, design.continuous))

@@ -184,11 +184,22 @@ def test_an_infeasible_budget_leaves_no_file_and_names_the_nearest(tmp_path):
     assert error.value.notes[0].startswith("nearest design:")
     assert any(note.startswith("area: ") and "over the limit of 0.01 mm2" in note
                for note in error.value.notes)  # fmt: skip
+    assert error.value.notes[-1] == "more evaluations than 48 may find one"
     assert not (tmp_path / "run").exists()
     (tmp_path / "mine").mkdir()
     with pytest.raises(UserError, match="infeasible"):
         explore(tmp_path / "mine", area_mm2=0.01)
     assert files(tmp_path / "mine") == {}  # a folder that was there stays
+
+
+@pytest.mark.parametrize(
+    ("options", "hinted"),
+    [({"train": False}, True), ({"train": True}, False), ({"policy": "none"}, False)],
+)
+def test_where_a_policy_acted_and_found_nothing_learning_is_named_as_a_way(options, hinted):
+    with pytest.raises(UserError, match="infeasible") as error:
+        explore(strategy="sac-moe", area_mm2=0.01, **options)
+    assert ("train=true" in error.value.notes[-1]) == hinted
 
 
 def test_a_folder_that_cannot_be_made_is_refused_before_the_search(tmp_path):
