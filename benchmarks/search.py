@@ -28,11 +28,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import replace
 from itertools import pairwise
 from multiprocessing import get_context
 
@@ -75,6 +77,22 @@ def missing(asked: Iterable[Task]) -> list[Task]:
             if task.key not in held or not store.is_current(held[task.key])]  # fmt: skip
 
 
+def hints(limit: str, records: Iterable[Record]) -> dict[tuple[str, str], int]:
+    """By workload and strategy, evaluations that are tried first at a limit in seconds.
+
+    In proportion to the run that took the most like it; none where there has been no run.
+    """
+    if not limit.endswith("s"):
+        return {}
+    seconds, nearest = float(limit[:-1]), dict[tuple[str, str], tuple[float, int]]()
+    for record in records:
+        pace = seconds / max(record["cpu_s"], 1e-3)
+        found = abs(math.log(pace)), max(int(record["evaluations"] * pace), 1)
+        key = record["workload"], record["strategy"]
+        nearest[key] = min(nearest.get(key, found), found)
+    return {key: evaluations for key, (_, evaluations) in nearest.items()}
+
+
 def work(todo: list[Task], processes: int, minutes: float) -> int:
     """Makes the runs, writes each as it ends; returns how many were made.
 
@@ -83,7 +101,7 @@ def work(todo: list[Task], processes: int, minutes: float) -> int:
     """
     failed: list[str] = []
     deadline = time.monotonic() + 60.0 * minutes
-    hints: dict[tuple[str, str], int] = {}
+    first = hints(todo[0].limit, store.load().values()) if todo else {}
     queue, made, running = iter(todo), 0, dict[Future[tuple[Record, Record]], Task]()
     pool = workers(processes)
     try:
@@ -92,8 +110,7 @@ def work(todo: list[Task], processes: int, minutes: float) -> int:
                 task = next(queue, None)
                 if task is None:
                     break
-                hint = hints.get((task.workload, task.label), task.hint)
-                task = Task(task.workload, task.node, task.label, task.seed, task.limit, hint)
+                task = replace(task, hint=first.get((task.workload, task.label), task.hint))
                 running[pool.submit(run, task)] = task
             if not running:
                 if failed:
@@ -108,7 +125,7 @@ def work(todo: list[Task], processes: int, minutes: float) -> int:
                 record, design = future.result()
                 store.append(record)
                 better = store.offer_best(design)
-                hints[task.workload, task.label] = record["evaluations"]
+                first[task.workload, task.label] = record["evaluations"]
                 made += 1
                 print(told(record, made, len(todo)) + (" best known" if better else ""), flush=True)
     finally:

@@ -85,6 +85,17 @@ def test_a_budget_is_found_where_time_grows_with_its_cube_and_none_is_made_up(mo
         runs._within(22.0, task(limit="22s", hint=512), None)
 
 
+def test_a_budget_is_first_sought_where_a_run_took_about_as_long():
+    def took(evaluations, seconds, workload="llama", strategy="grid"):
+        return {"workload": workload, "strategy": strategy, "evaluations": evaluations,
+                "cpu_s": seconds}  # fmt: skip
+
+    records = [took(100, 1.0), took(4000, 20.0), took(900, 2.0), took(10, 80.0, strategy="tpe")]
+    found = search.hints("22s", [*records, took(7, 0.0, "smolvlm")])
+    assert found == {("llama", "grid"): 4400, ("llama", "tpe"): 2, ("smolvlm", "grid"): 154_000}
+    assert search.hints("4613", records) == {}
+
+
 def test_what_a_strategy_cannot_afford_it_does_not_get():
     assert EVERY["bayesian"].budget(4613) == 300
     assert EVERY["bayesian"].budget(100) == 100
