@@ -83,7 +83,8 @@ def picture(records: list[Record], best: dict[str, Record], workload: str, budge
     from matplotlib.figure import Figure
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, StrMethodFormatter
 
-    at = np.unique(np.geomspace(10, budget, 400).round())
+    marks = [mark for mark in (10, 30, 100, 300, 1000) if mark < budget] + [budget]
+    at = np.unique(np.append(np.geomspace(10, budget, 400).round(), marks))
     lines = progress(records, best, workload, str(budget), at)
     label, small = PATIENT
     if (line := progress(records, best, workload, small, at).get(label)) is not None:
@@ -97,7 +98,7 @@ def picture(records: list[Record], best: dict[str, Record], workload: str, budge
             xlabel="designs evaluated", ylabel="figure of merit below the best known",
             title=WORKLOADS[workload].title,
         )  # fmt: skip
-        axes.xaxis.set_major_locator(FixedLocator([10, 30, 100, 300, 1000, budget]))
+        axes.xaxis.set_major_locator(FixedLocator(marks))
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g}%"))
         for axis in (axes.xaxis, axes.yaxis):
