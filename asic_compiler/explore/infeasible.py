@@ -6,6 +6,7 @@ from asic_compiler.diagnostics import UserError
 from asic_compiler.explore.problem import ChipProblem
 from asic_compiler.explore.protocol import Evaluation
 from asic_compiler.explore.search import SearchResult
+from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.legality import REASONS, Constraints, Reason
 from asic_compiler.ppa.model import Metrics
 
@@ -20,8 +21,9 @@ def infeasible(problem: ChipProblem, result: SearchResult, acted: bool = False) 
     """
     notes: list[str] = []
     if result.nearest is not None:
-        metrics = _metrics_of(problem, result.nearest)
-        notes.append(f"nearest design: {describe(result.nearest, metrics)}")
+        design = problem.decode(result.nearest.discrete, result.nearest.continuous)
+        metrics = problem.model.evaluate(design)
+        notes.append(f"nearest design: {_described(result.nearest, metrics)}")
         constraints = problem.model.conditions.constraints
         over = {reason: float(v) for reason, v in zip(REASONS, metrics.violations[0], strict=True)}
         for reason, value in over.items():
@@ -29,7 +31,7 @@ def infeasible(problem: ChipProblem, result: SearchResult, acted: bool = False) 
                 notes.append(_broken(reason, value, constraints))
         if any(value > 0.0 for value in over.values()):
             notes.append(_advice(over))
-        notes += _missed(problem, result.nearest, metrics)
+        notes += _missed(problem, design, metrics)
         if problem.restrictions:
             notes.append(f"the constraints may leave no room: {problem.restrictions}")
     also = ", and so may train=true: the policy acted without learning" if acted else ""
@@ -39,7 +41,7 @@ def infeasible(problem: ChipProblem, result: SearchResult, acted: bool = False) 
     )
 
 
-def _missed(problem: ChipProblem, nearest: Evaluation, metrics: Metrics) -> list[str]:
+def _missed(problem: ChipProblem, nearest: DesignBatch, metrics: Metrics) -> list[str]:
     """Of the goal and the constraints, what the nearest design misses."""
     names = [f"goal '{bound}'" for bound in problem.further_bounds]
     contradicted = None
@@ -47,7 +49,7 @@ def _missed(problem: ChipProblem, nearest: Evaluation, metrics: Metrics) -> list
         names += [f"constraint '{r}'" for r in problem.projection.restrictions.items]
         contradicted = "constraints of operators that share tiles contradict each other"
         names.append(contradicted)
-    over = problem.excess(problem.decode(nearest.discrete, nearest.continuous), metrics)[0]
+    over = problem.excess(nearest, metrics)[0]
     return [
         name if name == contradicted else f"{name}: missed by a factor of {1.0 + value:.4g}"
         for name, value in zip(names, over, strict=True)
@@ -55,7 +57,7 @@ def _missed(problem: ChipProblem, nearest: Evaluation, metrics: Metrics) -> list
     ]
 
 
-def describe(design: Evaluation, metrics: Metrics) -> str:
+def _described(design: Evaluation, metrics: Metrics) -> str:
     """A design in one line."""
     width, height = (int(v) for v in design.discrete[0, :2])
     return (
@@ -84,7 +86,3 @@ def _advice(excess: dict[Reason, float]) -> str:
         Reason.DIES: "more dies or a finer node would help",
         Reason.THROUGHPUT: "a lower tokens_per_s or a larger power_w would help",
     }[worst]
-
-
-def _metrics_of(problem: ChipProblem, design: Evaluation) -> Metrics:
-    return problem.model.evaluate(problem.decode(design.discrete, design.continuous))

@@ -20,14 +20,15 @@ from .runs import Record
 from .workloads import NODES, ROOT, WORKLOADS, octaves
 
 SHOWN = ("sac-moe/pretrained", *ENTRANTS)
-PATIENT = "sac-moe", "300"
+PATIENT, FEW = "sac-moe with 300", "300"
+"""The learner's line of a small budget, and that limit."""
 LEAST = 5e-4
 """What is nearer to the best known is drawn here."""
 
 _COLOURS = {
     "sac-moe/pretrained": "#b2182b",
     "sac-moe": "#2166ac",
-    "sac-moe with 300": "#4393c3",
+    PATIENT: "#4393c3",
     "cma-es": "#1b7837",
     "annealing": "#8c510a",
     "gradient": "#762a83",
@@ -66,7 +67,7 @@ def progress(
         medians = list[FloatArray]()
         for node in NODES:
             runs = [r for r in own if (r["strategy"], r["node"]) == (label, node)]
-            if not runs:
+            if not runs or f"{workload} {node}" not in best:
                 break
             scores = np.median([best_after(r["curve"], at) for r in runs], axis=0)
             top, scale = best[f"{workload} {node}"]["score"], octaves(workload, node)
@@ -86,9 +87,8 @@ def picture(records: list[Record], best: dict[str, Record], workload: str, budge
     marks = [mark for mark in (10, 30, 100, 300, 1000) if mark < budget] + [budget]
     at = np.unique(np.append(np.geomspace(10, budget, 400).round(), marks))
     lines = progress(records, best, workload, str(budget), at)
-    label, small = PATIENT
-    if (line := progress(records, best, workload, small, at).get(label)) is not None:
-        lines[f"{label} with {small}"] = line
+    if (line := progress(records, best, workload, FEW, at).get("sac-moe")) is not None:
+        lines[PATIENT] = line
     written = io.StringIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": workload, "font.size": 9}):
         figure = Figure(figsize=(9, 5), layout="constrained")
@@ -126,7 +126,7 @@ def _apart(values: list[float], room: float = 0.042) -> list[float]:
     order = np.argsort(heights, kind="stable")
     for below, above in pairwise(order):
         heights[above] = max(heights[above], heights[below] + room)
-    heights[order[-1]] = min(heights[order[-1]], 1.0)
+    heights[order[-1:]] = np.minimum(heights[order[-1:]], 1.0)
     for above, below in pairwise(order[::-1]):
         heights[below] = min(heights[below], heights[above] - room)
     return heights.tolist()

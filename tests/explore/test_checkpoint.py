@@ -6,6 +6,7 @@ import os
 import signal
 import struct
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -94,6 +95,16 @@ def test_an_interrupted_search_goes_on_to_the_same_bytes(strategy, whole, tmp_pa
     assert digest(result) == whole
     # What was done is not done again: 16 are the fingerprint's.
     assert sum(problem.calls) <= BUDGET - after + 16 + 32
+
+
+def test_starts_that_were_looked_at_first_are_not_looked_at_again(tmp_path):
+    strategy = SacMoe(replace(SMALL.config, start_share=0.5))
+    whole = digest(search(WalkAndTune(), strategy, BUDGET, seed=3))
+    interrupted(strategy, tmp_path / "run.ckpt", 70)
+    problem = WalkAndTune()
+    again = search(problem, strategy, BUDGET, seed=3, resume=tmp_path / "run.ckpt")
+    assert digest(again) == whole
+    assert sum(problem.calls) <= BUDGET - 70 + 16 + 32
 
 
 def test_a_search_may_be_interrupted_again_and_again(strategy, whole, tmp_path):

@@ -18,7 +18,7 @@ class SacMoeConfig:
     ``adaptive_epsilon=false``, ``mpc=false`` (the world model with it), ``surrogate=false``,
     ``elite_share=0``, ``return_share=0``, ``niche_share=0``, ``reshape_share=0``,
     ``greedy_share=0``, ``crossover_share=0``, ``known_share=0``, ``asked_share=0``,
-    ``refinements=0``, ``start_refinements=0``, ``start_share=0``, ``patient_budget=0``.
+    ``refinements=0``, ``start_refinements=0``, ``patient_budget=0``.
     """
 
     hidden: int = 256
