@@ -48,6 +48,24 @@ def interval(values: FloatArray, seed: int = 0) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def difference(ours: FloatArray, theirs: FloatArray, seed: int = 0) -> tuple[float, float]:
+    """95 % interval of the difference of two means by the percentile bootstrap.
+
+    Args:
+        ours: [groups, runs]; runs are drawn anew within each group, and groups stay as they are.
+        theirs: As many groups; their runs are drawn apart from ours.
+        seed: Of the draws.
+    """
+    rng = np.random.default_rng(seed)
+
+    def drawn(values: FloatArray) -> FloatArray:
+        picks = rng.integers(0, values.shape[1], (RESAMPLES, *values.shape))
+        return np.take_along_axis(values[None], picks, axis=2).mean(axis=(1, 2))
+
+    low, high = np.percentile(drawn(ours) - drawn(theirs), [2.5, 97.5])
+    return float(low), float(high)
+
+
 def reached(curve: list[list[float]], target: float) -> float:
     """The evaluation at which a curve of [evaluation, score] reaches ``target``; inf if never."""
     return next((float(at) for at, value in curve if value >= target), np.inf)

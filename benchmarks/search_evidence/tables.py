@@ -11,7 +11,7 @@ import numpy as np
 
 from asic_compiler.explore.protocol import FloatArray
 
-from .figures import interval, reached, shortfall
+from .figures import difference, interval, reached, shortfall
 from .runs import Record
 from .workloads import NODES, WORKLOADS, octaves
 
@@ -35,8 +35,7 @@ def tables(records: list[Record], best: dict[str, Record], limit: str) -> Iterat
     for workload, node in sorted(cells, key=_place):
         entrants = cells[workload, node]
         known = best.get(f"{workload} {node}")
-        top = -math.inf if known is None else known["score"]
-        top = max([top, *(_score(run) for runs in entrants.values() for run in runs)])
+        top = _top(best, [run for runs in entrants.values() for run in runs])
         yield f"\n### {WORKLOADS[workload].title}, {node}, {limit_in_words(limit)}\n"
         if known is not None:
             by = f"{known['strategy']}, {limit_in_words(known['limit'])}"
@@ -80,10 +79,7 @@ def overview(
     (workload,) = {record["workload"] for record in records}
     nodes = [node for node in NODES if any(node == at for _, at in runs)]
     tops = {
-        node: max(
-            best.get(f"{workload} {node}", {"score": -math.inf})["score"],
-            *(_score(run) for (_, at), held in runs.items() if at == node for run in held),
-        )
+        node: _top(best, [r for r in records if r["limit"] == limit and r["node"] == node])
         for node in nodes
     }
     rows: list[tuple[float, str]] = []
@@ -105,6 +101,57 @@ def overview(
     yield "| strategy | " + " | ".join(nodes) + " | core s |"
     yield "|" + " --- |" * (len(nodes) + 2)
     yield from (row for _, row in sorted(rows))
+
+
+def means(
+    records: list[Record], best: dict[str, Record], limit: str, labels: list[str]
+) -> Iterator[str]:
+    """Strategies by the mean over nodes and seeds that all of them have: of one workload.
+
+    Args:
+        records: Of runs of the workload.
+        best: The best design known of each workload and node.
+        limit: Of the runs that count.
+        labels: Of the strategies; the first is what the others are held against.
+    """
+    held = {
+        (r["strategy"], r["node"], r["seed"]): r
+        for r in records
+        if r["limit"] == limit and r["strategy"] in labels
+    }
+    nodes = [node for node in NODES if any(node == at for _, at, _ in held)]
+    seeds = [
+        seed
+        for seed in sorted({seed for _, _, seed in held})
+        if all((label, node, seed) in held for label in labels for node in nodes)
+    ]
+    if not seeds:
+        return
+    tops = {node: _top(best, [r for r in held.values() if r["node"] == node]) for node in nodes}
+    found = {
+        label: np.array([
+            [-_gap(held[label, node, seed], tops[node]) for seed in seeds] for node in nodes
+        ])
+        for label in labels
+    }  # fmt: skip
+    first = found[labels[0]]
+    header = ("strategy", f"mean of {len(nodes)} nodes x {len(seeds)} seeds", "of each seed",
+              f"less that of {labels[0]}, 95 %", "designs evaluated")  # fmt: skip
+    yield "| " + " | ".join(header) + " |"
+    yield "|" + " --- |" * len(header)
+    for label in sorted(labels, key=lambda one: -float(found[one].mean())):
+        own = found[label]
+        by_seed = own.mean(axis=0)
+        low, high = difference(own, first)
+        counts = [held[label, node, seed]["evaluations"] for node in nodes for seed in seeds]
+        cells = [
+            label,
+            f"{own.mean():.2%}",
+            f"{by_seed.min():.2%} to {by_seed.max():.2%}",
+            f"{low:+.2%} to {high:+.2%}" if own is not first else "",
+            f"{min(counts):,} to {max(counts):,}",
+        ]
+        yield "| " + " | ".join(cells) + " |"
 
 
 def enumerated(held: dict[str, Record], labels: dict[str, str], workload: str) -> Iterator[str]:
@@ -233,6 +280,16 @@ def _row(label: str, runs: list[Record], gap: float, target: float) -> str:
 def _place(problem: tuple[str, str]) -> tuple[int, int]:
     workload, node = problem
     return list(WORKLOADS).index(workload), NODES.index(node)
+
+
+def _top(best: dict[str, Record], runs: list[Record]) -> float:
+    """The best score known of the problem of these runs, theirs among them."""
+    known = best.get(f"{runs[0]['workload']} {runs[0]['node']}", {"score": -math.inf})
+    return max(known["score"], *(_score(run) for run in runs))
+
+
+def _gap(run: Record, top: float) -> float:
+    return shortfall(_score(run), top, octaves(run["workload"], run["node"]))
 
 
 def _score(run: Record) -> float:

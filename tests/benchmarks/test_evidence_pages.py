@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from search_evidence import pages, pictures
+from search_evidence import pages, pictures, tables
+from search_evidence.figures import difference
 from search_evidence.pages import Evidence
 
 PAGE = """# Searches
@@ -18,6 +19,9 @@ PAGE = """# Searches
 Words between.
 
 <!-- enumerated llama -->
+<!-- end -->
+
+<!-- means llama 4613 annealing sac-moe -->
 <!-- end -->
 
 <!-- ablations 4613 92 -->
@@ -59,8 +63,41 @@ def test_tables_stand_between_their_marks_and_words_stay(evidence):
     }  # fmt: skip
     assert "| annealing | -0.0% (1 of 1) |" in rows
     assert "| world model and planning | +0.00% (+0.00% to +0.00%), 0 / 0 |  |  |  |" in rows
+    assert any(row.startswith("| sac-moe | 0.00% | 0.00% to 0.00% |") for row in rows)
     assert "\n\nWords between.\n\n" in page
     assert pages.rewritten(page, evidence) == page
+
+
+def test_means_are_over_the_nodes_and_seeds_that_all_have(runs, monkeypatch):
+    monkeypatch.setattr(tables, "octaves", lambda workload, node: np.log(100.0))
+    held, best = runs
+    # Both have seeds 0 and 1 at both nodes; of seeds 2 and 7 something is missing.
+    held += [run("sac-moe", node, seed, [[1, -0.5]], evaluations=70 + seed)
+             for node in ("7nm", "28nm") for seed in (0, 1, 7)]  # fmt: skip
+    held += [run("sac-moe", "7nm", 2, [[1, 0.0]])]
+    _, _, *rows = tables.means(held, best, "80", ["cma-es", "sac-moe"])
+    # Score -0.5 is a tenth, 90 % below; CMA-ES ends at 0 and at -0.1, 0.631 of the best known.
+    low, high = 0.9 - (1.0 - 100**-0.1), 0.9
+    assert rows == [
+        "| cma-es | -18.45% | -36.90% to 0.00% |  | 80 to 80 |",
+        f"| sac-moe | -90.00% | -90.00% to -90.00% | {-high:+.2%} to {-low:+.2%} | 70 to 71 |",
+    ]
+    assert not list(tables.means(held, best, "80", ["cma-es", "annealing"]))
+
+
+def test_an_interval_of_a_difference_is_as_wide_as_its_error_and_keeps_groups_apart():
+    rng = np.random.default_rng(3)
+    far_apart = np.array([[0.0], [100.0]])
+    covered, widths = 0, list[float]()
+    for trial in range(100):
+        ours = far_apart + rng.normal(1.0, 1.0, (2, 15))
+        theirs = far_apart + rng.normal(0.0, 2.0, (2, 15))
+        low, high = difference(ours, theirs, seed=trial)
+        widths.append(high - low)
+        covered += low <= 1.0 <= high
+    assert covered >= 85
+    # The standard error of the difference of means of 30 runs; were groups mixed, of 13 and more.
+    assert np.mean(widths) == pytest.approx(2 * 1.96 * np.sqrt((1.0 + 4.0) / 30), rel=0.1)
 
 
 def test_a_mark_of_an_unknown_table_is_refused(evidence):
