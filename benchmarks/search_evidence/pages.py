@@ -4,6 +4,7 @@ A mark says what stands below it, up to the next ``<!-- end -->``:
 
     <!-- overview llama 4613 sac-moe/pretrained@92 -->   medians by node; rows of other limits too
     <!-- means llama 22s annealing cma-es -->            the mean; held against the first
+    <!-- apart 300 5 sac-moe bayesian@4613 -->           by seeds: the first five, the others
     <!-- enumerated llama -->                            gaps to the optimum of the reduced space
     <!-- ablations 4613 1000 -->                         the learner changed, by workload and limit
 """
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 
 from .plan import ABLATIONS, ENTRANTS, PACES, PRETRAINED
 from .runs import Record
-from .tables import WHOLE, changes, enumerated, limit_in_words, means, overview, tables
+from .tables import WHOLE, apart, changes, enumerated, limit_in_words, means, overview, tables
 from .workloads import ROOT, WORKLOADS
 
 EVIDENCE = ROOT / "docs" / "evidence.md"
@@ -65,6 +66,12 @@ def rewritten(page: str, evidence: Evidence) -> str:
                 workload, limit, *labels = asked
                 own = [r for r in evidence.records if r["workload"] == workload]
                 lines = means(own, evidence.best, limit, labels)
+            case "apart":
+                limit, seeds, label, other = asked
+                rival, its_limit = other.split("@")
+                lines = apart(
+                    evidence.records, evidence.best, limit, int(seeds), label, (rival, its_limit)
+                )
             case "enumerated":
                 lines = enumerated(evidence.spaces, evidence.keys, asked[0])
             case "ablations":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -152,6 +152,66 @@ def means(
             f"{min(counts):,} to {max(counts):,}",
         ]
         yield "| " + " | ".join(cells) + " |"
+
+
+def apart(
+    records: list[Record],
+    best: dict[str, Record],
+    limit: str,
+    seeds: int,
+    label: str,
+    rival: tuple[str, str],
+) -> Iterator[str]:
+    """One strategy with its first seeds, with the others and with all: of both workloads.
+
+    What was chosen by looking at some seeds is to be judged by those that nobody looked at.
+
+    Args:
+        records: Of runs of all workloads.
+        best: The best design known of each workload and node.
+        limit: Of the strategy's runs.
+        seeds: How many are the first.
+        label: Of the strategy.
+        rival: Another strategy and the limit of its runs, all of which it is held against.
+    """
+    runs: dict[tuple[str, str, str, str], list[Record]] = defaultdict(list)
+    for r in records:
+        runs[r["strategy"], r["limit"], r["workload"], r["node"]].append(r)
+    columns = [
+        (workload, node)
+        for workload in WORKLOADS
+        for node in NODES
+        if (*rival, workload, node) in runs
+        and {r["seed"] < seeds for r in runs[label, limit, workload, node]} == {True, False}
+    ]
+    if not columns:
+        return
+
+    def gaps(strategy: str, at: str, chosen: Callable[[Record], bool]) -> dict[str, FloatArray]:
+        found: dict[str, list[float]] = defaultdict(list)
+        for workload, node in columns:
+            every = runs[strategy, at, workload, node]
+            median = _median([r for r in every if chosen(r)])
+            top = _top(best, every)
+            found[workload].append(shortfall(median, top, octaves(workload, node)))
+        return {workload: np.array(own) for workload, own in found.items()}
+
+    theirs = gaps(*rival, lambda _: True)
+    rows = {
+        f"{label}, seeds 0 to {seeds - 1}": gaps(label, limit, lambda r: r["seed"] < seeds),
+        f"{label}, the others": gaps(label, limit, lambda r: r["seed"] >= seeds),
+        f"{label}, all": gaps(label, limit, lambda _: True),
+        rival[0]: theirs,
+    }
+    titles = [WORKLOADS[workload].title.split()[0] for workload in theirs]
+    yield f"| strategy | {' | '.join(titles)} | all columns | ahead of {rival[0]} |"
+    yield "|" + " --- |" * (len(titles) + 3)
+    for name, own in rows.items():
+        means = [f"{-one.mean():.2%}" for one in own.values()]
+        whole = np.concatenate(list(own.values()))
+        ahead = (whole < np.concatenate(list(theirs.values()))).sum()
+        cells = [name, *means, f"{-whole.mean():.2%}", f"{ahead} of {len(whole)}"]
+        yield "| " + " | ".join(cells if own is not theirs else [*cells[:-1], ""]) + " |"
 
 
 def enumerated(held: dict[str, Record], labels: dict[str, str], workload: str) -> Iterator[str]:

@@ -85,6 +85,33 @@ def test_means_are_over_the_nodes_and_seeds_that_all_have(runs, monkeypatch):
     assert not list(tables.means(held, best, "80", ["cma-es", "annealing"]))
 
 
+def test_seeds_that_something_was_chosen_on_stand_apart(runs, monkeypatch):
+    monkeypatch.setattr(tables, "octaves", lambda workload, node: np.log(100.0))
+    held, best = runs
+    # A score of s is 1 - 100^s below the best known. CMA-ES has the scores 0, -0.1 and -0.2.
+    held += [run("grid", "28nm", 7, [[1, -0.15]], "92", 92), run("grid", "7nm", 0, [[1, 0.0]])]
+    own, rival = ("80", 2, "cma-es"), ("grid", "92")
+    head, _, *rows = tables.apart(held, best, *own, rival)
+    assert head == "| strategy | Llama | all columns | ahead of grid |"
+    below = {score: f"{100**score - 1.0:.2%}" for score in (-0.05, -0.2, -0.1, -0.15)}
+    assert rows == [
+        f"| cma-es, seeds 0 to 1 | {below[-0.05]} | {below[-0.05]} | 1 of 1 |",
+        f"| cma-es, the others | {below[-0.2]} | {below[-0.2]} | 0 of 1 |",
+        f"| cma-es, all | {below[-0.1]} | {below[-0.1]} | 1 of 1 |",
+        f"| grid | {below[-0.15]} | {below[-0.15]} |  |",
+    ]
+    page = "<!-- apart 80 2 cma-es grid@92 -->\n<!-- end -->"
+    assert rows[1] in pages.rewritten(page, Evidence(held, best, {}, {})).splitlines()
+    # Over two nodes the means are of the medians.
+    held += [run("grid", "7nm", 0, [[1, -0.3]], "92", 92)]
+    held += [run("cma-es", "7nm", seed, [[1, -0.4]]) for seed in (3, 4, 5, 6)]
+    _, _, first, others, *_ = tables.apart(held, best, *own, rival)
+    assert first == f"| cma-es, seeds 0 to 1 | {below[-0.05]} | {below[-0.05]} | 2 of 2 |"
+    mean = f"{(100**-0.4 + 100**-0.2) / 2 - 1.0:.2%}"
+    assert others == f"| cma-es, the others | {mean} | {mean} | 0 of 2 |"
+    assert not list(tables.apart(held, best, "92", 2, "cma-es", rival))
+
+
 def test_an_interval_of_a_difference_is_as_wide_as_its_error_and_keeps_groups_apart():
     rng = np.random.default_rng(3)
     far_apart = np.array([[0.0], [100.0]])
