@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 
@@ -28,3 +29,22 @@ def write_atomic(path: Path, data: str | bytes) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_special(path: Path) -> bool:
+    """Whether there is a pipe or a device at ``path``, which is written itself, never replaced."""
+    return path.exists() and not stat.S_ISREG(path.stat().st_mode) and not path.is_dir()
+
+
+def refusal(path: Path) -> str | None:
+    """Why nothing can be written at ``path``, or None: to be asked before the work starts."""
+    if path.is_dir():
+        return "it is a folder"
+    folder = path.parent
+    if not folder.is_dir():
+        return f"there is no folder '{folder}'"
+    # A file is replaced by another one of its folder, and one that is read-only is meant to stay.
+    needed = [path] if is_special(path) else [folder, path]
+    if all(os.access(one, os.W_OK) for one in needed if one.exists()):
+        return None
+    return "permission denied"

@@ -71,7 +71,7 @@ def show(title: str, rows: list[dict[str, object]]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--evaluations", type=int, default=4613)
     parser.add_argument("--nodes", default=",".join(PAPER_NODE_NAMES))
     parser.add_argument("--folder", type=Path)

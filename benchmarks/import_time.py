@@ -91,7 +91,7 @@ def measure(side: str, layers: int) -> tuple[dict[str, float], float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--layers", type=int, default=32)
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--side", choices=("ours", "bare"), help=argparse.SUPPRESS)

@@ -82,7 +82,7 @@ def together(pool: ProcessPoolExecutor | ThreadPoolExecutor, workers: int, kind:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()

@@ -190,8 +190,8 @@ def work(names: list[str], options: argparse.Namespace) -> None:
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> float:
-    ranks = [np.argsort(np.argsort(v)).astype(float) for v in (a, b)]
-    return float(np.corrcoef(*ranks)[0, 1]) if len(a) > 2 else float("nan")
+    ranks = np.stack([np.argsort(np.argsort(v)).astype(float) for v in (a, b)])
+    return float(np.corrcoef(ranks)[0, 1]) if len(a) > 2 else float("nan")
 
 
 def errors(pairs: np.ndarray) -> str:
@@ -243,7 +243,7 @@ def table(names: list[str], seed: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--designs", type=int, default=200, help="of each workload")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=1e9, help="to start new designs in")

@@ -69,7 +69,12 @@ def best(table: OperatorTable, seeds: int, request: dict[str, object]) -> Explor
         return refused
     if "goal" in request:
         return max(found, key=lambda e: float(e.plan.metrics.tokens_per_s[0]))
-    return max(found, key=lambda e: e.result.best_score)
+    return max(found, key=_score)
+
+
+def _score(outcome: Exploration) -> float:
+    assert outcome.result.best_score is not None  # where nothing is feasible there is no outcome
+    return outcome.result.best_score
 
 
 def _count(value: float) -> str:
@@ -113,7 +118,7 @@ def show(title: str, rows: list[dict[str, str]]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--evaluations", type=int, default=4613)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--strategies", default="cma-es,sac-moe")

@@ -42,7 +42,7 @@ from asic_compiler.workload.table import OperatorClass, OperatorKind, OperatorTa
 
 DRIVERS = Path(__file__).parent / "peer_drivers"
 BATCH = 4096
-LAYER = {"layers": 1, "batch": 1, "context": 2048, "vocab": 1}
+LAYER = transformer(layers=1, batch=1, context=2048, vocab=1)
 PRODUCTS = ("GEMM 128x4096x14336", "GEMM 1x4096x14336", "Llama layer, products")
 
 
@@ -91,11 +91,10 @@ class UnavailableError(Exception):
 
 def products() -> dict[str, list[dict[str, int]]]:
     """Cases as the peers get them: batch, m, n, k of each product."""
-    table = transformer(**LAYER)
     kinds = (OperatorKind.MATMUL, OperatorKind.ATTENTION)
     layer = [
         {"batch": c.batch, "m": c.m, "n": c.n, "k": c.k}
-        for c in (table.classes[i] for i in table.sequence)
+        for c in (LAYER.classes[i] for i in LAYER.sequence)
         if c.kind in kinds and c.n > 1
     ]
     one = {name: [{"batch": 1, "m": m, "n": 14336, "k": 4096}] for name, m in
@@ -204,7 +203,7 @@ def our_tables() -> dict[str, OperatorTable]:
     return {
         PRODUCTS[0]: gemm_table(128),
         PRODUCTS[1]: gemm_table(1),
-        PRODUCTS[2]: transformer(**LAYER),
+        PRODUCTS[2]: LAYER,
         "Llama 3.1 8B, whole": transformer(batch=1),
     }
 
@@ -251,7 +250,7 @@ def show(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--cache", type=Path, default=default / "asic-compiler" / "peers")

@@ -330,7 +330,7 @@ def middle(scores: list[float | None]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--evaluations", type=int, default=400_000)
     parser.add_argument("--every", type=int, default=1, help="train on each n-th problem alone")
     parser.add_argument("--out", type=Path, default=SHIPPED)

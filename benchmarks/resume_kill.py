@@ -71,7 +71,7 @@ def done_in(path: Path) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--moments", type=int, default=50)
     parser.add_argument("--evaluations", type=int, default=480)
     parser.add_argument("--interval", type=int, default=1)

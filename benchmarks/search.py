@@ -35,7 +35,7 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import replace
-from itertools import pairwise
+from itertools import repeat
 from multiprocessing import get_context
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -171,9 +171,15 @@ def enumerated(args: argparse.Namespace) -> None:
                 name, digest = f"{workload} {node}", model_digest(workload, node)
                 if held.get(name, {}).get("model") != digest:
                     edges = np.linspace(0, exact.SIZE, 4 * args.processes + 1).astype(int).tolist()
-                    spans = list(pairwise(edges))
-                    parts = list(pool.map(exact.enumerate_part, *zip(
-                        *((workload, node, *span) for span in spans), strict=True)))  # fmt: skip
+                    parts = list(
+                        pool.map(
+                            exact.enumerate_part,
+                            repeat(workload),
+                            repeat(node),
+                            edges[:-1],
+                            edges[1:],
+                        )
+                    )
                     best, at, _ = max(parts)
                     held[name] = {
                         "model": digest,
@@ -196,7 +202,7 @@ def enumerated(args: argparse.Namespace) -> None:
                     seeds = [s for s in range(min(args.seeds, EVERY[label].seeds))
                              if str(s) not in runs]  # fmt: skip
                     calls = [
-                        pool.submit(exact.reduced_score, *name.split(), label, s, int(args.limit))
+                        pool.submit(exact.reduced_score, workload, node, label, s, int(args.limit))
                         for s in seeds
                     ]
                     for seed, call in zip(seeds, calls, strict=True):

@@ -201,7 +201,7 @@ def evaluate(row: Published, work: Workload, count: int) -> Row:
 def lowest_supply(model: PPAModel, design: DesignBatch, node: Technology) -> float:
     """V, in steps of 10 mV: the least at which the design keeps its clock, else the most."""
     steps = round((node.voltage.maximum - node.voltage.minimum) / 0.01)
-    volts = node.voltage.minimum + 0.01 * np.arange(steps + 1)
+    volts = node.voltage.minimum + 0.01 * np.arange(steps + 1, dtype=np.float64)
     metrics = model.evaluate(design.take(np.zeros(len(volts), dtype=np.int64)).with_(vdd=volts))
     kept = metrics.violations[:, REASONS.index(Reason.CLOCK)] <= 0.0
     return float(volts[int(np.argmax(kept))] if kept.any() else volts[-1])
@@ -332,7 +332,7 @@ def parts(row: Row) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--mappings", type=int, default=20000)
     args = parser.parse_args()
     print("Each cell with a stroke: published / ours.\n")

@@ -20,8 +20,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "ppa"))
 
 import asic_compiler as ac
-from asic_compiler.explore.run import Exploration, Request, describe, explore
+from asic_compiler.explore.run import Exploration, Request, explore
 from asic_compiler.ppa.corners import FIGURES, Corners
+from asic_compiler.report.summary import summary
 
 COLUMNS = {"tokens_per_s": "tokens/s", "power_w": "power", "area_mm2": "area"}
 
@@ -82,7 +83,7 @@ def show_moves(corners: Corners, most: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--model", type=Path)
     parser.add_argument("--node", default="3nm")
     parser.add_argument("--tech")
@@ -92,12 +93,10 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=8, help="rows a figure")
     options = parser.parse_args()
     exploration = chosen(options)
-    best = exploration.result.best
-    assert best is not None
-    print(f"{options.node}: {describe(best, exploration.plan.metrics)}")
     start = time.perf_counter()
     corners = exploration.corners
     print(f"corners took {time.perf_counter() - start:.2f} s")
+    print(summary(exploration))
     show_ranges(corners)
     show_moves(corners, options.most)
 

@@ -79,7 +79,7 @@ def prefill_row(found: Exploration, prompt: OperatorTable) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--node", default="3nm")
     parser.add_argument("--evaluations", type=int, default=2000)
     parser.add_argument("--power", type=float, default=51.4)

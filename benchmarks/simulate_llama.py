@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from xdsl.dialects.builtin import ModuleOp
 
     from asic_compiler.hardware.design import DesignBatch
-    from asic_compiler.placement.plan import Plan
+    from asic_compiler.placement.plan import EvaluatedPlan
     from asic_compiler.ppa.model import PPAModel
+    from asic_compiler.simulate.timing.report import TimingReport
 
 MODEL = ["llama-3.1-8b", "--phase", "decode", "--batch", "3", "--context", "2048"]
 CANDIDATES = 4096
@@ -51,7 +52,7 @@ class Clock:
         return wall
 
 
-def make(width: int, height: int) -> tuple[ModuleOp, PPAModel, DesignBatch, Plan]:
+def make(width: int, height: int) -> tuple[ModuleOp, PPAModel, DesignBatch, EvaluatedPlan]:
     """Imports and places the model."""
     from xdsl.context import Context
 
@@ -87,17 +88,20 @@ def make(width: int, height: int) -> tuple[ModuleOp, PPAModel, DesignBatch, Plan
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--periods", type=int, default=1)
     parser.add_argument("--mesh", default="41x42")
     parser.add_argument("--program", help="a program that is there already")
     options = parser.parse_args()
-    clock, made = Clock(), None
+    clock = Clock()
+    made: tuple[PPAModel, DesignBatch, EvaluatedPlan] | None = None
     if options.program:
         module = parse_module(Path(options.program).read_text(), options.program)
         clock.step("parse")
     else:
-        module, *made = make(*(int(size) for size in options.mesh.split("x")))
+        width, height = (int(size) for size in options.mesh.split("x"))
+        module, model, design, plan = make(width, height)
+        made = model, design, plan
         clock.step("generate")
     elaboration = elaborate(module)
     seconds = clock.step("elaborate")
@@ -130,7 +134,9 @@ def main() -> None:
         compare(report, *made)
 
 
-def compare(report, model: PPAModel, design: DesignBatch, plan: Plan) -> None:
+def compare(
+    report: TimingReport, model: PPAModel, design: DesignBatch, plan: EvaluatedPlan
+) -> None:
     from asic_compiler.simulate.timing.energy import event_costs, model_energy, step_energy
 
     metrics = plan.metrics

@@ -45,7 +45,8 @@ def mesh(width: int, height: int, sc: int) -> Mesh:
     return Mesh(
         width, height, sc, sc, 3, 1,
         np.zeros(columns - 1, np.int32), np.zeros(rows - 1, np.int32),
-        np.zeros(width * height, np.int32), i32([512]), i32([1024]),
+        np.full(rows - 1, 16, np.int32), np.zeros(width * height, np.int32),
+        i32([512]), i32([1024]),
     )  # fmt: skip
 
 
@@ -64,7 +65,7 @@ def program(width: int, height: int, gathers: int, rings: int, sc: int = 1) -> T
         return (len(table) - 1) * tiles
 
     packets: list[np.ndarray] = []  # flits, bytes, channel, gate, target
-    none = (CONSTANT,) * 3
+    none = CONSTANT, CONSTANT, CONSTANT
     after = (np.arange(tiles) + 1) % tiles
     for i in range(operators):
         if is_gather[i]:
@@ -96,17 +97,16 @@ def program(width: int, height: int, gathers: int, rings: int, sc: int = 1) -> T
             places[at] = (CONSTANT, row(starts[rows[at][4]] + np.arange(tiles)), CONSTANT)
         elif rows[at][0] in (Kind.SEND, Kind.WAIT_SENT):
             rows[at] = (*rows[at][:4], int(starts[rows[at][4]]), 1)
-    columns = np.array(rows, np.int32).T.copy()
-    all_packets = np.concatenate(packets).T.copy()
+    kind, unit, operator, cycles, a, b = np.array(rows, np.int32).T.copy()
+    flits, payload, channel, gate, target = np.concatenate(packets).T.copy()
     return TimingProgram(
         mesh(width, height, sc),
         Texts(
-            np.array([0, len(rows)], np.int64), columns[0].astype(np.int8),
-            columns[1].astype(np.int8), *columns[2:], np.array(places, np.int64),
-            np.concatenate(table),
+            np.array([0, len(rows)], np.int64), kind.astype(np.int8), unit.astype(np.int8),
+            operator, cycles, a, b, np.array(places, np.int64), np.concatenate(table),
         ),
         np.zeros(tiles, np.int32), np.arange(tiles, dtype=np.int32),
-        Packets(*all_packets, all_packets[0][:, None].copy()),
+        Packets(flits, payload, channel, gate, target, flits[:, None].copy()),
         TargetSets(np.array([0, tiles], np.int64), np.arange(tiles, dtype=np.int32)),
         Gates(
             np.full(operators, tiles, np.int32), np.full(operators, 40, np.int32),
@@ -149,7 +149,7 @@ def measure(name: str) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--cases", default="8,16,32,64,llama,llama-sc2")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()

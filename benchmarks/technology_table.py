@@ -7,6 +7,7 @@ A column that does not fall (or rise) from 28 to 3 nm is named below the table.
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Callable
 
@@ -80,6 +81,7 @@ def disorder() -> list[str]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0]).parse_args()
     names = [name.removesuffix("nm") for name in reversed(NODE_NAMES)]
     print(f"| at the nominal supply, nm | {' | '.join(names)} |")
     print("|---" * (1 + len(names)) + "|")

@@ -191,7 +191,7 @@ def user_chips(path: Path, overheads: Overheads) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--chips", type=Path, help="a file that describes further chips")
     parser.add_argument("--fit", action="store_true", help="overheads fitted anew")
     args = parser.parse_args()

@@ -23,7 +23,7 @@ from asic_compiler.frontends import (
 from asic_compiler.frontends.models.catalogue import NAMED_MODELS
 from asic_compiler.frontends.spec import DEFAULT_BATCH, DEFAULT_CONTEXT
 from asic_compiler.frontends.stages import Stages
-from asic_compiler.tools.console import ensure_stderr, write_output
+from asic_compiler.tools.console import check_output, ensure_stderr, write_output
 
 PROGRAM = "asic-import"
 
@@ -157,10 +157,7 @@ def _import(arguments: argparse.Namespace, console: Console) -> ImportedModel:
         locations=arguments.locations,
         reproducer=reproducer_path(arguments.output),
     )
-    if arguments.output != "-":
-        folder = Path(arguments.output).parent
-        if not folder.is_dir():
-            raise UserError(f"cannot write '{arguments.output}': no folder '{folder}'")
+    check_output(arguments.output)
     # What a user's model prints must not end up inside the module on stdout.
     tensors = _tensor_request(arguments)
     with _progress(console) as stages, redirect_stdout(sys.stderr):

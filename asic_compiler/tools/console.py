@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import stat
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 from asic_compiler.diagnostics import UserError
-from asic_compiler.files import write_atomic
+from asic_compiler.files import is_special, refusal, write_atomic
 
 EXIT_USER_ERROR = 1
 EXIT_INTERNAL_ERROR = 70
@@ -82,13 +81,9 @@ def check_output(path: str | None) -> None:
     if path is None or path == "-":
         return
     target = Path(path)
-    if target.is_dir():
-        raise UserError(f"cannot write '{path}': it is a folder")
-    folder = target.parent
-    if not folder.is_dir():
-        raise UserError(f"cannot write '{path}': there is no folder '{folder}'")
-    if not os.access(target if target.exists() else folder, os.W_OK):
-        raise UserError(f"cannot write '{path}': permission denied")
+    # A link stays one, and what it points to is replaced.
+    if (why := refusal(target.resolve() if target.is_file() else target)) is not None:
+        raise UserError(f"cannot write '{path}': {why}")
 
 
 def write_output(path: str | None, text: str) -> None:
@@ -101,11 +96,11 @@ def write_output(path: str | None, text: str) -> None:
             sys.stdout.write(text[start : start + _PIECE])
         sys.stdout.flush()
         return
-    target = Path(path).resolve()
-    if target.exists() and not stat.S_ISREG(target.stat().st_mode):
+    target = Path(path)
+    if is_special(target):
         target.write_text(text, encoding="utf-8")
         return
-    write_atomic(target, text)
+    write_atomic(target.resolve(), text)
 
 
 def read_input(path: str | None) -> tuple[bytes, str]:

@@ -123,8 +123,12 @@ def carry_reduced(
         label, _, limit = key.split(" ")
         runs = {name: held[name]["runs"][key] for name in names}
         tried = [(name, min(runs[name], key=int)) for name in _ends(names)]
-        calls = [pool.submit(reduced_score, *name.split(" "), label, int(seed), int(limit))
-                 for name, seed in tried]  # fmt: skip
+        calls = [
+            pool.submit(
+                reduced_score, workload, name.partition(" ")[2], label, int(seed), int(limit)
+            )
+            for name, seed in tried
+        ]
         same = all(call.result() == runs[name][seed]
                    for call, (name, seed) in zip(calls, tried, strict=True))  # fmt: skip
         count = sum(map(len, runs.values()))

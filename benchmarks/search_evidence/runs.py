@@ -115,8 +115,8 @@ def _within(seconds: float, task: Task, problem: Problem) -> tuple[SearchResult,
         ValueError: None was found.
     """
     budget, low, high = task.hint, 1, 10**9
-    for _ in range(8):
-        found = _timed(task, problem, budget)
+    found = _timed(task, problem, budget)
+    for _ in range(7):
         pace = seconds / max(found[2], 1e-3)
         if 0.9 <= pace <= 1.1:
             return found
@@ -124,7 +124,8 @@ def _within(seconds: float, task: Task, problem: Problem) -> tuple[SearchResult,
         budget = int(budget * min(pace, 8.0))
         if not low < budget < high:  # its time does not grow with the budget, but faster
             budget = max(int((low * high) ** 0.5), 1)
-    if 0.67 <= pace <= 1.5:
+        found = _timed(task, problem, budget)
+    if 0.67 <= seconds / max(found[2], 1e-3) <= 1.5:
         return found
     raise ValueError(f"no budget takes {seconds:g} s: {found[0].evaluations} took {found[2]:.2f}")
 
@@ -138,7 +139,7 @@ def outcome(result: SearchResult, problem: Problem) -> Record:
         "hypervolume": 0.0,
         "feasible": round(share, 4),
         "front": len(result.archive),
-        "curve": curve(result.history["best_score"]),
+        "curve": curve(result.history["best_score"].astype(np.float64)),
     }
     if result.best is None or front is None:
         return figures

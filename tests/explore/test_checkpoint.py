@@ -436,9 +436,15 @@ def test_a_strategy_without_checkpoints_says_so(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_told_before_the_search(tmp_path):
     problem = WalkAndTune()
-    with pytest.raises(UserError, match="cannot write the checkpoint"):
+    with pytest.raises(UserError, match=r"cannot write the checkpoint '.*': there is no folder"):
         search(problem, SMALL, BUDGET, checkpoint=tmp_path / "absent" / "run.ckpt")
-    assert sum(problem.calls) <= 16 + 8
+    with pytest.raises(UserError, match="it is a folder"):
+        search(problem, SMALL, BUDGET, checkpoint=tmp_path)
+    begun = tmp_path / "run.ckpt"
+    interrupted(SMALL, begun, 150)
+    with pytest.raises(UserError, match="cannot write the checkpoint"):
+        search(problem, SMALL, BUDGET, seed=3, resume=begun, checkpoint=tmp_path / "a" / "b")
+    assert problem.calls == [16] * 3  # the fingerprint of each
 
 
 def test_what_a_killed_writer_left_is_swept_away(tmp_path):

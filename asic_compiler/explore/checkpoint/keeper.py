@@ -14,6 +14,7 @@ from asic_compiler.explore.checkpoint import container
 from asic_compiler.explore.checkpoint.fingerprint import fingerprint
 from asic_compiler.explore.checkpoint.state import State, StateError, StateReader
 from asic_compiler.explore.protocol import Problem
+from asic_compiler.files import refusal
 
 KIND = "search"
 """What the files of this module hold."""
@@ -125,7 +126,7 @@ class Keeper:
 
         Raises:
             UserError: There is no such file, or it is not a checkpoint of this run, whether found
-                here or by the ``with`` block, which reads every part of it.
+                here or by the ``with`` block, which reads every part of it; or none can be written.
         """
         if not self.active:
             yield None
@@ -133,12 +134,14 @@ class Keeper:
         chosen = identity()
         self._identity = chosen.state()
         if self._resume is None:
+            self._refuse_to_end_in_vain()
             self._refuse_to_overwrite()
             yield None
             return
         try:
             reader = StateReader(container.read(self._resume, KIND))
             chosen.check(reader.part("run"))
+            self._refuse_to_end_in_vain()
             yield reader.part("search")
             reader.finish()
         except StateError as error:
@@ -169,6 +172,11 @@ class Keeper:
                 f"cannot write the checkpoint '{self._path}': {error.strerror}"
             ) from error
         self._written_at = evaluations
+
+    def _refuse_to_end_in_vain(self) -> None:
+        """Where no checkpoint can be written is told before the search spends time."""
+        if self._path is not None and (why := refusal(self._path)) is not None:
+            raise UserError(f"cannot write the checkpoint '{self._path}': {why}")
 
     def _refuse_to_overwrite(self) -> None:
         """A checkpoint replaces a checkpoint, never a file that is something else."""

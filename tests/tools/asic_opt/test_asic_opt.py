@@ -53,6 +53,14 @@ class TestInputAndOutput:
         assert run(source, "-o", os.devnull).code == 0
         assert not Path(os.devnull).is_file()
 
+    def test_a_pipe_behind_a_link_is_written_in_place(self, run, source):
+        ours, theirs = os.pipe()
+        with os.fdopen(ours, encoding="utf-8") as reader:
+            # What /dev/stdout points to: a name that no file has, since a pipe has none.
+            assert run(source, "-o", f"/proc/self/fd/{theirs}") == (0, "", "")
+            os.close(theirs)
+            assert "arith.addi" in reader.read()
+
     def test_a_missing_output_folder_is_refused_before_the_work(self, run, source):
         code, _, err = run(source, "--test-end=how=crash", "-o", "nowhere/out.mlir")
         assert code == 1

@@ -1,6 +1,6 @@
 """Breaks programs in many ways and counts what notices: the check, the execution, or the result.
 
-    python benchmarks/mutations.py [--count 60]
+    python benchmarks/mutate_programs.py [--count 60]
 
 Every mutant of a Llama and of a CNN (see tests/simulate/functional/mutations.py) is checked and
 executed on real inputs. It is caught when the verifier or `program.check` reports it, when the
@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from functional_cases import CASES, MODELS, plans
 from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
 from xdsl.utils.exceptions import VerifyException
 
 from asic_compiler.diagnostics import UserError
@@ -26,6 +27,7 @@ from asic_compiler.passes.convert_linalg_to_asic import ConvertLinalgToAsic
 from asic_compiler.program.check import check
 from asic_compiler.program.generate import generate
 from asic_compiler.simulate import run_program
+from asic_compiler.simulate.elements import Array
 from asic_compiler.simulate.tensors import inputs_of, load, select, weights_of
 from asic_compiler.tools.asic_import import main as import_main
 
@@ -71,19 +73,24 @@ def main() -> None:
         print(" ", line)
 
 
-def noticed(mutant: object, inputs: object, weights: object, right: dict[str, object]) -> str:
+def noticed(
+    mutant: ModuleOp,
+    inputs: dict[str, Array],
+    weights: dict[str, Array],
+    right: dict[str, Array],
+) -> str:
     """Who notices that a program is broken."""
     try:
-        mutant.verify()  # type: ignore[attr-defined]
+        mutant.verify()
     except VerifyException:
         return "verifier"
     try:
-        if check(mutant):  # type: ignore[arg-type]
+        if check(mutant):
             return "check"
     except (UserError, ValueError, KeyError, IndexError):
         return "check"
     try:
-        outputs = run_program(mutant, inputs, weights)  # type: ignore[arg-type]
+        outputs = run_program(mutant, inputs, weights)
     except (UserError, ValueError, KeyError, IndexError, AssertionError):
         return "execution"
     same = outputs.keys() == right.keys() and all(
