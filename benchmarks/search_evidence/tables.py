@@ -197,8 +197,9 @@ def apart(
         return {workload: np.array(own) for workload, own in found.items()}
 
     theirs = gaps(*rival, lambda _: True)
+    first = "seed 0" if seeds == 1 else f"seeds 0 to {seeds - 1}"
     rows = {
-        f"{label}, seeds 0 to {seeds - 1}": gaps(label, limit, lambda r: r["seed"] < seeds),
+        f"{label}, {first}": gaps(label, limit, lambda r: r["seed"] < seeds),
         f"{label}, the others": gaps(label, limit, lambda r: r["seed"] >= seeds),
         f"{label}, all": gaps(label, limit, lambda _: True),
         rival[0]: theirs,

@@ -109,6 +109,8 @@ def test_seeds_that_something_was_chosen_on_stand_apart(runs, monkeypatch):
     assert first == f"| cma-es, seeds 0 to 1 | {below[-0.05]} | {below[-0.05]} | 2 of 2 |"
     mean = f"{(100**-0.4 + 100**-0.2) / 2 - 1.0:.2%}"
     assert others == f"| cma-es, the others | {mean} | {mean} | 0 of 2 |"
+    _, _, first, *_ = tables.apart(held, best, "80", 1, "cma-es", rival)
+    assert first.startswith("| cma-es, seed 0 | ")
     assert not list(tables.apart(held, best, "92", 2, "cma-es", rival))
 
 
