@@ -93,6 +93,15 @@ def hints(limit: str, records: Iterable[Record]) -> dict[tuple[str, str], int]:
     return {key: evaluations for key, (_, evaluations) in nearest.items()}
 
 
+def next_hint(record: Record, seconds: float) -> int:
+    """Evaluations that the next run tries first: half of the way to what would have taken so long.
+
+    A machine is now faster and now slower: at the edge of what counts as ``seconds`` every other
+    run would be made twice.
+    """
+    return max(round(record["evaluations"] * math.sqrt(seconds / max(record["cpu_s"], 1e-3))), 1)
+
+
 def work(todo: list[Task], processes: int, minutes: float) -> int:
     """Makes the runs, writes each as it ends; returns how many were made.
 
@@ -125,7 +134,8 @@ def work(todo: list[Task], processes: int, minutes: float) -> int:
                 record, design = future.result()
                 store.append(record)
                 better = store.offer_best(design)
-                first[task.workload, task.label] = record["evaluations"]
+                if task.limit.endswith("s"):
+                    first[task.workload, task.label] = next_hint(record, float(task.limit[:-1]))
                 made += 1
                 print(told(record, made, len(todo)) + (" best known" if better else ""), flush=True)
     finally:

@@ -96,6 +96,12 @@ def test_a_budget_is_first_sought_where_a_run_took_about_as_long():
     assert search.hints("4613", records) == {}
 
 
+def test_the_next_run_of_so_many_seconds_goes_half_of_the_way():
+    assert search.next_hint({"evaluations": 900, "cpu_s": 22.0}, 22.0) == 900
+    assert search.next_hint({"evaluations": 900, "cpu_s": 24.2}, 22.0) == round(900 / 1.1**0.5)
+    assert search.next_hint({"evaluations": 1, "cpu_s": 1e9}, 22.0) == 1
+
+
 def test_what_a_strategy_cannot_afford_it_does_not_get():
     assert EVERY["bayesian"].budget(4613) == 300
     assert EVERY["bayesian"].budget(100) == 100
