@@ -96,8 +96,8 @@ def hints(limit: str, records: Iterable[Record]) -> dict[tuple[str, str], int]:
 def next_hint(record: Record, seconds: float) -> int:
     """Evaluations that the next run tries first: half of the way to what would have taken so long.
 
-    A machine is now faster and now slower: at the edge of what counts as ``seconds`` every other
-    run would be made twice.
+    A machine is now faster and now slower: at the edge of what counts as ``seconds`` many runs
+    would be made twice.
     """
     return max(round(record["evaluations"] * math.sqrt(seconds / max(record["cpu_s"], 1e-3))), 1)
 

@@ -23,6 +23,7 @@ import numpy as np
 from asic_compiler.simulate.timing.engine import simulate
 from asic_compiler.simulate.timing.program import (
     CONSTANT,
+    FULL_RATE,
     Gates,
     Kind,
     Mesh,
@@ -45,7 +46,7 @@ def mesh(width: int, height: int, sc: int) -> Mesh:
     return Mesh(
         width, height, sc, sc, 3, 1,
         np.zeros(columns - 1, np.int32), np.zeros(rows - 1, np.int32),
-        np.full(rows - 1, 16, np.int32), np.zeros(width * height, np.int32),
+        np.full(rows - 1, FULL_RATE, np.int32), np.zeros(width * height, np.int32),
         i32([512]), i32([1024]),
     )  # fmt: skip
 

@@ -81,8 +81,9 @@ def check_output(path: str | None) -> None:
     if path is None or path == "-":
         return
     target = Path(path)
-    # A link stays one, and what it points to is replaced.
-    if (why := refusal(target.resolve() if target.is_file() else target)) is not None:
+    if target.is_symlink() and not is_special(target):  # it stays, what it points to is replaced
+        target = target.resolve()
+    if (why := refusal(target)) is not None:
         raise UserError(f"cannot write '{path}': {why}")
 
 

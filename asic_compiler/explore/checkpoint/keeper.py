@@ -134,14 +134,14 @@ class Keeper:
         chosen = identity()
         self._identity = chosen.state()
         if self._resume is None:
-            self._refuse_to_end_in_vain()
+            self._refuse_unwritable()
             self._refuse_to_overwrite()
             yield None
             return
         try:
             reader = StateReader(container.read(self._resume, KIND))
             chosen.check(reader.part("run"))
-            self._refuse_to_end_in_vain()
+            self._refuse_unwritable()
             yield reader.part("search")
             reader.finish()
         except StateError as error:
@@ -173,8 +173,8 @@ class Keeper:
             ) from error
         self._written_at = evaluations
 
-    def _refuse_to_end_in_vain(self) -> None:
-        """Where no checkpoint can be written is told before the search spends time."""
+    def _refuse_unwritable(self) -> None:
+        """That no checkpoint can be written is told before the search spends time."""
         if self._path is not None and (why := refusal(self._path)) is not None:
             raise UserError(f"cannot write the checkpoint '{self._path}': {why}")
 

@@ -61,6 +61,12 @@ class TestInputAndOutput:
             os.close(theirs)
             assert "arith.addi" in reader.read()
 
+    def test_a_link_into_nowhere_is_refused_before_the_work(self, run, source, tmp_path):
+        (tmp_path / "link.mlir").symlink_to(tmp_path / "absent" / "out.mlir")
+        code, _, err = run(source, "--test-end=how=crash", "-o", str(tmp_path / "link.mlir"))
+        assert code == 1
+        assert f"there is no folder '{tmp_path / 'absent'}'" in err
+
     def test_a_missing_output_folder_is_refused_before_the_work(self, run, source):
         code, _, err = run(source, "--test-end=how=crash", "-o", "nowhere/out.mlir")
         assert code == 1
