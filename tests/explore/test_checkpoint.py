@@ -442,7 +442,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_search(tmp_path):
         search(problem, SMALL, BUDGET, checkpoint=tmp_path)
     begun = tmp_path / "run.ckpt"
     interrupted(SMALL, begun, 150)
-    with pytest.raises(UserError, match="cannot write the checkpoint"):
+    with pytest.raises(UserError, match="there is no folder"):
         search(problem, SMALL, BUDGET, seed=3, resume=begun, checkpoint=tmp_path / "a" / "b")
     assert problem.calls == [16] * 3  # the fingerprint of each
 
