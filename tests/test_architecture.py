@@ -26,15 +26,16 @@ LEVELS = {
     "hardware": 9,
     "technology": 10,
     "dialects": 11,
-    "files": 12,
-    "registry": 12,
-    "diagnostics": 13,
+    "machine": 12,
+    "files": 13,
+    "registry": 13,
+    "diagnostics": 14,
 }
 # For xDSL's plug-in search alone.
 REGISTRATION = {"universe"}
 
 # Rooms that compute on arrays and facts. They are tested, and reused, without a compiler.
-NO_IR = ("technology", "hardware", "ppa", "placement", "explore", "workload.table")
+NO_IR = ("machine", "technology", "hardware", "ppa", "placement", "explore", "workload.table")
 IR_MODULES = ("xdsl", "asic_compiler.dialects", "asic_compiler.passes")
 # Where PyTorch may be imported at all.
 TORCH_ROOMS = ("frontends", "explore.strategies")

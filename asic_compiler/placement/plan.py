@@ -10,10 +10,10 @@ from asic_compiler.hardware.chip import Chip, Rectangle, TileClass
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.floorplan import ORDERS, stage_positions
 from asic_compiler.hardware.space import FloatArray
+from asic_compiler.machine.network import RATE_STEPS
+from asic_compiler.machine.regions import GENERAL, REGION_NAMES
 from asic_compiler.ppa.capacity import rows_of
-from asic_compiler.ppa.links import STEPS
 from asic_compiler.ppa.model import Internals, Metrics, PPAModel
-from asic_compiler.ppa.profile import GENERAL, REGION_NAMES
 from asic_compiler.workload.table import OperatorKind, OperatorTable
 
 
@@ -115,7 +115,7 @@ def make_plan(model: PPAModel, design: DesignBatch, temperature_c: float) -> Eva
         float(metrics.period_cycles[0]),
         int(internals.fabric.hop_cycles[0]),
         int(internals.fabric.border_cycles[0]),
-        round(STEPS * float(internals.fabric.border_flit_cycles[0])),
+        round(RATE_STEPS * float(internals.fabric.border_flit_cycles[0])),
         metrics,
     )
 

@@ -11,26 +11,25 @@ from asic_compiler.hardware.derive import Bands, TileSizes
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.layout import columns, sum_rows
 from asic_compiler.hardware.space import FloatArray
+from asic_compiler.machine.memory import (
+    ALIGNMENT_BYTES,
+    DESCRIPTOR_BYTES,
+    ROUTINE_BYTES,
+    SCALE_BYTES,
+)
+from asic_compiler.machine.regions import CONV, GENERAL, MATMUL
 from asic_compiler.ppa.mapping import VectorSplit
 from asic_compiler.ppa.partition import Split, Streams
-from asic_compiler.ppa.profile import CONV, GENERAL, MATMUL, Profile
+from asic_compiler.ppa.profile import Profile
 from asic_compiler.ppa.stages import StageRows, dot_rows
 from asic_compiler.ppa.transfer import Values, buffer_bytes
 
-DESCRIPTOR_BYTES = 16.0
-"""Program bytes of one operator: addresses, sizes and route of its entry in the loop's table."""
-ALIGNMENT_BYTES = 32.0
-"""What aligning a part of a weight or a cache takes at most."""
-SCALE_BYTES = 2.0
-"""Of the f16 scale of a row of a narrow cache, or of a column of a narrow weight."""
 WIDEST_CONSTANT_BYTES = 4.0
 """Of an element of a constant that a vector operator reads."""
 FRAGMENTATION = 1.25
 """Address range of buffers over the sum of those alive, at most (seen: 1.22, in 409 programs)."""
 FIXED_BUFFER_BYTES = 1024.0
 """For the alignment of small buffers."""
-ROUTINE_BYTES = 192.0
-"""Program bytes of one operator class: its loop, 48 instructions."""
 
 
 @dataclass(frozen=True, slots=True)

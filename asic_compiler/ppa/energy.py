@@ -10,9 +10,10 @@ from asic_compiler.hardware.derive import Bands, TileSizes
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.space import FloatArray
 from asic_compiler.hardware.weight_store import STORE_INDEX, WeightStore
+from asic_compiler.machine.regions import CONV, GENERAL, MATMUL
 from asic_compiler.ppa.area import Logic, router_flip_flops
 from asic_compiler.ppa.precision import Operands
-from asic_compiler.ppa.profile import CONV, GENERAL, MATMUL, Vectors
+from asic_compiler.ppa.profile import Vectors
 from asic_compiler.ppa.reduction import Combination
 from asic_compiler.ppa.timing import ContractionTime, Incoming, VectorTime
 from asic_compiler.technology.node import Technology

@@ -10,11 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from asic_compiler.hardware.space import FloatArray
+from asic_compiler.machine.network import RATE_STEPS
 from asic_compiler.ppa.timing import ContractionTime, VectorTime
 from asic_compiler.technology.node import Technology
-
-STEPS = 16
-"""A flit takes a multiple of this part of a cycle, rounded up."""
 
 
 def borders(dies: FloatArray, stage_rows: FloatArray) -> FloatArray:
@@ -44,7 +42,7 @@ def flit_cycles(
         technology: The node.
     """
     cycles = flit_bits * columns * cycles_per_bit(clock_hz, technology)
-    return np.maximum(np.ceil(cycles * STEPS) / STEPS, 1.0)
+    return np.maximum(np.ceil(cycles * RATE_STEPS) / RATE_STEPS, 1.0)
 
 
 def cycles_per_bit(clock_hz: FloatArray, technology: Technology) -> FloatArray:

@@ -16,7 +16,8 @@ from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.layout import columns
 from asic_compiler.hardware.legality import MAX_DMEM_BYTES
 from asic_compiler.hardware.space import FloatArray
-from asic_compiler.ppa.profile import MATMUL, Contractions
+from asic_compiler.machine.regions import MATMUL
+from asic_compiler.ppa.profile import Contractions
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,11 @@ from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.segments import Segments
 from asic_compiler.hardware.space import FloatArray
 from asic_compiler.hardware.weight_store import STORE_INDEX, WeightStore
+from asic_compiler.machine.regions import CONV, GENERAL, MATMUL
 from asic_compiler.ppa import dram, energy, leakage, timing
 from asic_compiler.ppa.footprint import Space
 from asic_compiler.ppa.precision import Operands
-from asic_compiler.ppa.profile import CONV, GENERAL, MATMUL, Profile
+from asic_compiler.ppa.profile import Profile
 from asic_compiler.ppa.stages import StageRows, dot_rows
 from asic_compiler.technology.node import Technology
 

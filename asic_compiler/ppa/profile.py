@@ -10,19 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asic_compiler.hardware.space import CONTINUOUS, INDEX, STAGE_GRIDS
+from asic_compiler.machine.pipeline import DIVIDE_CYCLES, TRANSCENDENTAL_CYCLES
+from asic_compiler.machine.regions import CONV, GENERAL, MATMUL
 from asic_compiler.ppa.flow import make_flow
 from asic_compiler.workload.table import OperatorClass, OperatorKind, OperatorTable
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-MATMUL, CONV, GENERAL = 0, 1, 2
-REGION_NAMES: tuple[str, ...] = ("matmul", "conv", "general")
-"""Regions of a stage: where matmuls, convolutions and everything else run."""
-
 BALANCE_LEVELS: tuple[float, ...] = (0.0, 0.5, 1.0)
 _CONTRACTIONS = (OperatorKind.MATMUL, OperatorKind.CONV, OperatorKind.ATTENTION)
-_DIVIDE_CYCLES, _TRANSCENDENTAL_CYCLES = 4.0, 8.0
 
 
 @dataclass(frozen=True)
@@ -390,11 +387,11 @@ def _vectors(classes: tuple[OperatorClass, ...]) -> Vectors:
         elements=elements,
         bits=_column(chosen, "element_bits"),
         cycles=np.maximum(
-            simple + multiply + _DIVIDE_CYCLES * divide + _TRANSCENDENTAL_CYCLES * special, 1.0
+            simple + multiply + DIVIDE_CYCLES * divide + TRANSCENDENTAL_CYCLES * special, 1.0
         ),
         operations=np.maximum(simple + multiply + divide + special, 1.0),
         adds=simple,
-        multiplies=multiply + _DIVIDE_CYCLES * divide + _TRANSCENDENTAL_CYCLES * special,
+        multiplies=multiply + DIVIDE_CYCLES * divide + TRANSCENDENTAL_CYCLES * special,
         weight_read_bytes=_column(chosen, "weight_read_bytes"),
         weight_bytes=_column(chosen, "weight_bytes"),
         kv_write_bytes=_column(chosen, "kv_write_bytes"),

@@ -13,14 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asic_compiler.hardware.space import FloatArray, IntArray
-
-PORT_CYCLES = 1
-"""Between a tile and its router (assumed; the hop's own cycles hold router and wire)."""
-VECTORS_PER_INSTRUCTION = 4.0
-"""Registers one vector instruction works on (vector length multiplier 4)."""
-BLOCKS = 8
-"""A scatter adds in at most so many blocks, if they are of at least four peers."""
-SMALLEST_BLOCK = 4
+from asic_compiler.machine.network import PORT_CYCLES, REDUCTION_BLOCKS, SMALLEST_BLOCK
+from asic_compiler.machine.pipeline import VECTORS_PER_INSTRUCTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +199,7 @@ def _scatter(group: Group, steps: _Steps, ways: Ways, adder: Adder) -> FloatArra
     crossing = crossing * np.where(in_column, ways.slowest, 1.0)
     flits = np.ceil(bits / ways.flit)
     arriving = np.maximum(peers * np.ceil(bits / ways.port), crossing * flits)
-    block = np.maximum(np.ceil(group.size / BLOCKS), SMALLEST_BLOCK)
+    block = np.maximum(np.ceil(group.size / REDUCTION_BLOCKS), SMALLEST_BLOCK)
     rest = np.fmod(peers, block)
     last = np.minimum(np.where(rest > 0.0, rest, block), peers)
     own, result = bits, group.share * group.result_bits

@@ -20,11 +20,19 @@ from asic_compiler.hardware.derive import Bands, TileSizes
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.layout import columns
 from asic_compiler.hardware.space import FloatArray, IntArray
+from asic_compiler.machine.pipeline import (
+    CONTROL_PARALLELISM,
+    LOOP_INSTRUCTIONS,
+    MESSAGE_INSTRUCTIONS,
+    ROWS_PER_INSTRUCTION,
+    SETUP_INSTRUCTIONS,
+    VECTORS_PER_INSTRUCTION,
+)
+from asic_compiler.machine.regions import GENERAL
 from asic_compiler.ppa.mapping import VectorSplit
 from asic_compiler.ppa.partition import Split, Streams
-from asic_compiler.ppa.profile import GENERAL, Contractions, Vectors
+from asic_compiler.ppa.profile import Contractions, Vectors
 from asic_compiler.ppa.reduction import (
-    VECTORS_PER_INSTRUCTION,
     Adder,
     Combination,
     Group,
@@ -32,17 +40,6 @@ from asic_compiler.ppa.reduction import (
     combine,
 )
 from asic_compiler.technology.node import TimingConstants
-
-ROWS_PER_INSTRUCTION = 8.0
-"""WMEM rows one tensor instruction consumes (vector length multiplier 8)."""
-LOOP_INSTRUCTIONS = 3.0
-"""Scalar instructions around each tensor instruction: address, count, branch."""
-SETUP_INSTRUCTIONS = 24.0
-"""Scalar instructions that start an operator: descriptor, addresses, first wait."""
-MESSAGE_INSTRUCTIONS = 8.0
-"""Scalar instructions that send or receive one chunk."""
-CONTROL_PARALLELISM = 2.5
-"""Independent instructions in scalar control code, on average (assumed)."""
 
 
 @dataclass(frozen=True, slots=True)

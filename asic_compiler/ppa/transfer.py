@@ -18,9 +18,10 @@ from asic_compiler.hardware.derive import Bands, TileSizes
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.layout import add_up
 from asic_compiler.hardware.space import FloatArray, IntArray
+from asic_compiler.machine.regions import CONV, GENERAL
 from asic_compiler.ppa.mapping import VectorSplit
 from asic_compiler.ppa.partition import Split, Streams
-from asic_compiler.ppa.profile import CONV, GENERAL, Profile
+from asic_compiler.ppa.profile import Profile
 from asic_compiler.ppa.timing import Fabric, Incoming
 
 

@@ -12,13 +12,9 @@ from xdsl.ir import Operation, OpResult, SSAValue
 
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.tcc.base import buffer_type
+from asic_compiler.machine.memory import ALIGNMENT_BYTES, SCALE_BYTES
 from asic_compiler.program.parts import Parts, Place, within
 from asic_compiler.workload.body_cost import element_bits
-
-ALIGNMENT = 32
-"""Bytes that every buffer and every part of a cache or weight begins at a multiple of."""
-SCALE_BYTES = 2
-"""Of the f16 scale that a row of a quantised cache, or column of a weight, is stored with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +29,7 @@ class Lifetime:
 
 def aligned(size_bytes: int) -> int:
     """The next multiple of the alignment."""
-    return -(-size_bytes // ALIGNMENT) * ALIGNMENT
+    return -(-size_bytes // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
 
 
 def cache_bytes(cache: tcc.CacheOp, parts: Parts) -> dict[Place, int]:

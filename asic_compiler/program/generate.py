@@ -15,8 +15,8 @@ from xdsl.ir import BlockArgument, Operation, OpResult, SSAValue
 from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import asic, tcc
 from asic_compiler.dialects.location import location_of
+from asic_compiler.machine.regions import REGION_NAMES
 from asic_compiler.placement.plan import Plan
-from asic_compiler.ppa.profile import REGION_NAMES
 from asic_compiler.program.access import Access, Cutting, Parts
 from asic_compiler.program.allocate import allocate
 from asic_compiler.program.builder import Builder, Segment

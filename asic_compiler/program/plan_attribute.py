@@ -9,9 +9,10 @@ from xdsl.utils.exceptions import VerifyException
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects.asic import CHIP, PLAN, AsicOp, ChipAttr, PlanAttr, SplitAttr
-from asic_compiler.dialects.asic.plan_attrs import KINDS, PlacementAttr, SlotAttr
+from asic_compiler.dialects.asic.plan_attrs import PlacementAttr, SlotAttr
 from asic_compiler.dialects.location import location_of
 from asic_compiler.hardware.chip import Chip, Rectangle, TileClass
+from asic_compiler.machine.regions import REGION_NAMES
 from asic_compiler.placement.plan import Assignment, Plan
 from asic_compiler.program.chip_attribute import chip_attribute, region_attribute
 from asic_compiler.program.schedule import Schedule
@@ -32,7 +33,11 @@ def annotate(module: ModuleOp, plan: Plan) -> None:
     module.attributes[PLAN] = PlanAttr.of(
         plan.period_cycles,
         [
-            (tile.stage, tile.wmem_bank_bytes, *(int(kind in tile.regions) for kind in KINDS))
+            (
+                tile.stage,
+                tile.wmem_bank_bytes,
+                *(int(kind in tile.regions) for kind in REGION_NAMES),
+            )
             for tile in plan.chip.classes
         ],
         dies=plan.chip.dies,
@@ -51,7 +56,7 @@ def annotate(module: ModuleOp, plan: Plan) -> None:
         op.stage = IntegerAttr(assignment.stage, i64)
         op.slot = None
         op.placement = PlacementAttr.of(
-            KINDS[assignment.region_kind],
+            REGION_NAMES[assignment.region_kind],
             assignment.cycles,
             first=assignment.first,
             batch=assignment.split_b,
@@ -120,7 +125,7 @@ def _require_place(assignment: Assignment, op: AsicOp, plan: PlanAttr, cost: Ope
     kind = assignment.region_kind
     if not any(row[0] == assignment.stage and row[2 + kind] for row in plan.rows):
         raise UserError(
-            f"no tile class of stage {assignment.stage} runs {KINDS[kind]} operators",
+            f"no tile class of stage {assignment.stage} runs {REGION_NAMES[kind]} operators",
             location_of(op),
         )
     try:
@@ -154,7 +159,7 @@ def _assignment(position: int, op: AsicOp) -> Assignment:
     return Assignment(
         position=position,
         stage=stage.value.data,
-        region_kind=KINDS.index(placement.kind.data),
+        region_kind=REGION_NAMES.index(placement.kind.data),
         region=Rectangle(*region.rectangle),
         split_m=m,
         split_n=n,
@@ -195,7 +200,7 @@ def _chip(chip: ChipAttr, plan: PlanAttr) -> Chip:
                 **tile.fields,
                 wmem_bank_bytes=row[1],
                 stage=row[0],
-                regions=tuple(k for k, flag in zip(KINDS, row[2:], strict=True) if flag),
+                regions=tuple(k for k, flag in zip(REGION_NAMES, row[2:], strict=True) if flag),
                 places=tuple(Rectangle(*place) for own, *place in chip.rectangles if own == index),
             )
             for index, (tile, row) in enumerate(zip(chip.tiles, plan.rows, strict=True))

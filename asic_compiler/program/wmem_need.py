@@ -9,8 +9,9 @@ import numpy as np
 
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.tcc.base import buffer_type
+from asic_compiler.machine.memory import SCALE_BYTES
 from asic_compiler.program.access import Place, ranges_of, table_columns
-from asic_compiler.program.allocate import SCALE_BYTES, aligned
+from asic_compiler.program.allocate import aligned
 from asic_compiler.program.elaborate import ElaboratedProgram, Elaboration
 from asic_compiler.workload.body_cost import element_bits
 

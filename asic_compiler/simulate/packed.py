@@ -10,13 +10,12 @@ from xdsl.dialects.builtin import BFloat16Type
 from xdsl.ir import Attribute
 
 from asic_compiler.diagnostics import UserError
+from asic_compiler.machine.memory import SCALE_BYTES
 from asic_compiler.simulate.elements import Array, dtype_of, is_float
 from asic_compiler.simulate.numerics import Quantised, dequantise, quantise
 
 Bytes = NDArray[np.uint8]
 QUANTISED_BITS = (4, 8)
-SCALE_BYTES = 2
-"""Of one f16 scale."""
 
 
 def stored_dtype(element: Attribute) -> np.dtype[Any]:

@@ -14,10 +14,9 @@ from program_models import model, parse, plan
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects.asic import PLAN, PlanAttr
-from asic_compiler.dialects.asic.plan_attrs import KINDS, SlotAttr
+from asic_compiler.dialects.asic.plan_attrs import SlotAttr
 from asic_compiler.passes.asic_schedule import AsicSchedulePass
 from asic_compiler.passes.convert_asic_to_tcc import ConvertAsicToTcc
-from asic_compiler.ppa.profile import REGION_NAMES
 from asic_compiler.program.emit import program_text
 from asic_compiler.program.generate import generate
 from asic_compiler.program.plan_attribute import annotate, plan_of
@@ -129,10 +128,6 @@ def test_decisions_that_no_tile_can_follow_are_told(old: str, new: str, message:
     assert old in text
     with pytest.raises(UserError, match=message):
         AsicSchedulePass().apply(Context(), parse(text.replace(old, new)))
-
-
-def test_kinds_of_regions_have_the_names_that_the_model_gives_them():
-    assert KINDS == REGION_NAMES
 
 
 def test_a_plan_of_another_chip_is_refused():

@@ -13,9 +13,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from asic_compiler.dialects.asic.attrs import IntArray, int_array, ints
 from asic_compiler.dialects.asic.fields import parse_fields, print_fields, require_at_least
-
-KINDS = ("matmul", "conv", "general")
-"""Of regions, in the order of a tile class's flags."""
+from asic_compiler.machine.regions import REGION_NAMES
 
 _LEAST: dict[str, int] = {
     "first": 0,
@@ -65,9 +63,9 @@ class PlacementAttr(ParametrizedAttribute):
 
     def verify(self) -> None:
         """Checks the numbered rules."""
-        if self.kind.data not in KINDS:
+        if self.kind.data not in REGION_NAMES:
             raise VerifyException(
-                f"{self.name}: kind must be {', '.join(KINDS)}, got '{self.kind.data}'"
+                f"{self.name}: kind must be {', '.join(REGION_NAMES)}, got '{self.kind.data}'"
             )
         for key, low in _LEAST.items():
             require_at_least(self.name, key, cast(IntAttr, getattr(self, key)).data, low)
@@ -187,7 +185,7 @@ class PlanAttr(ParametrizedAttribute):
         if not 0.0 < self.period.data < float("inf"):
             raise VerifyException(f"{self.name}: period must be positive, got {self.period.data}")
         for row in self.rows:
-            if len(row) != 2 + len(KINDS):
+            if len(row) != 2 + len(REGION_NAMES):
                 raise VerifyException(f"{self.name}: a row of tiles needs 5 integers, got {row}")
             stage, bank, *flags = row
             if stage < 0 or bank < 1 or any(flag not in (0, 1) for flag in flags):

@@ -18,10 +18,10 @@ import numpy as np
 from asic_compiler.hardware.derive import BANDS
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.space import FloatArray
+from asic_compiler.machine.regions import REGION_NAMES
 from asic_compiler.ppa import clock, energy, power, precision
 from asic_compiler.ppa.footprint import footprint, interface_mm2
 from asic_compiler.ppa.model import Internals, Metrics, PPAModel
-from asic_compiler.ppa.profile import REGION_NAMES
 from asic_compiler.ppa.stages import stage_rows
 from asic_compiler.simulate.timing.link.events import Event
 from asic_compiler.simulate.timing.program import Unit

@@ -29,10 +29,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from asic_compiler.dialects.tcc import CutAttr
-from asic_compiler.ppa.reduction import VECTORS_PER_INSTRUCTION
-from asic_compiler.ppa.timing import (
+from asic_compiler.machine.pipeline import (
+    DIVIDE_CYCLES,
     LOOP_INSTRUCTIONS,
     ROWS_PER_INSTRUCTION,
+    TRANSCENDENTAL_CYCLES,
+    VECTORS_PER_INSTRUCTION,
 )
 from asic_compiler.simulate.timing.link.events import Event
 from asic_compiler.simulate.timing.link.machine import Floats, Integers, Machine
@@ -40,8 +42,6 @@ from asic_compiler.simulate.timing.program import Int32s, Unit
 from asic_compiler.workload.table import BodyCost
 
 NARROW_BITS = 16
-DIVIDE_CYCLES, TRANSCENDENTAL_CYCLES = 4.0, 8.0
-"""Of a vector pipe, for a register; the same as in ``ppa.profile``."""
 MOVE = BodyCost()
 """A body that computes nothing."""
 

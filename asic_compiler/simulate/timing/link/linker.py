@@ -23,7 +23,7 @@ from xdsl.ir import SSAValue
 
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.tcc.base import buffer_type
-from asic_compiler.ppa.timing import MESSAGE_INSTRUCTIONS, SETUP_INSTRUCTIONS
+from asic_compiler.machine.pipeline import MESSAGE_INSTRUCTIONS, SETUP_INSTRUCTIONS
 from asic_compiler.program.access import CUTTING
 from asic_compiler.program.elaborate import (
     ElaboratedProgram,

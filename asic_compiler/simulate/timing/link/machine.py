@@ -13,11 +13,12 @@ from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import asic
 from asic_compiler.dialects.asic.attrs import ints
 from asic_compiler.dialects.location import location_of
-from asic_compiler.ppa.reduction import PORT_CYCLES, VECTORS_PER_INSTRUCTION
-from asic_compiler.ppa.timing import (
+from asic_compiler.machine.network import PORT_CYCLES
+from asic_compiler.machine.pipeline import (
     CONTROL_PARALLELISM,
     LOOP_INSTRUCTIONS,
     ROWS_PER_INSTRUCTION,
+    VECTORS_PER_INSTRUCTION,
 )
 from asic_compiler.program.access import Place
 from asic_compiler.program.names import CROSSING, DIES, HOP, RATE

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from asic_compiler.ppa.reduction import BLOCKS, SMALLEST_BLOCK
+from asic_compiler.machine.network import REDUCTION_BLOCKS, SMALLEST_BLOCK
 from asic_compiler.program.messages import tree
 from asic_compiler.simulate.timing.link.costs import Cost, Vector, vector_cost
 from asic_compiler.simulate.timing.link.machine import Floats, Integers, Machine
@@ -150,7 +150,7 @@ def combine_scattered(machine: Machine, groups: list[Integers], amounts: Amounts
     """
     tiles = machine.tiles
     largest = max((len(group) for group in groups), default=1)
-    block = max(SMALLEST_BLOCK, -(-largest // BLOCKS))
+    block = max(SMALLEST_BLOCK, -(-largest // REDUCTION_BLOCKS))
     blocks = -(-largest // block)
     columns: list[list[Integers]] = [[] for _ in range(4)]  # target, channel, gate, senders
     hops: list[Integers] = []
