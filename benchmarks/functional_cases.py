@@ -25,10 +25,10 @@ from asic_compiler.explore.run import Request, explore
 from asic_compiler.frontends.mlir_text import parse_module
 from asic_compiler.hardware.design import Freedom
 from asic_compiler.hardware.space import INDEX
+from asic_compiler.mapping.profile import Profile
 from asic_compiler.passes.convert_linalg_to_asic import ConvertLinalgToAsic
 from asic_compiler.placement.plan import Plan, make_plan
-from asic_compiler.ppa.model import Conditions
-from asic_compiler.ppa.profile import Profile
+from asic_compiler.ppa.conditions import Conditions
 from asic_compiler.program.check import check
 from asic_compiler.program.generate import generate
 from asic_compiler.simulate import run_program

@@ -28,8 +28,8 @@ from workloads import transformer
 from asic_compiler.explore.problem import ChipProblem
 from asic_compiler.hardware.design import DesignBatch, Freedom
 from asic_compiler.hardware.legality import Constraints
-from asic_compiler.ppa.model import Conditions
-from asic_compiler.ppa.profile import Profile
+from asic_compiler.mapping.profile import Profile
+from asic_compiler.ppa.conditions import Conditions
 from asic_compiler.technology.library import load_node
 
 SIZES = (1, 16, 64, 256, 1024, 4096, 16384)

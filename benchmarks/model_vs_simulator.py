@@ -42,10 +42,10 @@ from asic_compiler.files import write_atomic
 from asic_compiler.frontends.mlir_text import parse_module
 from asic_compiler.frontends.models.catalogue import named_model
 from asic_compiler.hardware.design import Freedom
+from asic_compiler.mapping.profile import Profile
 from asic_compiler.passes.convert_linalg_to_asic import ConvertLinalgToAsic
 from asic_compiler.placement.plan import make_plan
-from asic_compiler.ppa.model import Conditions
-from asic_compiler.ppa.profile import Profile
+from asic_compiler.ppa.conditions import Conditions
 from asic_compiler.program.generate import generate
 from asic_compiler.simulate.timing.energy import event_costs, model_energy, step_energy
 from asic_compiler.simulate.timing.engine import simulate

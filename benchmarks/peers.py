@@ -35,8 +35,8 @@ from workloads import transformer
 
 from asic_compiler.explore.problem import ChipProblem
 from asic_compiler.hardware.design import DesignBatch, Freedom
-from asic_compiler.ppa.model import Conditions
-from asic_compiler.ppa.profile import Profile
+from asic_compiler.mapping.profile import Profile
+from asic_compiler.ppa.conditions import Conditions
 from asic_compiler.technology.library import load_node
 from asic_compiler.workload.table import OperatorClass, OperatorKind, OperatorTable
 

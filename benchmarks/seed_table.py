@@ -30,9 +30,11 @@ from workloads import transformer
 from asic_compiler.hardware.design import DesignBatch, Freedom, decode
 from asic_compiler.hardware.legality import REASONS, Reason
 from asic_compiler.hardware.space import CONTINUOUS, FloatArray
-from asic_compiler.ppa.model import Conditions, Metrics, PPAModel
+from asic_compiler.mapping.profile import Profile
+from asic_compiler.ppa.conditions import Conditions
+from asic_compiler.ppa.metrics import Metrics
+from asic_compiler.ppa.model import PPAModel
 from asic_compiler.ppa.power import ENERGY_PARTS
-from asic_compiler.ppa.profile import Profile
 from asic_compiler.technology.library import load_node
 from asic_compiler.technology.node import Technology
 from asic_compiler.workload.table import OperatorKind

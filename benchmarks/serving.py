@@ -27,9 +27,9 @@ import asic_compiler as ac
 from asic_compiler.diagnostics import UserError
 from asic_compiler.explore.run import Exploration, Request, explore
 from asic_compiler.hardware.legality import REASONS
+from asic_compiler.mapping.profile import Profile
 from asic_compiler.passes.convert_linalg_to_asic import ConvertLinalgToAsic
 from asic_compiler.ppa.model import PPAModel
-from asic_compiler.ppa.profile import Profile
 from asic_compiler.workload.extract import extract
 from asic_compiler.workload.table import OperatorTable
 

@@ -59,10 +59,10 @@ def make(width: int, height: int) -> tuple[ModuleOp, PPAModel, DesignBatch, Eval
     from asic_compiler.explore.problem import ChipProblem
     from asic_compiler.hardware.design import Freedom
     from asic_compiler.hardware.space import INDEX
+    from asic_compiler.mapping.profile import Profile
     from asic_compiler.passes.convert_linalg_to_asic import ConvertLinalgToAsic
     from asic_compiler.placement.plan import make_plan
-    from asic_compiler.ppa.model import Conditions
-    from asic_compiler.ppa.profile import Profile
+    from asic_compiler.ppa.conditions import Conditions
     from asic_compiler.program.generate import generate
     from asic_compiler.technology.library import load_node
     from asic_compiler.tools.asic_import import main as import_main

@@ -22,20 +22,30 @@ LEVELS = {
     "program": 5,
     "placement": 6,
     "ppa": 7,
-    "workload": 8,
-    "hardware": 9,
-    "technology": 10,
-    "dialects": 11,
-    "machine": 12,
-    "files": 13,
-    "registry": 13,
-    "diagnostics": 14,
+    "mapping": 8,
+    "workload": 9,
+    "hardware": 10,
+    "technology": 11,
+    "dialects": 12,
+    "machine": 13,
+    "files": 14,
+    "registry": 14,
+    "diagnostics": 15,
 }
 # For xDSL's plug-in search alone.
 REGISTRATION = {"universe"}
 
 # Rooms that compute on arrays and facts. They are tested, and reused, without a compiler.
-NO_IR = ("machine", "technology", "hardware", "ppa", "placement", "explore", "workload.table")
+NO_IR = (
+    "machine",
+    "technology",
+    "hardware",
+    "mapping",
+    "ppa",
+    "placement",
+    "explore",
+    "workload.table",
+)
 IR_MODULES = ("xdsl", "asic_compiler.dialects", "asic_compiler.passes")
 # Where PyTorch may be imported at all.
 TORCH_ROOMS = ("frontends", "explore.strategies")

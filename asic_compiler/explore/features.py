@@ -14,8 +14,9 @@ from asic_compiler.hardware.derive import make_bands
 from asic_compiler.hardware.design import DesignBatch, Freedom
 from asic_compiler.hardware.precision import FORMATS, Arithmetic
 from asic_compiler.hardware.space import CONTINUOUS, FloatArray, IntArray
-from asic_compiler.ppa.model import Conditions, Metrics
-from asic_compiler.ppa.profile import Profile
+from asic_compiler.mapping.profile import Profile
+from asic_compiler.ppa.conditions import Conditions
+from asic_compiler.ppa.metrics import Metrics
 from asic_compiler.technology.node import Technology
 
 GROUPS: dict[str, tuple[str, ...]] = {

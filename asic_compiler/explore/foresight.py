@@ -2,7 +2,7 @@
 the operators fall on its tiles.
 
 None of it is a time, a power or an area. It follows from projection and from the rules by which
-operators are divided (:mod:`asic_compiler.ppa.partition`), and a surrogate need not learn it.
+operators are divided (:mod:`asic_compiler.mapping.contractions`): a surrogate need not learn it.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asic_compiler.explore.protocol import FloatArray
-from asic_compiler.hardware.derive import Bands, TileSizes, make_bands, size_tiles
+from asic_compiler.hardware.derive import Bands, TileSizes
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.precision import FORMATS
 from asic_compiler.hardware.space import CONTINUOUS, DISCRETE, INDEX, STAGE_GRIDS
-from asic_compiler.ppa.partition import split_contractions
-from asic_compiler.ppa.profile import Profile
+from asic_compiler.mapping.contractions import split_contractions
+from asic_compiler.mapping.mapping import make_tiles
+from asic_compiler.mapping.profile import Profile
 from asic_compiler.technology.node import Technology
 
 _OCTAVES = 6.0
@@ -39,9 +40,7 @@ def foresight(
         design: N designs, quantised.
         continuous: [N, 30] what they were decoded from.
     """
-    bands = make_bands(design, profile.has_conv)
-    lane_cycles = np.take(profile.lane_cycles.T, design.rows.astype(np.int64) - 1, axis=1).T
-    sizes = size_tiles(design, bands, lane_cycles)
+    bands, sizes = make_tiles(profile, design)
     columns = [
         _mesh(design),
         _variables(profile, technology, design, bands, continuous),

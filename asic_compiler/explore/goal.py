@@ -14,7 +14,7 @@ import numpy as np
 
 from asic_compiler.explore.protocol import FloatArray
 from asic_compiler.hardware.legality import Constraints
-from asic_compiler.ppa.model import Metrics
+from asic_compiler.ppa.metrics import Metrics
 
 _TOLERANCE = 1e-9
 """Relative; the cost model has the same for its own budgets."""

@@ -8,7 +8,7 @@ from asic_compiler.explore.protocol import Evaluation
 from asic_compiler.explore.search import SearchResult
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.legality import REASONS, Constraints, Reason
-from asic_compiler.ppa.model import Metrics
+from asic_compiler.ppa.metrics import Metrics
 
 
 def infeasible(problem: ChipProblem, result: SearchResult, acted: bool = False) -> UserError:

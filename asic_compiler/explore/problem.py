@@ -30,8 +30,10 @@ from asic_compiler.hardware.space import (
     INDEX,
     TILE_PARAMETERS,
 )
-from asic_compiler.ppa.model import Conditions, Metrics, PPAModel
-from asic_compiler.ppa.profile import Profile
+from asic_compiler.mapping.profile import Profile
+from asic_compiler.ppa.conditions import Conditions
+from asic_compiler.ppa.metrics import Metrics
+from asic_compiler.ppa.model import PPAModel
 from asic_compiler.technology.node import Technology
 
 _CALIBRATION_DESIGNS = 4096

@@ -26,8 +26,9 @@ from asic_compiler.hardware.design import VDD_STEP_V, DesignBatch, Freedom, snap
 from asic_compiler.hardware.space import CONTINUOUS, DISCRETE, INDEX, STAGE_GRIDS, Scale, pick
 from asic_compiler.hardware.tile_limits import TileLimits, nearest
 from asic_compiler.machine.regions import CONV, GENERAL, REGION_NAMES
-from asic_compiler.ppa.model import Metrics, PPAModel
-from asic_compiler.ppa.profile import Profile
+from asic_compiler.mapping.profile import Profile
+from asic_compiler.ppa.metrics import Metrics
+from asic_compiler.ppa.model import PPAModel
 from asic_compiler.technology.node import Technology
 
 OWN_SIZES: tuple[str, ...] = ("vlen", "fetch")

@@ -22,12 +22,12 @@ from asic_compiler.explore.unseen import ACTS, LEARNS, is_unseen
 from asic_compiler.hardware.design import Freedom
 from asic_compiler.hardware.legality import Constraints
 from asic_compiler.hardware.weight_store import STORES, WeightStore
+from asic_compiler.mapping.profile import Profile
 from asic_compiler.placement.plan import EvaluatedPlan, make_plan
 from asic_compiler.ppa.breakdown import Breakdown, breakdown
+from asic_compiler.ppa.conditions import Conditions
 from asic_compiler.ppa.corners import Corners, corners
 from asic_compiler.ppa.kv_cache import page_overhead, windowed
-from asic_compiler.ppa.model import Conditions
-from asic_compiler.ppa.profile import Profile
 from asic_compiler.technology.constant import ConstantSet
 from asic_compiler.technology.library import load_constants, load_node
 from asic_compiler.workload.table import OperatorTable

@@ -137,15 +137,33 @@ def size_tiles(design: DesignBatch, bands: Bands, region_work: FloatArray) -> Ti
     )
 
 
-def provision(
-    average: FloatArray,
-    need: FloatArray,
-    tiles: FloatArray,
-    heterogeneity: FloatArray,
-    segments: Segments,
-    step: float,
-    low: float,
-    high: float,
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What tiles of N designs must hold in one of their memories."""
+
+    need: FloatArray
+    """[M, 4] byte; a row for each kind of stage, a column a band."""
+    tiles: FloatArray
+    """[M, 4] tiles of each."""
+    heterogeneity: FloatArray
+    """[N] h."""
+    segments: Segments
+    """Which rows belong to which design."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryRange:
+    """Sizes that a memory may have, byte."""
+
+    step: float
+    """Capacities are multiples of this."""
+    low: float
+    high: float
+    """Largest capacity; only a need above it, which is illegal, exceeds it."""
+
+
+def provision_memory(
+    average: FloatArray, demand: Demand, sizes: MemoryRange
 ) -> tuple[FloatArray, FloatArray]:
     """Memory of each tile class from the average tile's, raised until every need is met.
 
@@ -154,25 +172,24 @@ def provision(
 
     Args:
         average: [N] the size asked for, byte.
-        need: [M, 4] what each class must hold, byte; a row for each kind of stage.
-        tiles: [M, 4] tiles of each class.
-        heterogeneity: [N] h.
-        segments: Which rows belong to which design.
-        step: Capacities are multiples of this, byte.
-        low: Smallest capacity, byte.
-        high: Largest capacity, byte; only a need above it, which is illegal, exceeds it.
+        demand: What must be held.
+        sizes: That the memory may have.
 
     Returns:
         [M, 4] capacities and [N] the average after raising, byte.
     """
+    need, tiles, segments = demand.need, demand.tiles, demand.segments
+    step = sizes.step
     total = segments.total(tiles.sum(axis=1))
     mean = segments.total((need * tiles).sum(axis=1)) / total
-    h = segments.spread(heterogeneity)[:, None]
+    h = segments.spread(demand.heterogeneity)[:, None]
     relative = need / np.maximum(segments.spread(mean), 1e-300)[:, None]
     weight = (1.0 - h) + h * relative
     required = np.where((need > 0) & (tiles > 0), need / np.maximum(weight, 1e-12), 0.0)
     largest = segments.largest(required.max(axis=1))
     raised = np.maximum(average, np.ceil(largest / step - 1e-9) * step)
-    wanted = np.clip(segments.spread(raised)[:, None] * weight, low, np.maximum(high, need))
+    wanted = np.clip(
+        segments.spread(raised)[:, None] * weight, sizes.low, np.maximum(sizes.high, need)
+    )
     capacity = np.ceil(wanted / step - 1e-9) * step
     return capacity, raised

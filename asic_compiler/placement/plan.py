@@ -12,8 +12,9 @@ from asic_compiler.hardware.floorplan import ORDERS, stage_positions
 from asic_compiler.hardware.space import FloatArray
 from asic_compiler.machine.network import RATE_STEPS
 from asic_compiler.machine.regions import GENERAL, REGION_NAMES
-from asic_compiler.ppa.capacity import rows_of
-from asic_compiler.ppa.model import Internals, Metrics, PPAModel
+from asic_compiler.mapping.capacity import rows_of
+from asic_compiler.ppa.metrics import Metrics
+from asic_compiler.ppa.model import Internals, PPAModel
 from asic_compiler.workload.table import OperatorKind, OperatorTable
 
 
@@ -196,12 +197,14 @@ def _assign(model: PPAModel, design: DesignBatch, internals: Internals) -> tuple
         cost = table.classes[class_index]
         place = stages[stage]
         first_row, split_b, stride, pieces, buffers, by_rows = 0, 1, 1, 1, 1, False
+        scatter = False
         if class_index in tensor:
             i = tensor[class_index]
             time, split = internals.contractions, internals.contractions.split
             kind = int(profile.contractions.region[i])
             rows = int(bands.region_rows[0, kind])
             m, n, k = _at(split.m, i), _at(split.n, i), _at(split.k, i)
+            scatter = bool(split.scatter[0, i])
             first_row = next_row.get((stage, class_index), 0)
             next_row[stage, class_index] = (first_row + int(rows_used[0, i])) % rows
             if cost.kind is OperatorKind.ATTENTION:
@@ -236,7 +239,7 @@ def _assign(model: PPAModel, design: DesignBatch, internals: Internals) -> tuple
                 pieces=pieces,
                 by_rows=by_rows,
                 buffers=buffers,
-                scatter=k > 1 and float(design.allreduce[0]) >= 0.5,
+                scatter=scatter,
                 cycles=cycles,
                 start_cycle=float(clock[stage]),
             )

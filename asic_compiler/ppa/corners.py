@@ -26,8 +26,10 @@ from typing import Any
 
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.legality import Constraints
-from asic_compiler.ppa.model import Conditions, Metrics, PPAModel
-from asic_compiler.ppa.profile import Profile
+from asic_compiler.mapping.profile import Profile
+from asic_compiler.ppa.conditions import Conditions
+from asic_compiler.ppa.metrics import Metrics
+from asic_compiler.ppa.model import PPAModel
 from asic_compiler.technology.constant import ConstantSet
 from asic_compiler.technology.uncertainty import Doubt, doubts
 

@@ -16,7 +16,7 @@ from asic_compiler.hardware.derive import Bands
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.space import FloatArray
 from asic_compiler.hardware.weight_store import OFF_CHIP, STORE_INDEX, device
-from asic_compiler.ppa.profile import Profile
+from asic_compiler.mapping.profile import Profile
 from asic_compiler.technology.node import DramDevice, Technology
 
 MOST_DEVICES = 64
@@ -124,15 +124,32 @@ def area_for_edge(
     return dies * side**2
 
 
+def least_devices(kind: Devices, traffic: Traffic) -> FloatArray:
+    """[N] devices that hold the weights; at least one."""
+    held = np.ceil(traffic.stored_bytes / np.where(kind.used, kind.capacity, np.inf))
+    return np.maximum(held, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What N designs ask of their devices. Arrays are [N]."""
+
+    least: FloatArray
+    """Devices that hold the weights."""
+    most: FloatArray
+    """Devices that the edge has room for; ``least`` are placed whatever it says."""
+    bits: FloatArray
+    """Read at each step."""
+    steps_per_s: FloatArray
+    """At the clock asked for."""
+    step_energy: FloatArray
+    """Joule a step."""
+    fixed_w: FloatArray
+    """Power that does not depend on the rate, without devices."""
+
+
 def choose_devices(
-    kind: Devices,
-    least: FloatArray,
-    most: FloatArray,
-    bits: FloatArray,
-    by_clock: FloatArray,
-    step_energy: FloatArray,
-    fixed_w: FloatArray,
-    budget_w: float | None,
+    kind: Devices, demand: Demand, budget_w: float | None
 ) -> tuple[FloatArray, FloatArray]:
     """How many devices, and the steps a second that they allow.
 
@@ -141,24 +158,20 @@ def choose_devices(
 
     Args:
         kind: The device of each design.
-        least: [N] devices that hold the weights.
-        most: [N] devices that the edge has room for; ``least`` are placed whatever it says.
-        bits: [N] read at each step.
-        by_clock: [N] steps/s at the clock asked for.
-        step_energy: [N] joule a step.
-        fixed_w: [N] power that does not depend on the rate, without devices.
+        demand: What is asked of it.
         budget_w: Power budget.
 
     Returns:
-        [N] devices and [N] steps/s; 0 and ``by_clock`` where the weights are on the die.
+        [N] devices and [N] steps/s; 0 and the steps asked for where the weights are on the die.
     """
+    least, by_clock = demand.least, demand.steps_per_s
     count = np.arange(1.0, MOST_DEVICES + 1.0)
-    read = np.where(kind.used, bits, 1.0)[:, None]
+    read = np.where(kind.used, demand.bits, 1.0)[:, None]
     rate = np.minimum(by_clock[:, None], count * (kind.bandwidth * 8.0)[:, None] / read)
     if budget_w is not None:
-        left = budget_w - fixed_w[:, None] - count * kind.static_power[:, None]
-        rate = np.minimum(rate, np.maximum(left, 0.0) / step_energy[:, None])
-    top = np.maximum(np.minimum(most, MOST_DEVICES), least)
+        left = budget_w - demand.fixed_w[:, None] - count * kind.static_power[:, None]
+        rate = np.minimum(rate, np.maximum(left, 0.0) / demand.step_energy[:, None])
+    top = np.maximum(np.minimum(demand.most, MOST_DEVICES), least)
     rate = np.where((count >= least[:, None]) & (count <= top[:, None]), rate, -1.0)
     chosen = np.argmax(rate >= rate.max(axis=1, keepdims=True) * (1.0 - _SAME), axis=1)
     number = np.where(kind.used, count[chosen], 0.0)

@@ -11,9 +11,10 @@ from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.space import FloatArray
 from asic_compiler.hardware.weight_store import STORE_INDEX, WeightStore
 from asic_compiler.machine.regions import CONV, GENERAL, MATMUL
+from asic_compiler.mapping.mapping import Mapping
+from asic_compiler.mapping.profile import Vectors
 from asic_compiler.ppa.area import Logic, router_flip_flops
 from asic_compiler.ppa.precision import Operands
-from asic_compiler.ppa.profile import Vectors
 from asic_compiler.ppa.reduction import Combination
 from asic_compiler.ppa.timing import ContractionTime, Incoming, VectorTime
 from asic_compiler.technology.node import Technology
@@ -220,14 +221,24 @@ def vector_energy(
     return EnergyParts(compute, wmem, dmem, issue, noc)
 
 
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What is clocked and what sleeps, of one step."""
+
+    period: FloatArray
+    """[N] cycles of the slowest stage."""
+    tensor: FloatArray
+    """[N, 4] cycles in which a tile's tensor unit is busy, by bands, summed over the stages."""
+    vector: FloatArray
+    """[N, 4] likewise of the vector unit."""
+    asleep: FloatArray
+    """[N, 4] share of the time that a tile of each band sleeps."""
+
+
 def clock_energy(
-    design: DesignBatch,
-    bands: Bands,
+    mapping: Mapping,
     logic: Logic,
-    period: FloatArray,
-    tensor_active: FloatArray,
-    vector_active: FloatArray,
-    asleep: FloatArray,
+    activity: Activity,
     trunk_mm: FloatArray,
     technology: Technology,
 ) -> FloatArray:
@@ -238,22 +249,19 @@ def clock_energy(
     clocked like a tile that works whenever any does.
 
     Args:
-        design: N designs.
-        bands: Their bands.
+        mapping: N designs, with their bands.
         logic: Flip-flops of one tile of each band.
-        period: [N] cycles of the slowest stage.
-        tensor_active: [N, 4] cycles in which the tensor unit is busy, summed over the stages.
-        vector_active: [N, 4] likewise of the vector unit.
-        asleep: [N, 4] share of the time that a tile of each band sleeps.
+        activity: Of their tiles.
         trunk_mm: [N] wire from the clock's source to the tiles' own trees.
         technology: The node.
     """
-    k = technology.energy_constants
+    design, bands, k = mapping.design, mapping.bands, technology.energy_constants
+    period, tensor_active, vector_active = activity.period, activity.tensor, activity.vector
     each = k.flip_flop_clock * technology.scale_from_28nm
     routers = np.ceil(bands.width / design.sc_x) * np.ceil(bands.height / design.sc_y)
     time = period * design.stages
     used = np.any(bands.member, axis=2)
-    waiting = (1.0 - k.clock_gating) * time[:, None] * (1.0 - asleep) * used
+    waiting = (1.0 - k.clock_gating) * time[:, None] * (1.0 - activity.asleep) * used
     active = tensor_active + vector_active
     flips = logic.front_end_flips + logic.vector_flips + logic.tensor_flips
     tile = flips * waiting + k.clock_gating * (

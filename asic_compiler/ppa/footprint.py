@@ -6,11 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from asic_compiler.hardware.derive import Bands, TileSizes
-from asic_compiler.hardware.design import DesignBatch
-from asic_compiler.hardware.segments import Segments
 from asic_compiler.hardware.space import FloatArray
 from asic_compiler.hardware.weight_store import STORE_INDEX, WeightStore
+from asic_compiler.mapping.mapping import Mapping
 from asic_compiler.ppa import area, dram
 from asic_compiler.technology.node import Technology
 
@@ -43,16 +41,22 @@ def interface_mm2(host_interface: bool, technology: Technology) -> float:
     return a.host_interface if host_interface else a.microcontroller_interface
 
 
+@dataclass(frozen=True, slots=True)
+class Memories:
+    """Memories of every tile. Arrays are [M, 4]: kinds of stage, and bands."""
+
+    dmem: FloatArray
+    """Byte of one tile."""
+    wmem: FloatArray
+    imem: FloatArray
+    tiles: FloatArray
+    """Tiles of each."""
+
+
 def footprint(
-    design: DesignBatch,
-    bands: Bands,
-    sizes: TileSizes,
+    mapping: Mapping,
     logic: area.Logic,
-    dmem: FloatArray,
-    wmem: FloatArray,
-    imem: FloatArray,
-    tiles: FloatArray,
-    segments: Segments,
+    memories: Memories,
     interface: float,
     gating: bool,
     technology: Technology,
@@ -60,26 +64,22 @@ def footprint(
     """Area of N designs without the PHYs of off-chip memory.
 
     Args:
-        design: N designs.
-        bands: Their bands.
-        sizes: Their tiles.
+        mapping: N designs, with their bands, tiles and stages.
         logic: Gates of a tile of each band.
-        dmem: [M, 4] byte of a tile of each stage kind and band.
-        wmem: [M, 4] likewise.
-        imem: [M, 4] likewise.
-        tiles: [M, 4] tiles of each.
-        segments: Which rows belong to which design.
+        memories: Of their tiles.
         interface: mm2.
         gating: Whether cores have sleep transistors.
         technology: The node.
     """
+    design, bands, segments = mapping.design, mapping.bands, mapping.stages.segments
+    dmem, imem, tiles = memories.dmem, memories.imem, memories.tiles
     switched = 1.0 + technology.system.gating.switch_area * gating
     cores = area.logic_area_mm2(logic.gates * bands.tiles, technology) * switched
     core = cores.sum(axis=1) * design.stages
-    word = segments.spread(sizes.vlen)
+    word = segments.spread(mapping.sizes.vlen)
     sram = area.sram_area_mm2(dmem, technology, word) + area.sram_area_mm2(imem, technology)
     data = segments.total((sram * tiles).sum(axis=1))
-    stored = segments.total((wmem * tiles).sum(axis=1))
+    stored = segments.total((memories.wmem * tiles).sum(axis=1))
     weights = area.rom_area_mm2(stored, design.wmem_bank, technology)
     writable = design.weight_store != STORE_INDEX[WeightStore.ROM]
     if writable.any():

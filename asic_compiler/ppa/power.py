@@ -6,17 +6,16 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from asic_compiler.hardware.derive import Bands, TileSizes
 from asic_compiler.hardware.design import DesignBatch
-from asic_compiler.hardware.segments import Segments
 from asic_compiler.hardware.space import FloatArray
 from asic_compiler.hardware.weight_store import STORE_INDEX, WeightStore
 from asic_compiler.machine.regions import CONV, GENERAL, MATMUL
-from asic_compiler.ppa import dram, energy, leakage, timing
-from asic_compiler.ppa.footprint import Space
+from asic_compiler.mapping.mapping import Mapping
+from asic_compiler.mapping.profile import Profile
+from asic_compiler.mapping.stages import StageRows, dot_rows
+from asic_compiler.ppa import energy, leakage, timing
+from asic_compiler.ppa.footprint import Memories, Space
 from asic_compiler.ppa.precision import Operands
-from asic_compiler.ppa.profile import Profile
-from asic_compiler.ppa.stages import StageRows, dot_rows
 from asic_compiler.technology.node import Technology
 
 ENERGY_PARTS: tuple[str, ...] = (
@@ -58,18 +57,18 @@ class OperatorEnergy:
 
 
 def operator_energy(
-    profile: Profile,
+    mapping: Mapping,
     operands: Operands,
-    sizes: TileSizes,
     memory: energy.MemoryEnergy,
     tensor_time: timing.ContractionTime,
     vector_time: timing.VectorTime,
     technology: Technology,
 ) -> OperatorEnergy:
     """What operators spend, from how they were timed."""
+    sizes, vectors = mapping.sizes, mapping.profile.vectors
     return OperatorEnergy(
         energy.contraction_energy(operands, tensor_time, sizes, memory, technology),
-        energy.vector_energy(profile.vectors, vector_time, sizes, memory, technology),
+        energy.vector_energy(vectors, vector_time, sizes, memory, technology),
     )
 
 
@@ -140,33 +139,21 @@ def asleep(
 
 
 def silicon(
-    design: DesignBatch,
-    bands: Bands,
-    space: Space,
-    wmem: FloatArray,
-    tiles: FloatArray,
-    tensor_active: FloatArray,
-    period: FloatArray,
-    asleep: FloatArray,
-    segments: Segments,
+    mapping: Mapping, space: Space, memories: Memories, activity: energy.Activity
 ) -> leakage.Silicon:
     """What leaks, and for what share of the time it is awake.
 
     Args:
-        design: N designs.
-        bands: Their bands.
+        mapping: N designs, with their bands and stages.
         space: Their area.
-        wmem: [M, 4] byte of a tile of each stage kind and band.
-        tiles: [M, 4] tiles of each.
-        tensor_active: [N, 4] cycles in which weights are read, summed over the stages.
-        period: [N] cycles.
-        asleep: [N, 4] share of the time that a tile sleeps.
-        segments: Which rows belong to which design.
+        memories: Of their tiles.
+        activity: Of their tiles; weights are read while tensor units are busy.
     """
+    design, bands, segments = mapping.design, mapping.bands, mapping.stages.segments
     used = np.any(bands.member, axis=2)
     working = (space.cores * used).sum(axis=1)
-    bank = np.minimum(wmem, segments.spread(design.wmem_bank)[:, None]) * 8.0
-    duty = np.minimum(tensor_active / (period * design.stages)[:, None], 1.0)
+    bank = np.minimum(memories.wmem, segments.spread(design.wmem_bank)[:, None]) * 8.0
+    duty = np.minimum(activity.tensor / (activity.period * design.stages)[:, None], 1.0)
     rom = design.weight_store == STORE_INDEX[WeightStore.ROM]
     return leakage.Silicon(
         logic_mm2=working,
@@ -176,30 +163,6 @@ def silicon(
         idle_sram_bits=space.idle_sram_bits,
         rom_bits=np.where(rom, space.weight_bits, 0.0),
         weight_sram_bits=np.where(rom, 0.0, space.weight_bits),
-        awake_bank_bits=segments.total((bank * tiles * segments.spread(duty)).sum(axis=1)),
-        asleep=(asleep * space.cores * used).sum(axis=1) / np.maximum(working, 1e-300),
-    )
-
-
-def off_chip(
-    kind: dram.Devices,
-    traffic: dram.Traffic,
-    space: Space,
-    asked: FloatArray,
-    step_energy: FloatArray,
-    fixed_w: FloatArray,
-    budget_w: float | None,
-    technology: Technology,
-) -> tuple[FloatArray, FloatArray]:
-    """[N] devices, and the steps a second that they and the clock (``asked``, steps/s) allow."""
-    least = np.ceil(traffic.stored_bytes / np.where(kind.used, kind.capacity, np.inf))
-    return dram.choose_devices(
-        kind,
-        np.maximum(least, 1.0),
-        dram.most_devices(space.dies, space.total, kind, technology),
-        traffic.bits,
-        asked,
-        step_energy,
-        fixed_w,
-        budget_w,
+        awake_bank_bits=segments.total((bank * memories.tiles * segments.spread(duty)).sum(axis=1)),
+        asleep=(activity.asleep * space.cores * used).sum(axis=1) / np.maximum(working, 1e-300),
     )

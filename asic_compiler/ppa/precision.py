@@ -16,7 +16,7 @@ from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.layout import columns
 from asic_compiler.hardware.precision import FORMATS, Arithmetic
 from asic_compiler.hardware.space import FloatArray, IntArray
-from asic_compiler.ppa.profile import Contractions, Profile
+from asic_compiler.mapping.profile import Contractions, Profile
 from asic_compiler.technology.node import Technology
 
 _ARITHMETIC: tuple[Arithmetic, ...] = tuple(Arithmetic)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from asic_compiler.hardware.derive import Bands, TileSizes
+from asic_compiler.hardware.derive import TileSizes
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.layout import columns
 from asic_compiler.hardware.space import FloatArray, IntArray
@@ -29,9 +29,9 @@ from asic_compiler.machine.pipeline import (
     VECTORS_PER_INSTRUCTION,
 )
 from asic_compiler.machine.regions import GENERAL
-from asic_compiler.ppa.mapping import VectorSplit
-from asic_compiler.ppa.partition import Split, Streams
-from asic_compiler.ppa.profile import Contractions, Vectors
+from asic_compiler.mapping.contractions import Split, Streams
+from asic_compiler.mapping.mapping import Mapping
+from asic_compiler.mapping.vectors import VectorSplit
 from asic_compiler.ppa.reduction import (
     Adder,
     Combination,
@@ -189,31 +189,19 @@ def vector_interval(
 
 
 def time_contractions(
-    work: Contractions,
-    split: Split,
-    design: DesignBatch,
-    bands: Bands,
-    sizes: TileSizes,
-    issue: Issue,
-    fabric: Fabric,
-    streams: Streams,
-    arriving: Incoming,
-    constants: TimingConstants,
+    mapping: Mapping, issue: Issue, fabric: Fabric, arriving: Incoming, constants: TimingConstants
 ) -> ContractionTime:
     """Times every contraction class.
 
     Args:
-        work: The classes.
-        split: How each is divided over its region.
-        design: N designs.
-        bands: Their regions.
-        sizes: Their tiles.
+        mapping: N designs and how they run the workload.
         issue: Their front ends.
         fabric: Their NoC.
-        streams: In what pieces their inputs come.
-        arriving: What each class waits for, its columns those of ``work``.
+        arriving: What each class waits for, its columns those of the contractions.
         constants: Latencies.
     """
+    work, split, streams = mapping.work, mapping.split, mapping.streams
+    design, bands, sizes = mapping.design, mapping.bands, mapping.sizes
     region = work.region
     vlen = sizes.region_vlen[:, region]
     tensor_rows = design.rows[:, None]
@@ -257,7 +245,6 @@ def time_contractions(
 
     message = MESSAGE_INSTRUCTIONS / issue.scalar_ipc[:, None]
     hop = fabric.hop_cycles[:, None]
-    scatter = design.allreduce[:, None] >= 0.5
     held = groups * m_tile
     combination = combine(
         Group(
@@ -267,7 +254,7 @@ def time_contractions(
             result_bits=np.broadcast_to(work.bits * work.widening, k_split.shape),
             stride=np.where(attention, 1.0, split.n * split.m),
         ),
-        scatter,
+        split.scatter,
         _ways(design, fabric, port),
         Adder(
             vlen,
@@ -326,29 +313,19 @@ def _ways(design: DesignBatch, fabric: Fabric, port: FloatArray) -> Ways:
 
 
 def time_vectors(
-    work: Vectors,
-    split: VectorSplit,
-    design: DesignBatch,
-    bands: Bands,
-    sizes: TileSizes,
-    issue: Issue,
-    fabric: Fabric,
-    arriving: Incoming,
-    constants: TimingConstants,
+    mapping: Mapping, issue: Issue, fabric: Fabric, arriving: Incoming, constants: TimingConstants
 ) -> VectorTime:
     """Times every vector, gather, layout and append class, all on the general region.
 
     Args:
-        work: The classes.
-        split: How each is cut.
-        design: N designs.
-        bands: Their regions.
-        sizes: Their tiles.
+        mapping: N designs and how they run the workload.
         issue: Their front ends.
         fabric: Their NoC.
-        arriving: What each class waits for, its columns those of ``work``.
+        arriving: What each class waits for, its columns those of the vector operators.
         constants: Latencies.
     """
+    work, split = mapping.profile.vectors, mapping.vectors
+    design, bands, sizes = mapping.design, mapping.bands, mapping.sizes
     # Rows of the region that nothing reaches do not set the pace; attention begins anywhere.
     rows = np.ceil(split.parts * split.stride / bands.width[:, None])
     rows = np.where(work.anchored, bands.region_rows[:, GENERAL][:, None], rows)

@@ -10,8 +10,8 @@ from asic_compiler.explore.protocol import foresight_of
 from asic_compiler.hardware.design import Freedom
 from asic_compiler.hardware.legality import Constraints
 from asic_compiler.hardware.space import INDEX
-from asic_compiler.ppa.model import Conditions
-from asic_compiler.ppa.profile import Profile
+from asic_compiler.mapping.profile import Profile
+from asic_compiler.ppa.conditions import Conditions
 from asic_compiler.technology.library import load_node
 
 LLAMA = Profile(transformer())

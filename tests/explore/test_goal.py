@@ -35,7 +35,7 @@ from asic_compiler.explore.goal_text import parse_goal
 from asic_compiler.explore.protocol import ObjectiveRange
 from asic_compiler.explore.reward import score
 from asic_compiler.hardware.legality import Constraints
-from asic_compiler.ppa.model import Metrics
+from asic_compiler.ppa.metrics import Metrics
 
 
 def bounds_of(text: str) -> dict[tuple[str, str], float]:

@@ -11,8 +11,8 @@ from asic_compiler.explore.reward import score
 from asic_compiler.hardware.design import Freedom
 from asic_compiler.hardware.legality import Constraints
 from asic_compiler.hardware.precision import FORMAT_INDEX
-from asic_compiler.ppa.model import Conditions
-from asic_compiler.ppa.profile import Profile
+from asic_compiler.mapping.profile import Profile
+from asic_compiler.ppa.conditions import Conditions
 from asic_compiler.technology.library import NODE_NAMES, load_node
 
 LLAMA = Profile(transformer())

@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asic_compiler.hardware.derive import make_bands, provision, size_tiles
+from asic_compiler.hardware.derive import (
+    Demand,
+    MemoryRange,
+    make_bands,
+    provision_memory,
+    size_tiles,
+)
 from asic_compiler.hardware.design import Freedom, decode
 from asic_compiler.hardware.segments import Segments
 from asic_compiler.technology.library import load_node
@@ -65,6 +71,7 @@ def test_heterogeneity_makes_tiles_follow_their_load():
 
 
 sizes = st.floats(0.0, 6e5)
+SIZES = MemoryRange(step=4096.0, low=16384.0, high=524288.0)
 
 
 @given(
@@ -80,16 +87,16 @@ def test_provision_meets_every_need(needs, average, h, data):
     )
     tiles[0, 0] += 1
     need = need * (tiles > 0)
-    step, low, high = 4096.0, 16384.0, 524288.0
     segments = Segments.of_lengths(np.array([len(needs)]))
+    demand = Demand(need, tiles, np.array([h]), segments)
     asked = np.array([average * 4096.0])
-    capacity, raised = provision(asked, need, tiles, np.array([h]), segments, step, low, high)
+    capacity, raised = provision_memory(asked, demand, SIZES)
     assert (capacity[tiles > 0] >= need[tiles > 0] - 1e-6).all()
-    assert (capacity >= low).all()
-    assert np.allclose(capacity / step, np.rint(capacity / step))
+    assert (capacity >= SIZES.low).all()
+    assert np.allclose(capacity / SIZES.step, np.rint(capacity / SIZES.step))
     assert raised[0] >= asked[0]
     # What is raised once need not be raised again.
-    again, same = provision(raised, need, tiles, np.array([h]), segments, step, low, high)
+    again, same = provision_memory(raised, demand, SIZES)
     assert same[0] == raised[0]
     assert np.array_equal(again, capacity)
 
@@ -100,9 +107,8 @@ def test_provision_conserves_the_average_where_there_is_slack():
     one = Segments.of_lengths(np.array([1]))
     asked = np.array([200.0 * 1024])
     for h in (0.0, 0.3, 1.0):
-        capacity, raised = provision(
-            asked, need, tiles, np.array([h]), one, 4096.0, 16384.0, 524288.0
-        )
+        demand = Demand(need, tiles, np.array([h]), one)
+        capacity, raised = provision_memory(asked, demand, SIZES)
         assert raised[0] == asked[0]
         mean = (capacity * tiles).sum() / tiles.sum()
         assert asked[0] <= mean <= asked[0] + 4096.0
@@ -113,9 +119,8 @@ def test_designs_of_a_batch_are_provisioned_apart():
     tiles = np.ones((3, 4))
     segments = Segments.of_lengths(np.array([1, 2]))
     h = np.zeros(2)
-    together, raised = provision(
-        np.array([16384.0, 16384.0]), need, tiles, h, segments, 4096.0, 16384.0, 524288.0
-    )
+    demand = Demand(need, tiles, h, segments)
+    together, raised = provision_memory(np.array([16384.0, 16384.0]), demand, SIZES)
     assert raised[0] == pytest.approx(np.ceil(1e5 / 4096) * 4096)
     assert raised[1] == pytest.approx(np.ceil(3e5 / 4096) * 4096)
     assert (together[1:] == raised[1]).all()

@@ -6,8 +6,9 @@ from workloads import transformer
 
 from asic_compiler.hardware.design import Freedom
 from asic_compiler.hardware.legality import Constraints
-from asic_compiler.ppa.model import Conditions, PPAModel
-from asic_compiler.ppa.profile import Profile
+from asic_compiler.mapping.profile import Profile
+from asic_compiler.ppa.conditions import Conditions
+from asic_compiler.ppa.model import PPAModel
 from asic_compiler.technology.library import load_node
 
 

@@ -1,27 +1,34 @@
-"""Transfers of a batch of designs, as the model works them out."""
+"""A fabric of ours, and what operators wait for on it."""
 
 from __future__ import annotations
 
-from asic_compiler.hardware.derive import Bands, TileSizes
-from asic_compiler.hardware.design import DesignBatch
-from asic_compiler.ppa.mapping import VectorSplit, split_vectors
-from asic_compiler.ppa.partition import Split, split_streams
-from asic_compiler.ppa.profile import Profile
+import numpy as np
+
+from asic_compiler.mapping.mapping import Mapping
 from asic_compiler.ppa.timing import Fabric, Incoming
-from asic_compiler.ppa.transfer import incoming, lay_out, time_transfers
+from asic_compiler.ppa.transfer import incoming, time_transfers
 
 
-def brought(
-    profile: Profile,
-    design: DesignBatch,
-    bands: Bands,
-    sizes: TileSizes,
-    split: Split,
-    fabric: Fabric,
-) -> tuple[VectorSplit, Incoming]:
-    """How vector operators are cut, and what all classes wait for."""
-    vectors = split_vectors(profile.vectors, bands, sizes)
-    values = lay_out(profile, design, split, vectors)
-    moved = time_transfers(profile, design, bands, sizes, split, vectors, values, fabric)
-    streams = split_streams(profile.contractions, split, design)
-    return vectors, incoming(profile, moved, streams)
+def fabric(
+    mapping: Mapping,
+    hop: float = 3.0,
+    diameter: np.ndarray | None = None,
+    borders: float = 0.0,
+    slow: float = 1.0,
+) -> Fabric:
+    """Hops of ``hop`` cycles; borders between dies only where they are asked for."""
+    bands, one = mapping.bands, np.ones(len(mapping.design))
+    return Fabric(
+        hop_cycles=hop * one,
+        diameter=bands.width + bands.height if diameter is None else diameter,
+        columns=bands.width,
+        crossing_cycles=0.0 * one,
+        border_cycles=0.0 * one,
+        border_flit_cycles=slow * one,
+        borders=borders * one,
+    )
+
+
+def arriving(mapping: Mapping, network: Fabric) -> Incoming:
+    """What all classes wait for."""
+    return incoming(mapping, time_transfers(mapping, network))

@@ -9,8 +9,9 @@ import pytest
 from asic_compiler.explore.problem import ChipProblem
 from asic_compiler.hardware.design import Freedom
 from asic_compiler.hardware.legality import Constraints
+from asic_compiler.ppa.conditions import Conditions
 from asic_compiler.ppa.corners import FIGURES, corners
-from asic_compiler.ppa.model import Conditions, PPAModel
+from asic_compiler.ppa.model import PPAModel
 from asic_compiler.technology.library import load_constants, load_node
 from asic_compiler.technology.uncertainty import doubts
 

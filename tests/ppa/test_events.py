@@ -4,17 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from flows import brought
+from flows import arriving, fabric
 from workloads import table
 
 from asic_compiler.hardware.derive import make_bands, size_tiles
+from asic_compiler.mapping.capacity import memory_need
+from asic_compiler.mapping.mapping import map_designs
+from asic_compiler.mapping.profile import Profile
 from asic_compiler.ppa import area, clock, energy, precision, timing
-from asic_compiler.ppa.capacity import memory_need
-from asic_compiler.ppa.mapping import split_vectors
-from asic_compiler.ppa.partition import split_contractions, split_streams
-from asic_compiler.ppa.profile import Profile
-from asic_compiler.ppa.stages import stage_rows
-from asic_compiler.ppa.transfer import lay_out
 from asic_compiler.technology.library import load_node
 from asic_compiler.workload.table import OperatorClass, OperatorKind
 
@@ -39,36 +36,13 @@ def fixed(draw, **values):
 
 def spent(profile, design, memory):
     """Energy of the contractions of one design at given joules a bit."""
-    bands = make_bands(design, profile.has_conv)
-    sizes = size_tiles(design, bands, profile.lane_cycles[design.rows.astype(int) - 1])
+    mapping = map_designs(profile, design)
     constants = NODE.timing_constants
-    issue = timing.issue_limits(design, sizes, constants)
-    split = split_contractions(profile.contractions, design, bands)
-    fabric = timing.Fabric(
-        np.ones(1),
-        np.full(1, 16.0),
-        bands.width,
-        np.zeros(1),
-        np.zeros(1),
-        np.ones(1),
-        np.zeros(1),
-    )
-    streams = split_streams(profile.contractions, split, design)
-    work = profile.contractions
-    vectors, arriving = brought(profile, design, bands, sizes, split, fabric)
-    time = timing.time_contractions(
-        work,
-        split,
-        design,
-        bands,
-        sizes,
-        issue,
-        fabric,
-        streams,
-        arriving.take(work.index),
-        constants,
-    )
-    assert len(vectors.parts) == 1
+    issue = timing.issue_limits(design, mapping.sizes, constants)
+    network = fabric(mapping, hop=1.0, diameter=np.full(1, 16.0))
+    work, sizes = mapping.work, mapping.sizes
+    moved = arriving(mapping, network).take(work.index)
+    time = timing.time_contractions(mapping, issue, network, moved, constants)
     operands = precision.operands(work, design, NODE)
     parts = energy.contraction_energy(operands, time, sizes, memory, NODE)
     return parts, time
@@ -190,15 +164,7 @@ def test_the_tile_with_most_heads_holds_them(draw):
     """Eight heads on three tiles: one has three of them, not eight thirds."""
     profile = Profile(table([attention(True)]))
     design = fixed(draw, mesh_width=3.0, mesh_height=1.0)
-    bands = make_bands(design, profile.has_conv)
-    sizes = size_tiles(design, bands, profile.lane_cycles[design.rows.astype(int) - 1])
-    split = split_contractions(profile.contractions, design, bands)
-    need = memory_need(
-        profile, design, bands, sizes, split, split_vectors(profile.vectors, bands, sizes),
-        split_streams(profile.contractions, split, design),
-        lay_out(profile, design, split, split_vectors(profile.vectors, bands, sizes)),
-        stage_rows(profile, design),
-    )  # fmt: skip
+    need = memory_need(map_designs(profile, design))
     assert need.kv.max() == 3 * 512 * 64 * 2 + 32  # and the alignment of its part
 
 
@@ -212,7 +178,8 @@ def test_a_wide_cache_is_read_at_its_own_width(draw):
 
 def test_waiting_stages_pay_for_their_ungated_clock(draw, small):
     d = draw(20, 25)
-    bands = make_bands(d, small.has_conv)
+    mapping = map_designs(small, d)
+    bands = mapping.bands
     ones, none = np.ones((20, 4)), np.zeros((20, 4))
     logic = area.Logic(none, none, none, none, ones, 2 * ones, 3 * ones)
     period = np.full(20, 1000.0)
@@ -221,10 +188,8 @@ def test_waiting_stages_pay_for_their_ungated_clock(draw, small):
     each = 2e-15 * NODE.scale_from_28nm
 
     def joule(tensor, vector, asleep=0.0, trunk=0.0):
-        return energy.clock_energy(
-            d, bands, logic, period, tensor * ones, vector * ones, asleep * ones,
-            np.full(20, trunk), NODE,
-        )  # fmt: skip
+        activity = energy.Activity(period, tensor * ones, vector * ones, asleep * ones)
+        return energy.clock_energy(mapping, logic, activity, np.full(20, trunk), NODE)
 
     tiles = (bands.tiles * used).sum(axis=1)
     pins = area.router_flip_flops(d) * routers

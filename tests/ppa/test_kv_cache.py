@@ -7,9 +7,9 @@ import pytest
 from workloads import table, transformer
 
 from asic_compiler.diagnostics import UserError
+from asic_compiler.mapping.profile import Profile
 from asic_compiler.ppa import precision
 from asic_compiler.ppa.kv_cache import page_overhead, windowed
-from asic_compiler.ppa.profile import Profile
 from asic_compiler.technology.library import load_node
 from asic_compiler.workload.table import OperatorClass, OperatorKind
 

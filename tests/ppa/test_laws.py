@@ -4,19 +4,16 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from flows import brought
+from flows import arriving, fabric
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from asic_compiler.hardware.derive import make_bands, size_tiles
 from asic_compiler.hardware.legality import REASONS, Constraints, Reason
+from asic_compiler.mapping.capacity import memory_need
+from asic_compiler.mapping.mapping import map_designs
 from asic_compiler.ppa import area, energy, leakage, timing
-from asic_compiler.ppa.capacity import memory_need
-from asic_compiler.ppa.mapping import split_vectors
-from asic_compiler.ppa.model import Metrics
-from asic_compiler.ppa.partition import split_contractions, split_streams
-from asic_compiler.ppa.stages import stage_rows
-from asic_compiler.ppa.transfer import lay_out
+from asic_compiler.ppa.metrics import Metrics
 from asic_compiler.technology.library import load_node
 
 NODE = load_node("3nm")
@@ -26,34 +23,20 @@ law = settings(
 )
 
 
-def timed(profile, design, fabric=None):
+def timed(profile, design, network=None):
     """The contraction and vector times of designs, on a fabric of ours."""
-    count = len(design)
-    bands = make_bands(design, profile.has_conv)
-    sizes = size_tiles(design, bands, profile.lane_cycles[design.rows.astype(int) - 1])
+    mapping = map_designs(profile, design)
     constants = NODE.timing_constants
-    issue = timing.issue_limits(design, sizes, constants)
-    split = split_contractions(profile.contractions, design, bands)
-    fabric = fabric or timing.Fabric(
-        np.full(count, 3.0),
-        bands.width + bands.height,
-        bands.width,
-        np.zeros(count),
-        np.zeros(count),
-        np.ones(count),
-        np.zeros(count),
-    )
-    streams = split_streams(profile.contractions, split, design)
-    vectors, arriving = brought(profile, design, bands, sizes, split, fabric)
-    work, moved = profile.contractions, arriving.take(profile.contractions.index)
+    issue = timing.issue_limits(design, mapping.sizes, constants)
+    network = network or fabric(mapping)
+    moved = arriving(mapping, network)
     tensor = timing.time_contractions(
-        work, split, design, bands, sizes, issue, fabric, streams, moved, constants
+        mapping, issue, network, moved.take(profile.contractions.index), constants
     )
-    moved = arriving.take(profile.vectors.index)
     vector = timing.time_vectors(
-        profile.vectors, vectors, design, bands, sizes, issue, fabric, moved, constants
+        mapping, issue, network, moved.take(profile.vectors.index), constants
     )
-    return tensor, vector, bands, sizes
+    return tensor, vector, mapping.bands, mapping.sizes
 
 
 def uniform(design):
@@ -123,21 +106,8 @@ def test_macs_are_conserved(small, draw, seed):
 def test_memories_hold_the_whole_model(small, draw, make_model, seed):
     d = draw(64, seed)
     model = make_model(small)
-    stages = stage_rows(small, d)
-    bands = make_bands(d, small.has_conv)
-    sizes = size_tiles(d, bands, small.lane_cycles[d.rows.astype(int) - 1])
-    split = split_contractions(small.contractions, d, bands)
-    need = memory_need(
-        small,
-        d,
-        bands,
-        sizes,
-        split,
-        split_vectors(small.vectors, bands, sizes),
-        split_streams(small.contractions, split, d),
-        lay_out(small, d, split, split_vectors(small.vectors, bands, sizes)),
-        stages,
-    )
+    mapping = map_designs(small, d)
+    stages, bands, need = mapping.stages, mapping.bands, memory_need(mapping)
     spread, total = stages.segments.spread, stages.segments.total
     tiles = stages.multiplicity[:, None] * spread(bands.tiles)
     assert (total((need.wmem * tiles).sum(axis=1)) >= small.weight_bytes * (1 - 1e-12)).all()
@@ -156,20 +126,8 @@ def test_slices_laid_out_as_placed_stay_within_what_is_provided(small, draw):
     """The capacity rule against an actual layout, class by class, row after row."""
     d = draw(40, 5)
     d = d.with_(stage_grid=np.zeros(40, dtype=np.int64))
-    bands = make_bands(d, small.has_conv)
-    sizes = size_tiles(d, bands, small.lane_cycles[d.rows.astype(int) - 1])
-    split = split_contractions(small.contractions, d, bands)
-    need = memory_need(
-        small,
-        d,
-        bands,
-        sizes,
-        split,
-        split_vectors(small.vectors, bands, sizes),
-        split_streams(small.contractions, split, d),
-        lay_out(small, d, split, split_vectors(small.vectors, bands, sizes)),
-        stage_rows(small, d),
-    )
+    mapping = map_designs(small, d)
+    bands, split, need = mapping.bands, mapping.split, memory_need(mapping)
     work = small.contractions
     weighted = {int(c): i for i, c in enumerate(work.index) if work.weight_bytes[i] > 0}
     tables = sum(small.vectors.weight_bytes)
@@ -331,25 +289,19 @@ def test_every_tile_and_placement_counts(small, draw, make_model):
 def test_one_class_of_tiles_with_shorter_vectors_is_slower(small, draw):
     """A single band that is weaker sets the pace of the regions it belongs to, and no other."""
     d = uniform(draw(200, 14).with_(vlen=np.full(200, 1024.0)))
-    bands = make_bands(d, small.has_conv)
-    whole = size_tiles(d, bands, small.lane_cycles[d.rows.astype(int) - 1])
-    vlen = whole.vlen.copy()
+    whole = map_designs(small, d)
+    bands, work = whole.bands, whole.work
+    vlen = whole.sizes.vlen.copy()
     weak = np.array([np.flatnonzero(r)[-1] for r in bands.rows > 0])
     vlen[np.arange(200), weak] = 256.0
-    outside = ~bands.member
-    region = np.where(outside, np.inf, vlen[:, :, None]).min(axis=1)
-    sizes = replace(whole, vlen=vlen, region_vlen=region)
+    region = np.where(~bands.member, np.inf, vlen[:, :, None]).min(axis=1)
+    weaker = replace(whole, sizes=replace(whole.sizes, vlen=vlen, region_vlen=region))
     constants = NODE.timing_constants
-    issue = timing.issue_limits(d, sizes, constants)
-    split = split_contractions(small.contractions, d, bands)
-    none, one = np.zeros(200), np.ones(200)
-    fabric = timing.Fabric(one, one, bands.width, none, none, one, none)
-    streams = split_streams(small.contractions, split, d)
-    work = small.contractions
-    _, arriving = brought(small, d, bands, sizes, split, fabric)
-    args = (issue, fabric, streams, arriving.take(work.index), constants)
-    fast = timing.time_contractions(work, split, d, bands, whole, *args)
-    slow = timing.time_contractions(work, split, d, bands, sizes, *args)
+    issue = timing.issue_limits(d, weaker.sizes, constants)
+    network = fabric(weaker, hop=1.0, diameter=np.ones(200))
+    moved = arriving(weaker, network).take(work.index)
+    fast = timing.time_contractions(whole, issue, network, moved, constants)
+    slow = timing.time_contractions(weaker, issue, network, moved, constants)
     hit = bands.member[np.arange(200), weak][:, work.region]
     assert (slow.tensor[hit] > fast.tensor[hit]).all()
     assert np.array_equal(slow.tensor[~hit], fast.tensor[~hit])

@@ -10,8 +10,8 @@ from asic_compiler.hardware.design import Freedom, decode
 from asic_compiler.hardware.legality import MAX_WMEM_BYTES, REASONS, Constraints, Reason
 from asic_compiler.hardware.space import CONTINUOUS, INDEX
 from asic_compiler.machine.regions import CONV
+from asic_compiler.mapping.profile import Profile
 from asic_compiler.ppa import area, energy, leakage
-from asic_compiler.ppa.profile import Profile
 from asic_compiler.technology.library import load_node
 from asic_compiler.workload.table import BodyCost, OperatorClass, OperatorKind
 

@@ -4,17 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from flows import fabric
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from workloads import table
 
-from asic_compiler.hardware.derive import make_bands, size_tiles
-from asic_compiler.ppa import timing
-from asic_compiler.ppa.mapping import split_vectors
-from asic_compiler.ppa.partition import split_contractions, split_streams
-from asic_compiler.ppa.profile import Profile
+from asic_compiler.mapping.contractions import split_streams
+from asic_compiler.mapping.mapping import map_designs
+from asic_compiler.mapping.profile import Profile
 from asic_compiler.ppa.reduction import Adder, Group, Ways, combine
-from asic_compiler.ppa.transfer import Transfers, lay_out, time_transfers
+from asic_compiler.ppa.transfer import Transfers, time_transfers
 from asic_compiler.workload.table import OperatorClass, OperatorKind
 
 law = settings(
@@ -23,17 +22,8 @@ law = settings(
 
 
 def moved(profile, d, borders=0.0, slow=1.0) -> Transfers:
-    bands = make_bands(d, profile.has_conv)
-    sizes = size_tiles(d, bands, profile.lane_cycles[d.rows.astype(int) - 1])
-    split = split_contractions(profile.contractions, d, bands)
-    vectors = split_vectors(profile.vectors, bands, sizes)
-    one = np.ones(len(d))
-    fabric = timing.Fabric(
-        3.0 * one, bands.width + bands.height, bands.width, 0.0 * one, 0.0 * one,
-        slow * one, borders * one,
-    )  # fmt: skip
-    values = lay_out(profile, d, split, vectors)
-    return time_transfers(profile, d, bands, sizes, split, vectors, values, fabric)
+    mapping = map_designs(profile, d)
+    return time_transfers(mapping, fabric(mapping, borders=borders, slow=slow))
 
 
 @law
@@ -127,9 +117,8 @@ def test_rows_are_streamed_where_there_are_enough(draw):
 
     profile = Profile(table([matmul(3), matmul(4096)]))
     d = draw(200, 7).with_(stream_buffers=np.full(200, 2.0), stage_grid=np.zeros(200, dtype=int))
-    bands = make_bands(d, profile.has_conv)
-    split = split_contractions(profile.contractions, d, bands)
-    streams = split_streams(profile.contractions, split, d)
+    mapping = map_designs(profile, d)
+    split, streams = mapping.split, mapping.streams
     blocks = np.ceil(split.m_tile / d.rows[:, None])
     assert (streams.by_rows == (blocks >= d.stream_chunks[:, None])).all()
     assert streams.by_rows[:, 1].mean() > 0.9 > 0.3 > streams.by_rows[:, 0].mean()

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asic_compiler.ppa.flow import _fullest
+from asic_compiler.mapping.flow import _fullest
 from asic_compiler.ppa.transfer import _overlaps, _receivers
 
 seeds = st.integers(0, 2**32 - 1)

@@ -7,9 +7,10 @@ from workloads import table
 from asic_compiler.hardware.derive import make_bands, size_tiles
 from asic_compiler.hardware.precision import FORMAT_INDEX
 from asic_compiler.hardware.weight_store import STORE_INDEX, WeightStore
+from asic_compiler.mapping.profile import Profile
 from asic_compiler.ppa import area, clock, dram, energy, links, power, precision
-from asic_compiler.ppa.model import Conditions, PPAModel
-from asic_compiler.ppa.profile import Profile
+from asic_compiler.ppa.conditions import Conditions
+from asic_compiler.ppa.model import PPAModel
 from asic_compiler.technology.library import load_node
 from asic_compiler.workload.table import BodyCost, OperatorClass, OperatorKind
 
@@ -139,9 +140,8 @@ def device(**values):
 
 def choose(kind, least=1.0, most=8.0, by_clock=10.0, budget=None):
     one = np.ones(1)
-    number, rate = dram.choose_devices(
-        kind, least * one, most * one, 8e9 * one, by_clock * one, 0.1 * one, 2.0 * one, budget
-    )
+    demand = dram.Demand(least * one, most * one, 8e9 * one, by_clock * one, 0.1 * one, 2.0 * one)
+    number, rate = dram.choose_devices(kind, demand, budget)
     return number[0], rate[0]
 
 

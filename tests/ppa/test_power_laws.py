@@ -12,9 +12,10 @@ from asic_compiler.hardware.design import Freedom
 from asic_compiler.hardware.legality import Constraints
 from asic_compiler.hardware.precision import FORMAT_INDEX
 from asic_compiler.hardware.weight_store import STORE_INDEX, STORES, WeightStore
+from asic_compiler.mapping.profile import Profile
 from asic_compiler.ppa import clock, leakage
-from asic_compiler.ppa.model import Metrics, PPAModel
-from asic_compiler.ppa.profile import Profile
+from asic_compiler.ppa.metrics import Metrics
+from asic_compiler.ppa.model import PPAModel
 from asic_compiler.technology.library import load_node
 
 NODE = load_node("3nm")
@@ -139,7 +140,7 @@ def test_more_bandwidth_is_never_slower(small, draw, seed, store, budget):
 
 
 def make_conditions(budget, **more):
-    from asic_compiler.ppa.model import Conditions
+    from asic_compiler.ppa.conditions import Conditions
 
     return Conditions(constraints=Constraints(power_w=budget), **more)
 

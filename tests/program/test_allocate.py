@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from xdsl.ir import OpResult
 
-from asic_compiler.ppa.capacity import FRAGMENTATION
+from asic_compiler.mapping.capacity import FRAGMENTATION
 from asic_compiler.program.allocate import Lifetime, in_order, largest_first, most_alive
 
 NOBODY = cast(OpResult, None)

@@ -17,7 +17,8 @@ from asic_compiler.explore.trace.history import actions_at
 from asic_compiler.explore.trace.probe import Probe
 from asic_compiler.hardware.legality import MAX_DMEM_BYTES, MAX_IMEM_BYTES, MAX_WMEM_BYTES
 from asic_compiler.hardware.space import CONTINUOUS, DISCRETE
-from asic_compiler.ppa.model import Conditions, Metrics
+from asic_compiler.ppa.conditions import Conditions
+from asic_compiler.ppa.metrics import Metrics
 
 Json = dict[str, Any]
 

@@ -12,7 +12,7 @@ from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.precision import FORMATS
 from asic_compiler.hardware.space import CONTINUOUS, CONTINUOUS_NAMES, DISCRETE_NAMES
 from asic_compiler.hardware.weight_store import STORES
-from asic_compiler.ppa.model import Metrics
+from asic_compiler.ppa.metrics import Metrics
 
 Value = float | int | str
 View = Callable[[DesignBatch, Metrics], list[Value]]

@@ -19,10 +19,10 @@ from asic_compiler.hardware.derive import BANDS
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.space import FloatArray
 from asic_compiler.machine.regions import REGION_NAMES
-from asic_compiler.ppa import clock, energy, power, precision
-from asic_compiler.ppa.footprint import footprint, interface_mm2
-from asic_compiler.ppa.model import Internals, Metrics, PPAModel
-from asic_compiler.ppa.stages import stage_rows
+from asic_compiler.ppa import clock, energy, power
+from asic_compiler.ppa.footprint import Memories, footprint, interface_mm2
+from asic_compiler.ppa.metrics import Metrics
+from asic_compiler.ppa.model import Internals, PPAModel
 from asic_compiler.simulate.timing.link.events import Event
 from asic_compiler.simulate.timing.program import Unit
 
@@ -69,16 +69,16 @@ def event_costs(model: PPAModel, design: DesignBatch, chip: Chip) -> EventCosts:
     """
     _, internals = model.evaluate_equal_stages(design)
     node, conditions = model.technology, model.conditions
-    stored = precision.stored(design, model.profile.head_dim, node)
-    stages = stage_rows(model.profile, stored)
-    bands, sizes = internals.bands, internals.sizes
-    tiles = stages.multiplicity[:, None] * stages.segments.spread(bands.tiles)
+    mapping = internals.mapping
+    stored = mapping.design
+    stages = mapping.stages
+    tiles = stages.multiplicity[:, None] * stages.segments.spread(mapping.bands.tiles)
     dmem, wmem, imem = (
         a.reshape(-1, BANDS) for a in (internals.dmem, internals.wmem, internals.imem)
     )
+    memories = Memories(dmem, wmem, imem, tiles)
     interface = interface_mm2(conditions.host_interface, node)
-    shape = (tiles, stages.segments, interface, conditions.power_gating, node)
-    space = footprint(stored, bands, sizes, internals.logic, dmem, wmem, imem, *shape)
+    space = footprint(mapping, internals.logic, memories, interface, conditions.power_gating, node)
     average = (dmem * tiles).sum() / tiles.sum()
     memory = energy.memory_energy(stored, np.array([average]), space.tile_mm, space.hop_mm, node)
     e, k = node.energy, node.energy_constants
@@ -145,17 +145,8 @@ def _clock(report: TimingReport, costs: EventCosts) -> float:
         operators = report.linked.program.operators
         clock_hz = np.array([report.clock_hz])
         asleep = power.asleep(design, active[0] + active[1], period, operators, clock_hz, node)
-    joule = energy.clock_energy(
-        design,
-        internals.bands,
-        internals.logic,
-        period,
-        active[0],
-        active[1],
-        asleep,
-        costs.trunk_mm,
-        node,
-    )
+    activity = energy.Activity(period, active[0], active[1], asleep)
+    joule = energy.clock_energy(internals.mapping, internals.logic, activity, costs.trunk_mm, node)
     return float(joule[0] * costs.supply[0, power.CLOCK])
 
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from asic_compiler.hardware.derive import Bands, TileSizes
-from asic_compiler.hardware.design import DesignBatch
+from asic_compiler.hardware.derive import Bands
 from asic_compiler.hardware.layout import columns, sum_rows
 from asic_compiler.hardware.space import FloatArray
 from asic_compiler.machine.memory import (
@@ -18,11 +17,10 @@ from asic_compiler.machine.memory import (
     SCALE_BYTES,
 )
 from asic_compiler.machine.regions import CONV, GENERAL, MATMUL
-from asic_compiler.ppa.mapping import VectorSplit
-from asic_compiler.ppa.partition import Split, Streams
-from asic_compiler.ppa.profile import Profile
-from asic_compiler.ppa.stages import StageRows, dot_rows
-from asic_compiler.ppa.transfer import Values, buffer_bytes
+from asic_compiler.mapping.contractions import Split
+from asic_compiler.mapping.mapping import Mapping
+from asic_compiler.mapping.stages import dot_rows
+from asic_compiler.mapping.values import buffer_bytes
 
 WIDEST_CONSTANT_BYTES = 4.0
 """Of an element of a constant that a vector operator reads."""
@@ -43,17 +41,7 @@ class Need:
     """The part of ``dmem`` that the KV cache takes."""
 
 
-def memory_need(
-    profile: Profile,
-    design: DesignBatch,
-    bands: Bands,
-    sizes: TileSizes,
-    split: Split,
-    vectors: VectorSplit,
-    streams: Streams,
-    values: Values,
-    stages: StageRows,
-) -> Need:
+def memory_need(mapping: Mapping) -> Need:
     """What each band of each stage must hold, byte.
 
     An operator that does not fill its region begins where the operator before it, of the same
@@ -61,43 +49,39 @@ def memory_need(
     of the region's H rows then puts at most ceil(c u / H) slices on any tile: that is exact for
     the fullest tile of each class, and their sum is provided for.
     """
+    bands, stages = mapping.bands, mapping.stages
     spread = stages.segments.spread
     tiles = spread(bands.region_tiles)
     member = spread(bands.member)
-    slices = _slices(profile, split, bands, stages, tiles)
-    wmem = _largest(_weights(profile, design, split, vectors, slices, stages, tiles), member)
-    cache = _cache(profile, design, split, slices, stages, tiles)
+    slices = _slices(mapping, tiles)
+    wmem = _largest(_weights(mapping, slices, tiles), member)
+    cache = _cache(mapping, slices, tiles)
     kv = np.where(member[:, :, GENERAL], cache, 0.0)
 
     used: NDArray[np.bool_] = np.any(bands.member, axis=2)
-    dmem = (kv + spread(_buffers(profile, values, split, vectors, streams, stages))) * spread(used)
+    dmem = (kv + spread(_buffers(mapping))) * spread(used)
     operators = stages.distinct.sum(axis=1)
     kinds = (stages.distinct > 0).sum(axis=1)
     code = stages.of_rows(operators * DESCRIPTOR_BYTES + kinds * ROUTINE_BYTES)
     return Need(dmem=dmem, wmem=wmem, imem=code[:, None] * spread(used), kv=kv)
 
 
-def _buffers(
-    profile: Profile,
-    values: Values,
-    split: Split,
-    vectors: VectorSplit,
-    streams: Streams,
-    stages: StageRows,
-) -> FloatArray:
+def _buffers(mapping: Mapping) -> FloatArray:
     """[N, 1] bytes of buffers that are alive together on a tile, at most.
 
     Every value takes the bytes of its largest part, every copy of a value those of the largest
     need, while an operator of any class runs; a contraction adds its partial sums.
     """
-    flow = profile.flow
-    need, results, partial = buffer_bytes(profile, values, split, vectors, streams)
+    flow, values = mapping.profile.flow, mapping.values
+    need, results, partial = buffer_bytes(
+        mapping.profile, values, mapping.split, mapping.vectors, mapping.streams
+    )
     rows = np.ascontiguousarray(results)  # the order of summation follows from the layout
     alive = np.asfortranarray(np.einsum("nc,uc->nu", rows, flow.alive_results))
     alive += np.einsum("np,up->nu", need, flow.alive_arrivals)
     alive += partial[:, flow.running]
     # What comes from other stages may come at any time.
-    largest = alive.max(axis=1) + dot_rows(values.need, stages.slots)
+    largest = alive.max(axis=1) + dot_rows(values.need, mapping.stages.slots)
     return (largest * FRAGMENTATION + FIXED_BUFFER_BYTES)[:, None]
 
 
@@ -106,28 +90,19 @@ def rows_of(split: Split, bands: Bands) -> FloatArray:
     return np.ceil(split.used_tiles / bands.width[:, None])
 
 
-def _slices(
-    profile: Profile, split: Split, bands: Bands, stages: StageRows, tiles: FloatArray
-) -> FloatArray:
+def _slices(mapping: Mapping, tiles: FloatArray) -> FloatArray:
     """[M, C] slices of each contraction class on the fullest tile of its region."""
-    work = profile.contractions
+    work, bands, stages = mapping.profile.contractions, mapping.bands, mapping.stages
     spread = stages.segments.spread
     rows = tiles[:, work.region] / spread(bands.width)[:, None]
     counts = np.take(stages.distinct[:, work.index].T, stages.row, axis=1).T
-    return np.ceil(counts * spread(rows_of(split, bands)) / rows - 1e-9)
+    return np.ceil(counts * spread(rows_of(mapping.split, bands)) / rows - 1e-9)
 
 
-def _weights(
-    profile: Profile,
-    design: DesignBatch,
-    split: Split,
-    parts: VectorSplit,
-    slices: FloatArray,
-    stages: StageRows,
-    tiles: FloatArray,
-) -> FloatArray:
+def _weights(mapping: Mapping, slices: FloatArray, tiles: FloatArray) -> FloatArray:
     """[M, 3] bytes of weights on the fullest tile of each region."""
-    work, vectors = profile.contractions, profile.vectors
+    work, vectors = mapping.profile.contractions, mapping.profile.vectors
+    design, split, parts, stages = mapping.design, mapping.split, mapping.vectors, mapping.stages
     narrow = columns(design.weight_bits / 16.0, len(work.index))
     stored = np.where(work.bits == 16.0, narrow, 1.0)
     one = work.weight_bytes / np.maximum(work.batch * work.n * work.k, 1.0) * stored
@@ -146,15 +121,10 @@ def _weights(
     return out
 
 
-def _cache(
-    profile: Profile,
-    design: DesignBatch,
-    split: Split,
-    slices: FloatArray,
-    stages: StageRows,
-    tiles: FloatArray,
-) -> FloatArray:
+def _cache(mapping: Mapping, slices: FloatArray, tiles: FloatArray) -> FloatArray:
     """[M, 1] bytes of KV cache on the fullest tile: of every sequence in flight."""
+    profile, design = mapping.profile, mapping.design
+    split, stages = mapping.split, mapping.stages
     work = profile.contractions
     flights = design.stages if profile.autoregressive else np.ones(len(design))
     spread = stages.segments.spread

@@ -1,7 +1,7 @@
 """How contractions are divided over the tiles of a region, and their inputs into pieces.
 
 Arrays are [N, C]. The program, the simulators and the capacity check obey these rules as the cost
-model does; vector operators have theirs in ``mapping``.
+model does; vector operators have theirs in ``vectors``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from asic_compiler.hardware.layout import columns
 from asic_compiler.hardware.legality import MAX_DMEM_BYTES
 from asic_compiler.hardware.space import FloatArray
 from asic_compiler.machine.regions import MATMUL
-from asic_compiler.ppa.profile import Contractions
+from asic_compiler.mapping.profile import Contractions
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,9 @@ class Split:
     """Largest slice of one tile, in m, n and k."""
     n_tile: FloatArray
     k_tile: FloatArray
+    scatter: NDArray[np.bool_]
+    """Whether partial sums are reduce-scattered: each tile of a group gets a share of the columns;
+    otherwise one tile gets all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ def split_contractions(work: Contractions, design: DesignBatch, bands: Bands) ->
         m_tile=np.ceil(m / m_split),
         n_tile=np.ceil(np.where(attention, n, outputs) / n_split),
         k_tile=np.ceil(k / k_split),
+        scatter=(design.allreduce >= 0.5)[:, None] & (k_split > 1.0),
     )
 
 

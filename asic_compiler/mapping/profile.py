@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from asic_compiler.hardware.space import CONTINUOUS, INDEX, STAGE_GRIDS
 from asic_compiler.machine.pipeline import DIVIDE_CYCLES, TRANSCENDENTAL_CYCLES
 from asic_compiler.machine.regions import CONV, GENERAL, MATMUL
-from asic_compiler.ppa.flow import make_flow
+from asic_compiler.mapping.flow import make_flow
 from asic_compiler.workload.table import OperatorClass, OperatorKind, OperatorTable
 
 FloatArray = NDArray[np.float64]
@@ -140,6 +140,13 @@ class Profile:
             region[rows - 1] = np.bincount(work.region, lanes, minlength=3)
         region[:, GENERAL] += (vectors.elements * vectors.cycles * self.counts[vectors.index]).sum()
         return region
+
+    def by_class(self, contractions: FloatArray, vectors: FloatArray) -> FloatArray:
+        """[N, contractions] and [N, vectors] as [N, C] of the workload's classes."""
+        out = np.zeros((len(contractions), len(self.table.classes)), order="F")
+        out[:, self.contractions.index] = contractions
+        out[:, self.vectors.index] = vectors
+        return out
 
     @cached_property
     def unread_kv_bytes(self) -> FloatArray:

@@ -2,7 +2,7 @@
 
 A value stays where it was computed. An operator that reads it as it lies there, or as it was
 brought for an operator before, moves nothing; any other read is a transfer. Which reads those are
-follows from how operators are cut (``mapping``, ``partition``): two reads are
+follows from how operators are cut (``contractions``, ``vectors``): two reads are
 alike when their classes cut the operand alike, whatever the design.
 """
 

@@ -9,7 +9,7 @@ import numpy as np
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.segments import Segments
 from asic_compiler.hardware.space import FloatArray, IntArray
-from asic_compiler.ppa.profile import BALANCE_LEVELS, Profile, StageCut
+from asic_compiler.mapping.profile import BALANCE_LEVELS, Profile, StageCut
 
 
 @dataclass(frozen=True, slots=True)

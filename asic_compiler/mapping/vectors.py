@@ -16,7 +16,7 @@ from asic_compiler.hardware.derive import Bands, TileSizes
 from asic_compiler.hardware.layout import columns
 from asic_compiler.hardware.space import FloatArray
 from asic_compiler.machine.regions import GENERAL
-from asic_compiler.ppa.profile import Vectors
+from asic_compiler.mapping.profile import Vectors
 
 NARROWEST_BITS = 16.0
 """Element that the width of a piece is counted in."""
