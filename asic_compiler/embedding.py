@@ -12,7 +12,7 @@ from asic_compiler.diagnostics import UserError
 from asic_compiler.explore.run import Exploration, Request, explore, make_problem
 from asic_compiler.frontends.mlir_text import parse_module
 from asic_compiler.passes.convert_linalg_to_asic import ConvertLinalgToAsic
-from asic_compiler.program.plan_attribute import annotate
+from asic_compiler.plan.attributes import annotate
 from asic_compiler.workload.extract import extract
 from asic_compiler.workload.table import OperatorTable
 

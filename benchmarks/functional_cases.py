@@ -27,7 +27,8 @@ from asic_compiler.hardware.design import Freedom
 from asic_compiler.hardware.space import INDEX
 from asic_compiler.mapping.profile import Profile
 from asic_compiler.passes.convert_linalg_to_asic import ConvertLinalgToAsic
-from asic_compiler.placement.plan import Plan, make_plan
+from asic_compiler.plan.make import make_plan
+from asic_compiler.plan.plan import Plan
 from asic_compiler.ppa.conditions import Conditions
 from asic_compiler.program.check import check
 from asic_compiler.program.generate import generate

@@ -44,7 +44,7 @@ from asic_compiler.frontends.models.catalogue import named_model
 from asic_compiler.hardware.design import Freedom
 from asic_compiler.mapping.profile import Profile
 from asic_compiler.passes.convert_linalg_to_asic import ConvertLinalgToAsic
-from asic_compiler.placement.plan import make_plan
+from asic_compiler.plan.make import make_plan
 from asic_compiler.ppa.conditions import Conditions
 from asic_compiler.program.generate import generate
 from asic_compiler.simulate.timing.energy import event_costs, model_energy, step_energy

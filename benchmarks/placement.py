@@ -20,9 +20,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from model_vs_simulator import WORKLOADS, subject
 
-from asic_compiler.placement.plan import Plan, make_plan
-from asic_compiler.placement.search import STRATEGIES
+from asic_compiler.plan.make import make_plan
+from asic_compiler.plan.plan import Plan
 from asic_compiler.program.place import PlacedProgram, generate_placed
+from asic_compiler.program.placement.search import STRATEGIES
 from asic_compiler.simulate.timing.energy import EventCosts, event_costs, step_energy
 from asic_compiler.simulate.timing.engine import simulate
 from asic_compiler.simulate.timing.link.linker import link

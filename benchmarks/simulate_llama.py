@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from xdsl.dialects.builtin import ModuleOp
 
     from asic_compiler.hardware.design import DesignBatch
-    from asic_compiler.placement.plan import EvaluatedPlan
+    from asic_compiler.plan.make import EvaluatedPlan
     from asic_compiler.ppa.model import PPAModel
     from asic_compiler.simulate.timing.report import TimingReport
 
@@ -61,7 +61,7 @@ def make(width: int, height: int) -> tuple[ModuleOp, PPAModel, DesignBatch, Eval
     from asic_compiler.hardware.space import INDEX
     from asic_compiler.mapping.profile import Profile
     from asic_compiler.passes.convert_linalg_to_asic import ConvertLinalgToAsic
-    from asic_compiler.placement.plan import make_plan
+    from asic_compiler.plan.make import make_plan
     from asic_compiler.ppa.conditions import Conditions
     from asic_compiler.program.generate import generate
     from asic_compiler.technology.library import load_node

@@ -20,7 +20,7 @@ LEVELS = {
     "explore": 3,
     "simulate": 4,
     "program": 5,
-    "placement": 6,
+    "plan": 6,
     "ppa": 7,
     "mapping": 8,
     "workload": 9,
@@ -37,15 +37,10 @@ REGISTRATION = {"universe"}
 
 # Rooms that compute on arrays and facts. They are tested, and reused, without a compiler.
 NO_IR = (
-    "machine",
-    "technology",
-    "hardware",
-    "mapping",
-    "ppa",
-    "placement",
-    "explore",
-    "workload.table",
-)
+    "machine", "technology", "hardware", "mapping", "ppa", "plan.plan", "plan.make",
+    "plan.schedule",
+    "program.placement", "explore", "workload.table",
+)  # fmt: skip
 IR_MODULES = ("xdsl", "asic_compiler.dialects", "asic_compiler.passes")
 # Where PyTorch may be imported at all.
 TORCH_ROOMS = ("frontends", "explore.strategies")

@@ -23,7 +23,7 @@ from asic_compiler.hardware.design import Freedom
 from asic_compiler.hardware.legality import Constraints
 from asic_compiler.hardware.weight_store import STORES, WeightStore
 from asic_compiler.mapping.profile import Profile
-from asic_compiler.placement.plan import EvaluatedPlan, make_plan
+from asic_compiler.plan.make import EvaluatedPlan, make_plan
 from asic_compiler.ppa.breakdown import Breakdown, breakdown
 from asic_compiler.ppa.conditions import Conditions
 from asic_compiler.ppa.corners import Corners, corners

@@ -10,8 +10,8 @@ from xdsl.passes import ModulePass
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects.location import location_of
-from asic_compiler.program.plan_attribute import plan_of, write_slots
-from asic_compiler.program.schedule import ScheduleError, make_schedule
+from asic_compiler.plan.attributes import plan_of, write_slots
+from asic_compiler.plan.schedule import ScheduleError, make_schedule
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from xdsl.passes import ModulePass
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects.location import location_of
+from asic_compiler.plan.attributes import plan_of
+from asic_compiler.plan.schedule import ScheduleError
 from asic_compiler.program.check import check
 from asic_compiler.program.generate import generate
-from asic_compiler.program.plan_attribute import plan_of
-from asic_compiler.program.schedule import ScheduleError
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from asic_compiler.explore.trace.document import decision_trace
 from asic_compiler.explore.trace.document import to_text as trace_text
 from asic_compiler.files import write_atomic
 from asic_compiler.hardware.spec import Predicted, hardware_spec, to_text
-from asic_compiler.placement.plan import EvaluatedPlan, Plan
+from asic_compiler.plan.make import EvaluatedPlan
+from asic_compiler.plan.plan import Plan
 from asic_compiler.program.check import check
 from asic_compiler.program.emit import write_program
 from asic_compiler.program.generate import generate
@@ -61,7 +62,7 @@ def emit_exploration(
         folder: Where.
         module: The model, in ``asic``.
         exploration: What was found for it.
-        placement: Strategy that places the program, one of ``placement.search.STRATEGIES``.
+        placement: Strategy that places the program, one of ``program.placement.search.STRATEGIES``.
 
     Returns:
         What a user should know.

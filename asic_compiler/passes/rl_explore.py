@@ -21,7 +21,7 @@ from asic_compiler.explore.strategies.sac_moe.config import parse_config
 from asic_compiler.hardware.weight_store import OFF_CHIP
 from asic_compiler.passes.convert_linalg_to_asic import ConvertLinalgToAsic
 from asic_compiler.passes.emit import emit_exploration, open_run
-from asic_compiler.program.plan_attribute import annotate
+from asic_compiler.plan.attributes import annotate
 from asic_compiler.report.summary import summary
 from asic_compiler.technology.library import load_node
 from asic_compiler.workload.extract import extract

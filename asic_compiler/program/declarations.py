@@ -13,7 +13,7 @@ from xdsl.ir import Attribute, BlockArgument, Operation, OpResult, SSAValue
 from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import asic, tcc
 from asic_compiler.dialects.location import location_of
-from asic_compiler.placement.plan import Plan
+from asic_compiler.plan.plan import Plan
 from asic_compiler.program.access import Parts, Place
 from asic_compiler.program.allocate import cache_bytes
 from asic_compiler.program.kernels import Kernels

@@ -16,16 +16,16 @@ from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import asic, tcc
 from asic_compiler.dialects.location import location_of
 from asic_compiler.machine.regions import REGION_NAMES
-from asic_compiler.placement.plan import Plan
+from asic_compiler.plan.chip_attribute import chip_attribute, region_attribute
+from asic_compiler.plan.plan import Plan
+from asic_compiler.plan.schedule import make_schedule
+from asic_compiler.plan.work import Work, make_work
 from asic_compiler.program.access import Access, Cutting, Parts
 from asic_compiler.program.allocate import allocate
 from asic_compiler.program.builder import Builder, Segment
-from asic_compiler.program.chip_attribute import chip_attribute, region_attribute
 from asic_compiler.program.declarations import Declarations
 from asic_compiler.program.lowering import Lowering, Probe, append, lower
 from asic_compiler.program.names import CROSSING, DIES, HOP, OPERATORS, PERIOD, RATE
-from asic_compiler.program.schedule import make_schedule
-from asic_compiler.program.work import Work, make_work
 from asic_compiler.workload.extract import main_function, operators
 from asic_compiler.workload.values import bits, root_of, shape
 

@@ -16,8 +16,8 @@ from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import asic, tcc
 from asic_compiler.dialects.location import location_of
 from asic_compiler.dialects.tcc.attrs import part_size
+from asic_compiler.plan.work import PARTIAL_BYTES, Work
 from asic_compiler.program.declarations import Constant, Declarations
-from asic_compiler.program.work import PARTIAL_BYTES, Work
 from asic_compiler.workload.combining import combiners
 from asic_compiler.workload.values import bits, root_of, shape
 

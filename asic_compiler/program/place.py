@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 from xdsl.dialects.builtin import ModuleOp
 
-from asic_compiler.placement.plan import Plan
-from asic_compiler.placement.search import Placement, check_strategy, place
+from asic_compiler.plan.plan import Plan
 from asic_compiler.program.check import Finding, check
 from asic_compiler.program.elaborate import elaborate
 from asic_compiler.program.generate import generate
+from asic_compiler.program.placement.search import Placement, check_strategy, place
 from asic_compiler.program.traffic import traffic_of
 
 
@@ -40,7 +40,7 @@ def generate_placed(module: ModuleOp, plan: Plan, strategy: str, seed: int = 0) 
     Args:
         module: The model, in ``asic``.
         plan: Its plan, with the rule's placement.
-        strategy: One of ``placement.search.STRATEGIES``.
+        strategy: One of ``program.placement.search.STRATEGIES``.
         seed: Of the search.
 
     Raises:

@@ -9,8 +9,7 @@ import numpy as np
 
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.tcc.base import buffer_type
-from asic_compiler.placement.plan import Assignment, Plan
-from asic_compiler.placement.traffic import Flow, Group, Integers, Pattern, Traffic, tiles_of
+from asic_compiler.plan.plan import Assignment, Plan
 from asic_compiler.program.access import Parts, Place
 from asic_compiler.program.allocate import cache_bytes
 from asic_compiler.program.elaborate import (
@@ -21,6 +20,14 @@ from asic_compiler.program.elaborate import (
     reduction_groups,
 )
 from asic_compiler.program.messages import grouped, tree
+from asic_compiler.program.placement.traffic import (
+    Flow,
+    Group,
+    Integers,
+    Pattern,
+    Traffic,
+    tiles_of,
+)
 from asic_compiler.program.wmem_need import weight_slices
 from asic_compiler.workload.body_cost import stored_bits
 

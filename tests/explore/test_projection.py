@@ -17,7 +17,7 @@ from asic_compiler.explore.search import search
 from asic_compiler.explore.strategies import strategy_names
 from asic_compiler.hardware.derive import make_bands, size_tiles
 from asic_compiler.hardware.tile_limits import TileLimits, nearest
-from asic_compiler.placement.plan import make_plan
+from asic_compiler.plan.make import make_plan
 
 SMALL = transformer(layers=2, hidden=256, heads=4, kv_heads=2, head_dim=64, ffn=512, vocab=4096,
                     context=128)  # fmt: skip

@@ -17,10 +17,10 @@ from asic_compiler.dialects.asic import PLAN, PlanAttr
 from asic_compiler.dialects.asic.plan_attrs import SlotAttr
 from asic_compiler.passes.asic_schedule import AsicSchedulePass
 from asic_compiler.passes.convert_asic_to_tcc import ConvertAsicToTcc
+from asic_compiler.plan.attributes import annotate, plan_of
+from asic_compiler.plan.schedule import make_schedule
 from asic_compiler.program.emit import program_text
 from asic_compiler.program.generate import generate
-from asic_compiler.program.plan_attribute import annotate, plan_of
-from asic_compiler.program.schedule import make_schedule
 from asic_compiler.workload.extract import operators
 
 CASES = [(name, seed) for name in ("decoder", "vision") for seed in (0, 2, 3, 4, 10)]

@@ -19,7 +19,7 @@ from asic_compiler.frontends.mlir_text import parse_mlir
 from asic_compiler.hardware.spec import SCHEMA_VERSION, schema
 from asic_compiler.passes.emit import open_run
 from asic_compiler.passes.rl_explore import RLExplorePass
-from asic_compiler.placement.search import STRATEGIES
+from asic_compiler.program.placement.search import STRATEGIES
 from asic_compiler.workload.extract import operators
 
 MODEL = Path(__file__).parents[1] / "lit" / "rl-explore" / "mlp.mlir"

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asic_compiler.hardware.chip import Rectangle
-from asic_compiler.placement.search import STRATEGIES, place
-from asic_compiler.placement.traffic import Flow, Group, Pattern, Traffic, ring_of
+from asic_compiler.program.placement.search import STRATEGIES, place
+from asic_compiler.program.placement.traffic import Flow, Group, Pattern, Traffic, ring_of
 
 
 def pattern(packets: list[tuple[int, int, int]], sets: list[list[int]]) -> Pattern:

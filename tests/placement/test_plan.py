@@ -9,7 +9,7 @@ from workloads import table, transformer
 from asic_compiler.hardware.design import Freedom, decode
 from asic_compiler.hardware.legality import Constraints
 from asic_compiler.mapping.profile import Profile
-from asic_compiler.placement.plan import make_plan
+from asic_compiler.plan.make import make_plan
 from asic_compiler.ppa.conditions import Conditions
 from asic_compiler.ppa.model import PPAModel
 from asic_compiler.technology.library import load_node

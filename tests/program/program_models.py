@@ -19,7 +19,8 @@ from asic_compiler.dialects.tcc import Tcc
 from asic_compiler.explore.problem import ChipProblem, Conditions
 from asic_compiler.hardware.design import Freedom
 from asic_compiler.mapping.profile import Profile
-from asic_compiler.placement.plan import Plan, make_plan
+from asic_compiler.plan.make import make_plan
+from asic_compiler.plan.plan import Plan
 from asic_compiler.technology.library import load_node
 from asic_compiler.workload.extract import extract
 

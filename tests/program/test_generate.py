@@ -17,7 +17,7 @@ from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.tcc.base import buffer_type
 from asic_compiler.machine.regions import REGION_NAMES
-from asic_compiler.placement.plan import Plan
+from asic_compiler.plan.plan import Plan
 from asic_compiler.program.check import check
 from asic_compiler.program.elaborate import elaborate
 from asic_compiler.program.emit import program_text

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from program_models import plan
 
-from asic_compiler.program.schedule import ScheduleError, make_schedule
+from asic_compiler.plan.schedule import ScheduleError, make_schedule
 
 
 def with_(position: int, **changes: float):

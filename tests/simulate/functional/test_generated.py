@@ -17,7 +17,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import asic
-from asic_compiler.placement.plan import Plan
+from asic_compiler.plan.plan import Plan
 from asic_compiler.program.generate import generate
 from asic_compiler.program.place import generate_placed
 from asic_compiler.simulate import run_program

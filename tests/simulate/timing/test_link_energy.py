@@ -10,7 +10,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "program"))
 from program_models import model, problem
 
 from asic_compiler.hardware.design import DesignBatch
-from asic_compiler.placement.plan import Plan, make_plan
+from asic_compiler.plan.make import make_plan
+from asic_compiler.plan.plan import Plan
 from asic_compiler.program.generate import generate
 from asic_compiler.simulate.timing.energy import event_costs, model_energy, step_energy
 from asic_compiler.simulate.timing.link.events import Event

@@ -21,7 +21,8 @@ from program_models import parse
 from asic_compiler.explore.problem import ChipProblem, Conditions
 from asic_compiler.hardware.design import Freedom
 from asic_compiler.mapping.profile import Profile
-from asic_compiler.placement.plan import Plan, make_plan
+from asic_compiler.plan.make import make_plan
+from asic_compiler.plan.plan import Plan
 from asic_compiler.program.generate import generate
 from asic_compiler.simulate.timing.report import require_end, simulate_timing
 from asic_compiler.technology.library import load_node

@@ -15,7 +15,7 @@ from math import exp
 
 import numpy as np
 
-from asic_compiler.placement.traffic import Traffic, Turns, tiles_of
+from asic_compiler.program.placement.traffic import Traffic, Turns, tiles_of
 
 MOVES = 400
 """Of annealing, a group; at most ``MOST_MOVES`` in all."""

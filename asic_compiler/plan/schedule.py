@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from asic_compiler.placement.plan import Plan
+from asic_compiler.plan.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asic_compiler.hardware.chip import Rectangle
-from asic_compiler.placement.distance import hop_bits
-from asic_compiler.placement.plan import Plan
+from asic_compiler.plan.plan import Plan
+from asic_compiler.program.placement.distance import hop_bits
 
 Integers: TypeAlias = NDArray[np.signedinteger[Any]]
 Turns: TypeAlias = tuple[int, ...]

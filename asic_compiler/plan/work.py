@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.tcc.attrs import part_size
-from asic_compiler.placement.plan import Assignment
-from asic_compiler.program.chip_attribute import region_attribute
+from asic_compiler.plan.chip_attribute import region_attribute
+from asic_compiler.plan.plan import Assignment
 from asic_compiler.workload.table import OperatorClass, OperatorKind
 
 PARTIAL_BYTES = 4

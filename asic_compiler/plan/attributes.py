@@ -13,10 +13,10 @@ from asic_compiler.dialects.asic.plan_attrs import PlacementAttr, SlotAttr
 from asic_compiler.dialects.location import location_of
 from asic_compiler.hardware.chip import Chip, Rectangle, TileClass
 from asic_compiler.machine.regions import REGION_NAMES
-from asic_compiler.placement.plan import Assignment, Plan
-from asic_compiler.program.chip_attribute import chip_attribute, region_attribute
-from asic_compiler.program.schedule import Schedule
-from asic_compiler.program.work import make_work
+from asic_compiler.plan.chip_attribute import chip_attribute, region_attribute
+from asic_compiler.plan.plan import Assignment, Plan
+from asic_compiler.plan.schedule import Schedule
+from asic_compiler.plan.work import make_work
 from asic_compiler.workload.extract import extract, operators
 from asic_compiler.workload.table import OperatorClass
 

@@ -1,0 +1,1 @@
+"""Moves groups of tiles of a program to where its bytes travel less; arrays, never IR."""
