@@ -169,7 +169,7 @@ def workload_summary(table: OperatorTable) -> dict[str, Any]:
         "tokens_per_step": table.tokens_per_step,
         "operators": len(table.sequence),
         "macs_per_step": table.macs(),
-        "weight_bytes": table.total("weight_bytes"),
+        "weight_bytes": table.weight_bytes,
         "kv_bytes": table.total("kv_bytes"),
     }
 

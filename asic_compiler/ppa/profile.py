@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from asic_compiler.hardware.space import CONTINUOUS, INDEX, STAGE_GRIDS
 from asic_compiler.ppa.flow import make_flow
-from asic_compiler.workload.table import OperatorClass, OperatorKind, OperatorTable
+from asic_compiler.workload.table import Load, OperatorClass, OperatorKind, OperatorTable
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -23,6 +23,18 @@ REGION_NAMES: tuple[str, ...] = ("matmul", "conv", "general")
 BALANCE_LEVELS: tuple[float, ...] = (0.0, 0.5, 1.0)
 _CONTRACTIONS = (OperatorKind.MATMUL, OperatorKind.CONV, OperatorKind.ATTENTION)
 _DIVIDE_CYCLES, _TRANSCENDENTAL_CYCLES = 4.0, 8.0
+
+
+@dataclass(frozen=True)
+class Loads:
+    """At most one constant of a class that is read as a buffer. Arrays are [L]."""
+
+    of: IntArray
+    """Column of the class, ascending."""
+    size_bytes: FloatArray
+    element_bytes: FloatArray
+    narrow_rows: FloatArray
+    """Rows with a scale where the constant is stored in the weights' format; 0 elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +56,14 @@ class Contractions:
     """One operand is the KV cache, already in place."""
     region: IntArray
     weight_bytes: FloatArray
+    matrix_bytes: FloatArray
+    """Of the constant whose columns or filters the tensor unit reads; 0 without."""
+    matrix_columns: FloatArray
+    """Columns of it: those of all batch items, or of one where all share it."""
+    loads: tuple[Loads, ...]
+    """Constants that are read as buffers."""
+    partners: tuple[tuple[int, IntArray], ...]
+    """Columns of classes that share a copy of a constant with another, with those of the others."""
 
     @cached_property
     def macs(self) -> FloatArray:
@@ -68,6 +88,12 @@ class Vectors:
     """Multiplies an element, divides and transcendentals as their multiplies."""
     weight_read_bytes: FloatArray
     weight_bytes: FloatArray
+    table_bytes: FloatArray
+    """Of a table that is looked up; 0 without."""
+    narrow_rows: FloatArray
+    """Rows of a table that is stored in the weights' format; 0 elsewhere."""
+    loads: tuple[Loads, ...]
+    """Constants that are read as buffers."""
     kv_write_bytes: FloatArray
     input_bytes: FloatArray
     output_bytes: FloatArray
@@ -93,6 +119,8 @@ class StageCut:
 
     counts: FloatArray
     """[U, C] operators of each class in each distinct stage."""
+    held: FloatArray
+    """[U, C] copies of what they keep in WMEM: less than ``counts`` where operators share one."""
     multiplicity: FloatArray
     """[U] stages of each kind; sums to S."""
     transfer_bytes: FloatArray
@@ -123,7 +151,9 @@ class Profile:
         classes = table.classes
         self.counts: FloatArray = table.counts.astype(np.float64)
         self.kv_bytes: FloatArray = _column(classes, "kv_bytes")
-        self.contractions = _contractions(classes)
+        self.held: FloatArray = table.held(0, len(table.sequence)).astype(np.float64)
+        """[C] as ``StageCut.held``, in one stage."""
+        self.contractions = _contractions(table)
         self.vectors = _vectors(classes)
         self.autoregressive = table.phase == "decode"
         self.has_conv = any(c.kind is OperatorKind.CONV for c in classes)
@@ -168,8 +198,8 @@ class Profile:
 
     @cached_property
     def weight_bytes(self) -> float:
-        """All constants, byte."""
-        return float(self.table.total("weight_bytes"))
+        """All constants as one stage holds them, byte."""
+        return float(self.table.held_weight_bytes())
 
     def kv_scale(self, kv_bits: FloatArray) -> FloatArray:
         """[N] room of the cache over the program's own: only 16 bits are stored in fewer."""
@@ -226,13 +256,17 @@ class Profile:
         counts = np.stack(
             [np.bincount(sequence[a:b], minlength=classes) for a, b in pairwise(boundaries)]
         ).astype(np.float64)
+        held = np.stack([self.table.held(a, b) for a, b in pairwise(boundaries)])
         received = _received_bytes(self.table.edges, boundaries)
-        distinct, of_stage = np.unique(counts, axis=0, return_inverse=True)
+        distinct, of_stage = np.unique(
+            np.concatenate([counts, held], axis=1), axis=0, return_inverse=True
+        )
         of_stage = of_stage.reshape(-1).astype(np.int64)
         transfer = np.zeros(len(distinct))
         np.maximum.at(transfer, of_stage, received)
         return StageCut(
-            counts=distinct,
+            counts=np.ascontiguousarray(distinct[:, :classes]),
+            held=np.ascontiguousarray(distinct[:, classes:]),
             multiplicity=np.bincount(of_stage).astype(np.float64),
             transfer_bytes=transfer,
             of_stage=of_stage,
@@ -355,10 +389,50 @@ def _widening(cost: OperatorClass) -> float:
     return cost.output_bytes * 8.0 / (results * cost.element_bits)
 
 
-def _contractions(classes: tuple[OperatorClass, ...]) -> Contractions:
+def _loads(chosen: tuple[OperatorClass, ...]) -> tuple[Loads, ...]:
+    """The first constant of each class that is read as a buffer, then the second, ..."""
+    each = [c.loads or _unlisted(c) for c in chosen]
+    rounds: list[Loads] = []
+    for number in range(max(map(len, each), default=0)):
+        found = [(i, loads[number]) for i, loads in enumerate(each) if len(loads) > number]
+        names = ("size_bytes", "element_bytes", "narrow_rows")
+        columns = (np.array([getattr(load, n) for _, load in found], np.float64) for n in names)
+        rounds.append(Loads(np.array([i for i, _ in found], dtype=np.int64), *columns))
+    return tuple(rounds)
+
+
+def _unlisted(cost: OperatorClass) -> tuple[Load, ...]:
+    """Of a class that was written down by hand: what it reads besides a table is one constant."""
+    listed = cost.kind in _CONTRACTIONS or cost.kind is OperatorKind.GATHER
+    return () if listed or not cost.weight_read_bytes else (Load(cost.weight_read_bytes, 2),)
+
+
+def _partners(table: OperatorTable, index: list[int]) -> tuple[tuple[int, IntArray], ...]:
+    """Contractions, by column, that share a copy with others, and those."""
+    if table.holders is None:
+        return ()
+    column = {own: i for i, own in enumerate(index)}
+    sharing: dict[int, set[int]] = {}
+    for holder, own in zip(table.holders.tolist(), table.sequence.tolist(), strict=True):
+        if own in column:
+            sharing.setdefault(holder, set()).add(column[own])
+    found: dict[int, set[int]] = {}
+    for together in sharing.values():
+        for own in together:
+            found.setdefault(own, set()).update(together - {own})
+    return tuple((own, np.array(sorted(found[own]))) for own in sorted(found) if found[own])
+
+
+def _contractions(table: OperatorTable) -> Contractions:
+    classes = table.classes
     index = [i for i, c in enumerate(classes) if c.kind in _CONTRACTIONS]
     chosen = tuple(classes[i] for i in index)
     regions = {OperatorKind.MATMUL: MATMUL, OperatorKind.CONV: CONV}
+    matrix = [c.weight_bytes - sum(load.size_bytes for load in c.loads) for c in chosen]
+    shared = [
+        c.batch > 1 and 8 * size <= c.n * c.k * c.element_bits
+        for c, size in zip(chosen, matrix, strict=True)
+    ]
     return Contractions(
         index=np.array(index, dtype=np.int64),
         batch=_column(chosen, "batch"),
@@ -371,6 +445,13 @@ def _contractions(classes: tuple[OperatorClass, ...]) -> Contractions:
         cached=np.array([c.kv_read_bytes > 0 for c in chosen], dtype=np.bool_),
         region=np.array([regions.get(c.kind, GENERAL) for c in chosen], dtype=np.int64),
         weight_bytes=_column(chosen, "weight_bytes"),
+        matrix_bytes=np.array(matrix, dtype=np.float64),
+        matrix_columns=np.array(
+            [c.n * (1 if one else c.batch) for c, one in zip(chosen, shared, strict=True)],
+            dtype=np.float64,
+        ),
+        loads=_loads(chosen),
+        partners=_partners(table, index),
     )
 
 
@@ -397,6 +478,17 @@ def _vectors(classes: tuple[OperatorClass, ...]) -> Vectors:
         multiplies=multiply + _DIVIDE_CYCLES * divide + _TRANSCENDENTAL_CYCLES * special,
         weight_read_bytes=_column(chosen, "weight_read_bytes"),
         weight_bytes=_column(chosen, "weight_bytes"),
+        table_bytes=np.array(
+            [
+                c.weight_bytes - sum(load.size_bytes for load in c.loads)
+                if c.kind is OperatorKind.GATHER
+                else 0
+                for c in chosen
+            ],
+            dtype=np.float64,
+        ),
+        narrow_rows=_column(chosen, "narrow_rows"),
+        loads=_loads(chosen),
         kv_write_bytes=_column(chosen, "kv_write_bytes"),
         input_bytes=_column(chosen, "input_bytes"),
         output_bytes=_column(chosen, "output_bytes"),
