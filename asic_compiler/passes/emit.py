@@ -92,6 +92,7 @@ def emit_exploration(
     )
     spec = exploration.documented(spec)
     program, placed, notes = _program(module, plan, placement, request.seed)
+    notes += _copies_note(plan)
     spec |= placed
     write_program(folder / PROGRAM, program)
     columns = {name: np.ascontiguousarray(column) for name, column in result.history.items()}
@@ -132,6 +133,20 @@ def _program(
     if findings:  # the explorer's legality and the program's disagree: a defect, not a bad input
         raise ValueError(f"the program does not fit its chip: {findings[0]}")
     return program, placed, notes
+
+
+def _copies_note(plan: Plan) -> tuple[str, ...]:
+    """What copies of weights take that several operators read; nothing where there are none."""
+    stages = np.array([a.stage for a in plan.assignments], dtype=np.int64)
+    ends = np.flatnonzero(np.diff(stages, prepend=-1, append=-1))
+    table = plan.table
+    held = table.held_weight_bytes(ends)
+    if held <= table.weight_bytes:
+        return ()
+    return (
+        f"weights are {table.weight_bytes / 1e6:.3f} MB and take {held / 1e6:.3f} MB: operators in "
+        "several stages, or that cannot share a copy, read the same",
+    )
 
 
 def _placement_note(hop_bytes: float, rule: float, least: float) -> str:

@@ -11,9 +11,10 @@ from asic_compiler.hardware.derive import Bands, TileSizes
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.layout import columns, sum_rows
 from asic_compiler.hardware.space import FloatArray
+from asic_compiler.ppa.constants import Loads
 from asic_compiler.ppa.mapping import VectorSplit
 from asic_compiler.ppa.partition import Split, Streams
-from asic_compiler.ppa.profile import CONV, GENERAL, MATMUL, Loads, Profile
+from asic_compiler.ppa.profile import CONV, GENERAL, MATMUL, Profile
 from asic_compiler.ppa.stages import StageRows, dot_rows
 from asic_compiler.ppa.transfer import Values, buffer_bytes
 
@@ -42,6 +43,9 @@ class Need:
     imem: FloatArray
     kv: FloatArray
     """The part of ``dmem`` that the KV cache takes."""
+    streamed: FloatArray
+    """``wmem`` with a copy for every operator, also where they share one: what reaches a tile at
+    each step if its WMEM is a buffer that keeps nothing over."""
 
 
 def memory_need(
@@ -67,7 +71,13 @@ def memory_need(
     tiles = spread(bands.region_tiles)
     member = spread(bands.member)
     slices = _slices(profile, split, bands, stages, tiles, stages.held)
-    wmem = _largest(_weights(profile, design, split, vectors, slices, stages), member)
+    wmem = streamed = _largest(
+        _weights(profile, design, split, vectors, slices, stages, stages.held), member
+    )
+    if stages.held is not stages.counts:
+        each = _slices(profile, split, bands, stages, tiles, stages.counts)
+        weights = _weights(profile, design, split, vectors, each, stages, stages.counts)
+        streamed = _largest(weights, member)
     cache = _cache(profile, design, split, slices, stages, tiles)
     kv = np.where(member[:, :, GENERAL], cache, 0.0)
 
@@ -76,7 +86,8 @@ def memory_need(
     operators = stages.distinct.sum(axis=1)
     kinds = (stages.distinct > 0).sum(axis=1)
     code = stages.of_rows(operators * DESCRIPTOR_BYTES + kinds * ROUTINE_BYTES)
-    return Need(dmem=dmem, wmem=wmem, imem=code[:, None] * spread(used), kv=kv)
+    imem = code[:, None] * spread(used)
+    return Need(dmem=dmem, wmem=wmem, imem=imem, kv=kv, streamed=streamed)
 
 
 def _buffers(
@@ -156,8 +167,9 @@ def _weights(
     parts: VectorSplit,
     slices: FloatArray,
     stages: StageRows,
+    copies: FloatArray,
 ) -> FloatArray:
-    """[M, 3] bytes of weights on the fullest tile of each region."""
+    """[M, 3] bytes of weights on the fullest tile of each region, of ``_slices`` and ``copies``."""
     work, vectors = profile.contractions, profile.vectors
     spread = stages.segments.spread
     narrow = columns(design.weight_bits / 16.0, len(work.index))
@@ -187,7 +199,7 @@ def _weights(
         )
     kept = np.where(vectors.table_bytes > 0.0, table + ALIGNMENT_BYTES, 0.0)
     kept += _loaded(vectors.loads, parts.points, design)
-    out[:, GENERAL] += dot_rows(spread(kept), stages.held[:, vectors.index])
+    out[:, GENERAL] += dot_rows(spread(kept), copies[:, vectors.index])
     return out
 
 

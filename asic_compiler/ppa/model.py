@@ -159,7 +159,6 @@ class PPAModel:
         streams = split_streams(work, split, design)
         values = transfer.lay_out(profile, design, split, vectors)
         need = memory_need(profile, design, bands, sizes, split, vectors, streams, values, stages)
-        weights_need = need.wmem
         if off_chip is not None:
             bank = segments.spread(design.wmem_bank)[:, None]
             streamed = segments.spread(off_chip.used)[:, None]
@@ -237,7 +236,7 @@ class PPAModel:
         traffic = None
         if off_chip is not None:
             traffic = dram.traffic(profile, design)
-            fullest = segments.largest(weights_need.max(axis=1))
+            fullest = segments.largest(need.streamed.max(axis=1))
             stream = dram.stream_cycles(
                 fullest, design, sizes.vlen.min(axis=1), traffic.bits, bands
             )

@@ -10,8 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asic_compiler.hardware.space import CONTINUOUS, INDEX, STAGE_GRIDS
+from asic_compiler.ppa.constants import (
+    Loads,
+    make_loads,
+    make_partners,
+    matrix_columns,
+    own_bytes,
+)
 from asic_compiler.ppa.flow import make_flow
-from asic_compiler.workload.table import Load, OperatorClass, OperatorKind, OperatorTable
+from asic_compiler.workload.table import OperatorClass, OperatorKind, OperatorTable
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -23,18 +30,6 @@ REGION_NAMES: tuple[str, ...] = ("matmul", "conv", "general")
 BALANCE_LEVELS: tuple[float, ...] = (0.0, 0.5, 1.0)
 _CONTRACTIONS = (OperatorKind.MATMUL, OperatorKind.CONV, OperatorKind.ATTENTION)
 _DIVIDE_CYCLES, _TRANSCENDENTAL_CYCLES = 4.0, 8.0
-
-
-@dataclass(frozen=True)
-class Loads:
-    """At most one constant of a class that is read as a buffer. Arrays are [L]."""
-
-    of: IntArray
-    """Column of the class, ascending."""
-    size_bytes: FloatArray
-    element_bytes: FloatArray
-    narrow_rows: FloatArray
-    """Rows with a scale where the constant is stored in the weights' format; 0 elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -256,7 +251,8 @@ class Profile:
         counts = np.stack(
             [np.bincount(sequence[a:b], minlength=classes) for a, b in pairwise(boundaries)]
         ).astype(np.float64)
-        held = np.stack([self.table.held(a, b) for a, b in pairwise(boundaries)])
+        ends = pairwise(boundaries.tolist())
+        held = np.stack([self.table.held(a, b) for a, b in ends]).astype(np.float64)
         received = _received_bytes(self.table.edges, boundaries)
         distinct, of_stage = np.unique(
             np.concatenate([counts, held], axis=1), axis=0, return_inverse=True
@@ -389,50 +385,11 @@ def _widening(cost: OperatorClass) -> float:
     return cost.output_bytes * 8.0 / (results * cost.element_bits)
 
 
-def _loads(chosen: tuple[OperatorClass, ...]) -> tuple[Loads, ...]:
-    """The first constant of each class that is read as a buffer, then the second, ..."""
-    each = [c.loads or _unlisted(c) for c in chosen]
-    rounds: list[Loads] = []
-    for number in range(max(map(len, each), default=0)):
-        found = [(i, loads[number]) for i, loads in enumerate(each) if len(loads) > number]
-        names = ("size_bytes", "element_bytes", "narrow_rows")
-        columns = (np.array([getattr(load, n) for _, load in found], np.float64) for n in names)
-        rounds.append(Loads(np.array([i for i, _ in found], dtype=np.int64), *columns))
-    return tuple(rounds)
-
-
-def _unlisted(cost: OperatorClass) -> tuple[Load, ...]:
-    """Of a class that was written down by hand: what it reads besides a table is one constant."""
-    listed = cost.kind in _CONTRACTIONS or cost.kind is OperatorKind.GATHER
-    return () if listed or not cost.weight_read_bytes else (Load(cost.weight_read_bytes, 2),)
-
-
-def _partners(table: OperatorTable, index: list[int]) -> tuple[tuple[int, IntArray], ...]:
-    """Contractions, by column, that share a copy with others, and those."""
-    if table.holders is None:
-        return ()
-    column = {own: i for i, own in enumerate(index)}
-    sharing: dict[int, set[int]] = {}
-    for holder, own in zip(table.holders.tolist(), table.sequence.tolist(), strict=True):
-        if own in column:
-            sharing.setdefault(holder, set()).add(column[own])
-    found: dict[int, set[int]] = {}
-    for together in sharing.values():
-        for own in together:
-            found.setdefault(own, set()).update(together - {own})
-    return tuple((own, np.array(sorted(found[own]))) for own in sorted(found) if found[own])
-
-
 def _contractions(table: OperatorTable) -> Contractions:
     classes = table.classes
     index = [i for i, c in enumerate(classes) if c.kind in _CONTRACTIONS]
     chosen = tuple(classes[i] for i in index)
     regions = {OperatorKind.MATMUL: MATMUL, OperatorKind.CONV: CONV}
-    matrix = [c.weight_bytes - sum(load.size_bytes for load in c.loads) for c in chosen]
-    shared = [
-        c.batch > 1 and 8 * size <= c.n * c.k * c.element_bits
-        for c, size in zip(chosen, matrix, strict=True)
-    ]
     return Contractions(
         index=np.array(index, dtype=np.int64),
         batch=_column(chosen, "batch"),
@@ -445,13 +402,10 @@ def _contractions(table: OperatorTable) -> Contractions:
         cached=np.array([c.kv_read_bytes > 0 for c in chosen], dtype=np.bool_),
         region=np.array([regions.get(c.kind, GENERAL) for c in chosen], dtype=np.int64),
         weight_bytes=_column(chosen, "weight_bytes"),
-        matrix_bytes=np.array(matrix, dtype=np.float64),
-        matrix_columns=np.array(
-            [c.n * (1 if one else c.batch) for c, one in zip(chosen, shared, strict=True)],
-            dtype=np.float64,
-        ),
-        loads=_loads(chosen),
-        partners=_partners(table, index),
+        matrix_bytes=own_bytes(chosen),
+        matrix_columns=matrix_columns(chosen),
+        loads=make_loads(chosen),
+        partners=make_partners(table, index),
     )
 
 
@@ -463,6 +417,7 @@ def _vectors(classes: tuple[OperatorClass, ...]) -> Vectors:
     divide = np.array([c.body.divide for c in chosen], dtype=np.float64)
     special = np.array([c.body.transcendental for c in chosen], dtype=np.float64)
     moving = (OperatorKind.LAYOUT, OperatorKind.GATHER, OperatorKind.KV_APPEND)
+    gather = np.array([c.kind is OperatorKind.GATHER for c in chosen], dtype=np.bool_)
     elements = np.maximum(
         _column(chosen, "elements"), _column(chosen, "output_bytes") / 2.0
     )  # a pure move has no iteration space of its own
@@ -478,17 +433,9 @@ def _vectors(classes: tuple[OperatorClass, ...]) -> Vectors:
         multiplies=multiply + _DIVIDE_CYCLES * divide + _TRANSCENDENTAL_CYCLES * special,
         weight_read_bytes=_column(chosen, "weight_read_bytes"),
         weight_bytes=_column(chosen, "weight_bytes"),
-        table_bytes=np.array(
-            [
-                c.weight_bytes - sum(load.size_bytes for load in c.loads)
-                if c.kind is OperatorKind.GATHER
-                else 0
-                for c in chosen
-            ],
-            dtype=np.float64,
-        ),
+        table_bytes=np.where(gather, own_bytes(chosen), 0.0),
         narrow_rows=_column(chosen, "narrow_rows"),
-        loads=_loads(chosen),
+        loads=make_loads(chosen),
         kv_write_bytes=_column(chosen, "kv_write_bytes"),
         input_bytes=_column(chosen, "input_bytes"),
         output_bytes=_column(chosen, "output_bytes"),
