@@ -7,8 +7,16 @@ transposed, in slices, as the first operand, beside a vector operator, as a tabl
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
+from program_models import parse
+
+from asic_compiler.explore.problem import ChipProblem, Conditions
+from asic_compiler.hardware.design import DesignBatch, Freedom
+from asic_compiler.ppa.profile import Profile
+from asic_compiler.technology.library import load_node
+from asic_compiler.workload.extract import extract
 
 D = 32
 """Columns of a stream, and of most weights."""
@@ -102,13 +110,26 @@ def batched(text: Text, x: str, m: int) -> str:
 STEPS: tuple[Callable[[Text, str, int], str], ...] = (
     plain, turned, again, sliced, first, beside, batched,
 )  # fmt: skip
+BY_COLUMNS = (plain, turned, again, sliced, batched)
+"""Those whose part of a weight is cut alike for any rows."""
 
 
-def shared_text(seed: int, steps: int = 5, kinds: tuple[Callable[..., str], ...] = STEPS) -> str:
-    """A model of so many steps of the kinds given, between a look-up and a head of one tensor."""
+def shared_text(
+    seed: int,
+    steps: int = 5,
+    kinds: tuple[Callable[..., str], ...] = STEPS,
+    *,
+    equal: bool = False,
+) -> str:
+    """A model of so many steps of the kinds given, between a look-up and a head of one tensor.
+
+    Both streams have as many rows if they are to be ``equal``.
+    """
     rng = np.random.default_rng(seed)
     text = Text()
     streams = [("%ids", int(rng.integers(1, 9))), ("%others", int(rng.integers(1, 9)))]
+    if equal:
+        streams[1] = ("%others", streams[0][1])
     names: list[str] = []
     for ids, m in streams:
         looked = f"asic.gather %table[{ids}] : {rows(WORDS)}, tensor<{m}xi64> -> {rows(m)}"
@@ -133,3 +154,23 @@ def shared_text(seed: int, steps: int = 5, kinds: tuple[Callable[..., str], ...]
         f"  func.func @main({arguments}) -> ({', '.join(heads)}) {{\n{declared}\n{body}\n"
         f"    func.return {', '.join(results)} : {', '.join(heads)}\n  }}\n}}\n"
     )
+
+
+@cache
+def problem_of(text: str) -> ChipProblem:
+    """The chips for a model."""
+    return ChipProblem(
+        Profile(extract(parse(text))),
+        load_node("7nm"),
+        Conditions(),
+        Freedom(weight_bits=(4, 8, 16)),
+        (0.4, 0.4, 0.2),
+    )
+
+
+def random_design(text: str, seed: int, **fixed: float) -> DesignBatch:
+    """On a mesh of up to 8 x 8 tiles, in any format, but for what is fixed; legal or not."""
+    chips, rng = problem_of(text), np.random.default_rng(seed)
+    discrete = np.concatenate([rng.integers(1, 9, (1, 2)), rng.integers(1, 3, (1, 2))], axis=1)
+    design = chips.decode(discrete, rng.uniform(-1.0, 1.0, (1, len(chips.continuous_names))))
+    return design.with_(**{name: np.array([value]) for name, value in fixed.items()})
