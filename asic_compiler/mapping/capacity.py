@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asic_compiler.hardware.derive import Bands
+from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.layout import columns, sum_rows
 from asic_compiler.hardware.space import FloatArray
 from asic_compiler.machine.memory import (
@@ -17,8 +18,10 @@ from asic_compiler.machine.memory import (
     SCALE_BYTES,
 )
 from asic_compiler.machine.regions import CONV, GENERAL, MATMUL
+from asic_compiler.mapping.constants import Loads
 from asic_compiler.mapping.contractions import Split
 from asic_compiler.mapping.mapping import Mapping
+from asic_compiler.mapping.profile import Profile
 from asic_compiler.mapping.stages import dot_rows
 from asic_compiler.mapping.values import buffer_bytes
 
@@ -39,22 +42,29 @@ class Need:
     imem: FloatArray
     kv: FloatArray
     """The part of ``dmem`` that the KV cache takes."""
+    streamed: FloatArray
+    """``wmem`` with a copy for every operator, also where they share one: what reaches a tile at
+    each step if its WMEM is a buffer that keeps nothing over."""
 
 
 def memory_need(mapping: Mapping) -> Need:
     """What each band of each stage must hold, byte.
 
     An operator that does not fill its region begins where the operator before it, of the same
-    class and stage, left off, in whole rows (``rows_of``). A class of c operators that each take u
-    of the region's H rows then puts at most ceil(c u / H) slices on any tile: that is exact for
-    the fullest tile of each class, and their sum is provided for.
+    class and stage, left off, in whole rows (``rows_of``), or where one lies whose copy it shares.
+    A class that keeps c copies that each take u of the region's H rows then puts at most
+    ceil(c u / H) slices on any tile: that is exact for the fullest tile of each class, and their
+    sum is provided for.
     """
     bands, stages = mapping.bands, mapping.stages
     spread = stages.segments.spread
     tiles = spread(bands.region_tiles)
     member = spread(bands.member)
-    slices = _slices(mapping, tiles)
-    wmem = _largest(_weights(mapping, slices, tiles), member)
+    slices = _slices(mapping, tiles, stages.held)
+    wmem = streamed = _largest(_weights(mapping, slices, stages.held), member)
+    if stages.held is not stages.counts:
+        each = _slices(mapping, tiles, stages.counts)
+        streamed = _largest(_weights(mapping, each, stages.counts), member)
     cache = _cache(mapping, slices, tiles)
     kv = np.where(member[:, :, GENERAL], cache, 0.0)
 
@@ -63,7 +73,8 @@ def memory_need(mapping: Mapping) -> Need:
     operators = stages.distinct.sum(axis=1)
     kinds = (stages.distinct > 0).sum(axis=1)
     code = stages.of_rows(operators * DESCRIPTOR_BYTES + kinds * ROUTINE_BYTES)
-    return Need(dmem=dmem, wmem=wmem, imem=code[:, None] * spread(used), kv=kv)
+    imem = code[:, None] * spread(used)
+    return Need(dmem=dmem, wmem=wmem, imem=imem, kv=kv, streamed=streamed)
 
 
 def _buffers(mapping: Mapping) -> FloatArray:
@@ -85,40 +96,98 @@ def _buffers(mapping: Mapping) -> FloatArray:
     return (largest * FRAGMENTATION + FIXED_BUFFER_BYTES)[:, None]
 
 
-def rows_of(split: Split, bands: Bands) -> FloatArray:
-    """[N, C] rows of its region that each contraction uses."""
-    return np.ceil(split.used_tiles / bands.width[:, None])
+def rows_of(profile: Profile, split: Split, bands: Bands) -> FloatArray:
+    """[N, C] rows of its region that the copy of each contraction takes.
+
+    Where operators of several classes share it, which differ in their rows of m alone, those of
+    the one that is cut into most parts.
+    """
+    rows = np.ceil(split.used_tiles / bands.width[:, None])
+    partners = profile.contractions.partners
+    if not partners:
+        return rows
+    shared = rows.copy()
+    for own, others in partners:
+        shared[:, own] = np.maximum(rows[:, own], rows[:, others].max(axis=1))
+    return shared
 
 
-def _slices(mapping: Mapping, tiles: FloatArray) -> FloatArray:
-    """[M, C] slices of each contraction class on the fullest tile of its region."""
-    work, bands, stages = mapping.profile.contractions, mapping.bands, mapping.stages
-    spread = stages.segments.spread
+def _slices(mapping: Mapping, tiles: FloatArray, copies: FloatArray) -> FloatArray:
+    """[M, C] slices of each contraction class on the fullest tile of its region.
+
+    Args:
+        mapping: N designs.
+        tiles: [M, 3] of each region.
+        copies: [M, classes of the workload] that a stage keeps of what each class reads.
+    """
+    profile, split, bands = mapping.profile, mapping.split, mapping.bands
+    work, spread = profile.contractions, mapping.stages.segments.spread
     rows = tiles[:, work.region] / spread(bands.width)[:, None]
-    counts = np.take(stages.distinct[:, work.index].T, stages.row, axis=1).T
-    return np.ceil(counts * spread(rows_of(mapping.split, bands)) / rows - 1e-9)
+    counts = np.take(copies.T, work.index, axis=0).T
+    slices = np.ceil(counts * spread(rows_of(profile, split, bands)) / rows - 1e-9)
+    for own, others in work.partners:
+        # Parts are numbered over m before k: where both are cut, differently, none are equal.
+        apart = (split.m[:, others] != split.m[:, own, None]).any(axis=1) & (split.k[:, own] > 1.0)
+        slices[:, own] *= spread(np.where(apart, 1.0 + len(others), 1.0))
+    return slices
 
 
-def _weights(mapping: Mapping, slices: FloatArray, tiles: FloatArray) -> FloatArray:
-    """[M, 3] bytes of weights on the fullest tile of each region."""
+def _weights(mapping: Mapping, slices: FloatArray, copies: FloatArray) -> FloatArray:
+    """[M, 3] bytes of weights on the fullest tile of each region, of ``_slices`` and ``copies``."""
     work, vectors = mapping.profile.contractions, mapping.profile.vectors
-    design, split, parts, stages = mapping.design, mapping.split, mapping.vectors, mapping.stages
+    design, split, parts = mapping.design, mapping.split, mapping.vectors
+    spread = mapping.stages.segments.spread
     narrow = columns(design.weight_bits / 16.0, len(work.index))
     stored = np.where(work.bits == 16.0, narrow, 1.0)
-    one = work.weight_bytes / np.maximum(work.batch * work.n * work.k, 1.0) * stored
-    scales = np.where(stored < 1.0, SCALE_BYTES * split.n_tile, 0.0)
-    slice_bytes = one * split.n_tile * split.k_tile + scales + ALIGNMENT_BYTES
-    held = slices * stages.segments.spread(np.where(work.weight_bytes > 0.0, slice_bytes, 0.0))
-    out = np.zeros((len(tiles), 3), order="F")
+    one = work.matrix_bytes / np.maximum(work.matrix_columns * work.k, 1.0) * stored
+    rows = np.minimum(split.n_tile, work.matrix_columns)
+    scales = np.where(stored < 1.0, SCALE_BYTES * rows, 0.0)
+    slice_bytes = one * rows * split.k_tile + scales + ALIGNMENT_BYTES
+    kept = np.where(work.matrix_bytes > 0.0, slice_bytes, 0.0)
+    if work.loads:
+        # Of a first operand its rows and depth, for every batch item that the columns touch.
+        items = np.minimum(np.floor((split.n_tile - 1.0) / work.n) + 2.0, work.batch)
+        reach = np.where(work.region == CONV, np.inf, items * split.m_tile * split.k_tile)
+        kept += _loaded(work.loads, reach, design)
+    held = slices * spread(kept)
+    out = np.zeros((len(held), 3), order="F")
     for region in (MATMUL, CONV, GENERAL):
         out[:, region] = held[:, work.region == region].sum(axis=1)
     # Constants of vector operators lie with each part that reads them; a table by columns.
-    read = np.minimum(vectors.weight_read_bytes, WIDEST_CONSTANT_BYTES * parts.points)
     widest = np.ceil(vectors.columns / parts.n) / vectors.columns
-    constants = np.where(vectors.table, vectors.weight_bytes * widest, read)
-    aligned = np.where(constants > 0.0, constants + ALIGNMENT_BYTES, 0.0)
-    out[:, GENERAL] += dot_rows(stages.segments.spread(aligned), stages.counts[:, vectors.index])
+    table = vectors.table_bytes * widest
+    if vectors.narrow_rows.any():
+        saved = (1.0 - design.weight_bits / 16.0)[:, None]
+        scales = SCALE_BYTES * vectors.narrow_rows
+        table = np.where(
+            (vectors.narrow_rows > 0) & (saved > 0), table * (1.0 - saved) + scales, table
+        )
+    kept = np.where(vectors.table_bytes > 0.0, table + ALIGNMENT_BYTES, 0.0)
+    kept += _loaded(vectors.loads, parts.points, design)
+    out[:, GENERAL] += dot_rows(spread(kept), copies[:, vectors.index])
     return out
+
+
+def _loaded(rounds: tuple[Loads, ...], elements: FloatArray, design: DesignBatch) -> FloatArray:
+    """[N, C] bytes that a tile keeps of constants of which it reads so many elements, at most.
+
+    They are provided for as one constant of the widest elements, or each by itself if that is more.
+    """
+    out, sizes = np.zeros_like(elements), np.zeros(elements.shape[1])
+    aligned = np.zeros(elements.shape[1])
+    for loads in rounds:
+        reach = elements[:, loads.of]
+        bytes_ = np.minimum(loads.size_bytes, loads.element_bytes * reach)
+        rows = loads.narrow_rows
+        if rows.any():
+            read = np.minimum(loads.size_bytes / loads.element_bytes, reach)
+            codes = read * design.weight_bits[:, None] / 8.0
+            narrow = codes + SCALE_BYTES * np.minimum(rows, read)
+            bytes_ = np.where((rows > 0.0) & (design.weight_bits < 16.0)[:, None], narrow, bytes_)
+        out[:, loads.of] += bytes_
+        sizes[loads.of] += loads.size_bytes
+        aligned[loads.of] += ALIGNMENT_BYTES
+    return np.maximum(out, np.minimum(sizes, WIDEST_CONSTANT_BYTES * elements)) + aligned
 
 
 def _cache(mapping: Mapping, slices: FloatArray, tiles: FloatArray) -> FloatArray:

@@ -12,6 +12,13 @@ from numpy.typing import NDArray
 from asic_compiler.hardware.space import CONTINUOUS, INDEX, STAGE_GRIDS
 from asic_compiler.machine.pipeline import DIVIDE_CYCLES, TRANSCENDENTAL_CYCLES
 from asic_compiler.machine.regions import CONV, GENERAL, MATMUL
+from asic_compiler.mapping.constants import (
+    Loads,
+    make_loads,
+    make_partners,
+    matrix_columns,
+    own_bytes,
+)
 from asic_compiler.mapping.flow import make_flow
 from asic_compiler.workload.table import OperatorClass, OperatorKind, OperatorTable
 
@@ -41,6 +48,14 @@ class Contractions:
     """One operand is the KV cache, already in place."""
     region: IntArray
     weight_bytes: FloatArray
+    matrix_bytes: FloatArray
+    """Of the constant whose columns or filters the tensor unit reads; 0 without."""
+    matrix_columns: FloatArray
+    """Columns of it: those of all batch items, or of one where all share it."""
+    loads: tuple[Loads, ...]
+    """Constants that are read as buffers."""
+    partners: tuple[tuple[int, IntArray], ...]
+    """Columns of classes that share a copy of a constant with another, with those of the others."""
 
     @cached_property
     def macs(self) -> FloatArray:
@@ -65,6 +80,12 @@ class Vectors:
     """Multiplies an element, divides and transcendentals as their multiplies."""
     weight_read_bytes: FloatArray
     weight_bytes: FloatArray
+    table_bytes: FloatArray
+    """Of a table that is looked up; 0 without."""
+    narrow_rows: FloatArray
+    """Rows of a table that is stored in the weights' format; 0 elsewhere."""
+    loads: tuple[Loads, ...]
+    """Constants that are read as buffers."""
     kv_write_bytes: FloatArray
     input_bytes: FloatArray
     output_bytes: FloatArray
@@ -90,6 +111,8 @@ class StageCut:
 
     counts: FloatArray
     """[U, C] operators of each class in each distinct stage."""
+    held: FloatArray
+    """[U, C] copies of what they keep in WMEM: less than ``counts`` where operators share one."""
     multiplicity: FloatArray
     """[U] stages of each kind; sums to S."""
     transfer_bytes: FloatArray
@@ -120,7 +143,9 @@ class Profile:
         classes = table.classes
         self.counts: FloatArray = table.counts.astype(np.float64)
         self.kv_bytes: FloatArray = _column(classes, "kv_bytes")
-        self.contractions = _contractions(classes)
+        self.held: FloatArray = table.held(0, len(table.sequence)).astype(np.float64)
+        """[C] as ``StageCut.held``, in one stage."""
+        self.contractions = _contractions(table)
         self.vectors = _vectors(classes)
         self.autoregressive = table.phase == "decode"
         self.has_conv = any(c.kind is OperatorKind.CONV for c in classes)
@@ -172,8 +197,8 @@ class Profile:
 
     @cached_property
     def weight_bytes(self) -> float:
-        """All constants, byte."""
-        return float(self.table.total("weight_bytes"))
+        """All constants as one stage holds them, byte."""
+        return float(self.table.held_weight_bytes())
 
     def kv_scale(self, kv_bits: FloatArray) -> FloatArray:
         """[N] room of the cache over the program's own: only 16 bits are stored in fewer."""
@@ -230,13 +255,18 @@ class Profile:
         counts = np.stack(
             [np.bincount(sequence[a:b], minlength=classes) for a, b in pairwise(boundaries)]
         ).astype(np.float64)
+        ends = pairwise(boundaries.tolist())
+        held = np.stack([self.table.held(a, b) for a, b in ends]).astype(np.float64)
         received = _received_bytes(self.table.edges, boundaries)
-        distinct, of_stage = np.unique(counts, axis=0, return_inverse=True)
+        distinct, of_stage = np.unique(
+            np.concatenate([counts, held], axis=1), axis=0, return_inverse=True
+        )
         of_stage = of_stage.reshape(-1).astype(np.int64)
         transfer = np.zeros(len(distinct))
         np.maximum.at(transfer, of_stage, received)
         return StageCut(
-            counts=distinct,
+            counts=np.ascontiguousarray(distinct[:, :classes]),
+            held=np.ascontiguousarray(distinct[:, classes:]),
             multiplicity=np.bincount(of_stage).astype(np.float64),
             transfer_bytes=transfer,
             of_stage=of_stage,
@@ -359,7 +389,8 @@ def _widening(cost: OperatorClass) -> float:
     return cost.output_bytes * 8.0 / (results * cost.element_bits)
 
 
-def _contractions(classes: tuple[OperatorClass, ...]) -> Contractions:
+def _contractions(table: OperatorTable) -> Contractions:
+    classes = table.classes
     index = [i for i, c in enumerate(classes) if c.kind in _CONTRACTIONS]
     chosen = tuple(classes[i] for i in index)
     regions = {OperatorKind.MATMUL: MATMUL, OperatorKind.CONV: CONV}
@@ -375,6 +406,10 @@ def _contractions(classes: tuple[OperatorClass, ...]) -> Contractions:
         cached=np.array([c.kv_read_bytes > 0 for c in chosen], dtype=np.bool_),
         region=np.array([regions.get(c.kind, GENERAL) for c in chosen], dtype=np.int64),
         weight_bytes=_column(chosen, "weight_bytes"),
+        matrix_bytes=own_bytes(chosen),
+        matrix_columns=matrix_columns(chosen),
+        loads=make_loads(chosen),
+        partners=make_partners(table, index),
     )
 
 
@@ -386,6 +421,7 @@ def _vectors(classes: tuple[OperatorClass, ...]) -> Vectors:
     divide = np.array([c.body.divide for c in chosen], dtype=np.float64)
     special = np.array([c.body.transcendental for c in chosen], dtype=np.float64)
     moving = (OperatorKind.LAYOUT, OperatorKind.GATHER, OperatorKind.KV_APPEND)
+    gather = np.array([c.kind is OperatorKind.GATHER for c in chosen], dtype=np.bool_)
     elements = np.maximum(
         _column(chosen, "elements"), _column(chosen, "output_bytes") / 2.0
     )  # a pure move has no iteration space of its own
@@ -401,6 +437,9 @@ def _vectors(classes: tuple[OperatorClass, ...]) -> Vectors:
         multiplies=multiply + DIVIDE_CYCLES * divide + TRANSCENDENTAL_CYCLES * special,
         weight_read_bytes=_column(chosen, "weight_read_bytes"),
         weight_bytes=_column(chosen, "weight_bytes"),
+        table_bytes=np.where(gather, own_bytes(chosen), 0.0),
+        narrow_rows=_column(chosen, "narrow_rows"),
+        loads=make_loads(chosen),
         kv_write_bytes=_column(chosen, "kv_write_bytes"),
         input_bytes=_column(chosen, "input_bytes"),
         output_bytes=_column(chosen, "output_bytes"),

@@ -23,6 +23,8 @@ class StageRows:
     """[M] which of them each row is."""
     counts: FloatArray
     """[M, C] the same of each row."""
+    held: FloatArray
+    """[M, C] copies of what they keep in WMEM; less where operators share one."""
     multiplicity: FloatArray
     """[M] stages that the row stands for."""
     transfer_bytes: FloatArray
@@ -56,6 +58,7 @@ def stage_rows(profile: Profile, design: DesignBatch) -> StageRows:
     distinct, first_of, which = np.unique(keys, return_index=True, return_inverse=True)
     cuts = [cut_of(profile, design, int(i)) for i in first_of]
     counts = np.concatenate([cut.counts for cut in cuts])
+    held = np.concatenate([cut.held for cut in cuts])
     multiplicity = np.concatenate([cut.multiplicity for cut in cuts])
     transfer = np.concatenate([cut.transfer_bytes for cut in cuts])
     lengths = np.array([len(cut.counts) for cut in cuts], dtype=np.int64)
@@ -68,11 +71,13 @@ def stage_rows(profile: Profile, design: DesignBatch) -> StageRows:
     slots, aside = (
         np.stack([getattr(c, name) for c in cuts])[which] for name in ("slots", "aside")
     )
+    of_rows = np.take(counts, row, axis=0)
     return StageRows(
         segments=segments,
         distinct=counts,
         row=row,
-        counts=np.take(counts, row, axis=0),
+        counts=of_rows,
+        held=of_rows if profile.table.holders is None else np.take(held, row, axis=0),
         multiplicity=multiplicity[row],
         transfer_bytes=transfer[row],
         slots=slots,

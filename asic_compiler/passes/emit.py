@@ -93,6 +93,7 @@ def emit_exploration(
     )
     spec = exploration.documented(spec)
     program, placed, notes = _program(module, plan, placement, request.seed)
+    notes += _copies_note(plan)
     spec |= placed
     write_program(folder / PROGRAM, program)
     columns = {name: np.ascontiguousarray(column) for name, column in result.history.items()}
@@ -135,6 +136,20 @@ def _program(
     return program, placed, notes
 
 
+def _copies_note(plan: Plan) -> tuple[str, ...]:
+    """What copies of weights take that several operators read; nothing where there are none."""
+    stages = np.array([a.stage for a in plan.assignments], dtype=np.int64)
+    ends = np.flatnonzero(np.diff(stages, prepend=-1, append=-1))
+    table = plan.table
+    held = table.held_weight_bytes(ends)
+    if held <= table.weight_bytes:
+        return ()
+    return (
+        f"weights are {table.weight_bytes / 1e6:.3f} MB and take {held / 1e6:.3f} MB: operators in "
+        "several stages, or that cannot share a copy, read the same",
+    )
+
+
 def _placement_note(hop_bytes: float, rule: float, least: float) -> str:
     ratio = f", {hop_bytes / rule:.3f} of the rule's" if rule else ""
     return (
@@ -170,7 +185,7 @@ def workload_summary(table: OperatorTable) -> dict[str, Any]:
         "tokens_per_step": table.tokens_per_step,
         "operators": len(table.sequence),
         "macs_per_step": table.macs(),
-        "weight_bytes": table.total("weight_bytes"),
+        "weight_bytes": table.weight_bytes,
         "kv_bytes": table.total("kv_bytes"),
     }
 

@@ -136,8 +136,10 @@ def _assign(model: PPAModel, design: DesignBatch, internals: Internals) -> tuple
     tensor = {int(c): i for i, c in enumerate(profile.contractions.index)}
     vector = {int(c): i for i, c in enumerate(profile.vectors.index)}
     clock = np.zeros(len(stages))
-    rows_used = rows_of(internals.contractions.split, bands)
+    rows_used = rows_of(profile, internals.contractions.split, bands)
+    holders = np.arange(len(table.sequence)) if table.holders is None else table.holders
     next_row: dict[tuple[int, int], int] = {}
+    row_of: dict[tuple[int, int], int] = {}
     attention_row: dict[int, int] = {}
     out: list[Assignment] = []
     for position, class_index in enumerate(int(c) for c in table.sequence):
@@ -153,8 +155,11 @@ def _assign(model: PPAModel, design: DesignBatch, internals: Internals) -> tuple
             rows = int(bands.region_rows[0, kind])
             m, n, k = _at(split.m, i), _at(split.n, i), _at(split.k, i)
             scatter = bool(split.scatter[0, i])
-            first_row = next_row.get((stage, class_index), 0)
-            next_row[stage, class_index] = (first_row + int(rows_used[0, i])) % rows
+            copy = stage, int(holders[position])
+            if copy not in row_of:
+                row_of[copy] = next_row.get((stage, class_index), 0)
+                next_row[stage, class_index] = (row_of[copy] + int(rows_used[0, i])) % rows
+            first_row = row_of[copy]
             if cost.kind is OperatorKind.ATTENTION:
                 split_b = min(cost.batch, rows * place.width)
                 attention_row[stage] = first_row

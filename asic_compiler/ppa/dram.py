@@ -72,13 +72,16 @@ class Traffic:
 def traffic(profile: Profile, design: DesignBatch) -> Traffic:
     """Bytes held and bits read a step; ``design`` has the widths as stored, scales included."""
     work, vectors, counts = profile.contractions, profile.vectors, profile.counts
-    of_work = work.weight_bytes * counts[work.index]
     narrowed = work.bits == 16.0
-    matrices = of_work[~narrowed].sum() + of_work[narrowed].sum() * design.weight_bits / 16.0
-    many = counts[vectors.index]
-    tables = float((vectors.weight_bytes * many).sum())
-    picked = float((vectors.weight_read_bytes * many).sum())
-    return Traffic(matrices + tables, (matrices + picked) * 8.0)
+
+    def matrices(copies: FloatArray) -> FloatArray:
+        of_work = work.weight_bytes * copies[work.index]
+        return of_work[~narrowed].sum() + of_work[narrowed].sum() * design.weight_bits / 16.0
+
+    tables = float((vectors.weight_bytes * profile.held[vectors.index]).sum())
+    picked = float((vectors.weight_read_bytes * counts[vectors.index]).sum())
+    # Two banks keep nothing over: what several operators share is read again for each.
+    return Traffic(matrices(profile.held) + tables, (matrices(counts) + picked) * 8.0)
 
 
 def buffer_bytes(need: FloatArray, bank: FloatArray) -> FloatArray:

@@ -28,7 +28,7 @@ from asic_compiler.program.placement.traffic import (
     Traffic,
     tiles_of,
 )
-from asic_compiler.program.wmem_need import weight_slices
+from asic_compiler.program.wmem_need import held_slices
 from asic_compiler.workload.body_cost import stored_bits
 
 
@@ -83,7 +83,6 @@ class _Extraction:
 
     def _join(self, program: ElaboratedProgram) -> None:
         """Joins an operator to those whose buffers it reads in place, and readers of a slice."""
-        slices: dict[object, int] = {}
         for op in program.instructions:
             if isinstance(op, tcc.SendOp | tcc.MulticastOp | tcc.WaitOp):
                 continue
@@ -97,8 +96,8 @@ class _Extraction:
                 root = program.root.get(value)
                 if root is not None and isinstance(root.owner, tcc.Instruction):
                     self._unite((root.owner.position, op.position))
-        for part in weight_slices(self.elaboration, program):
-            self._unite((slices.setdefault(part.key, part.position), part.position))
+        for held in held_slices(self.elaboration, program):
+            self._unite((held.slice.position, *(s.position for s in held.shared_with)))
 
     # What stays.
 
@@ -108,18 +107,16 @@ class _Extraction:
         caches: dict[int, Integers] = {}
         for program in self.elaboration.programs:
             own = set(program.tiles)
-            seen: set[object] = set()
-            for part in weight_slices(self.elaboration, program):
-                if part.key not in seen:
-                    seen.add(part.key)
-                    sizes = ((place, size) for place, size in part.sizes() if place in own)
-                    self._add(weights, part.position, sizes)
+            for held in held_slices(self.elaboration, program):
+                sizes = ((place, size) for place, size in held.sizes if place in own)
+                if held.sizes:
+                    self._add(weights, held.slice.position, sizes)
             for name, root in program.caches.items():
                 cache = self.elaboration.symbols[name]
                 assert isinstance(cache, tcc.CacheOp)
                 assert isinstance(root.owner, tcc.Instruction)
-                held = cache_bytes(cache, program.parts[root]).items()
-                sizes = ((place, size) for place, size in held if place in own)
+                areas = cache_bytes(cache, program.parts[root]).items()
+                sizes = ((place, size) for place, size in areas if place in own)
                 self._add(caches, root.owner.position, sizes)
         return weights, caches
 

@@ -1,42 +1,56 @@
-"""Bytes of WMEM that the weights of each tile take: the same rules as its image is filled by."""
+"""Parts of weights in the WMEM of each tile: what an image is filled with, and what must fit."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from asic_compiler.dialects import tcc
-from asic_compiler.dialects.tcc.base import buffer_type
 from asic_compiler.machine.memory import SCALE_BYTES
-from asic_compiler.program.access import Place, ranges_of, table_columns
+from asic_compiler.program.access import Elements, Place, ranges_of, table_columns
 from asic_compiler.program.allocate import aligned
 from asic_compiler.program.elaborate import ElaboratedProgram, Elaboration
 from asic_compiler.workload.body_cost import element_bits
+
+PartKey: TypeAlias = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class WeightSlice:
     """What an instruction reads of a weight."""
 
-    key: tuple[object, ...]
-    """Equal for instructions of one program that read the same."""
+    key: PartKey
+    """Equal for instructions of one program that read the same on every tile."""
     position: int
     """Of the operator."""
     program: ElaboratedProgram
     op: tcc.Instruction
     weight: tcc.WeightOp
 
-    def sizes(self) -> Iterator[tuple[Place, int]]:
-        """Bytes that it takes on each tile, of whatever program."""
+    def parts(self) -> Iterator[tuple[Place, PartKey, int]]:
+        """On each tile, of whatever program, the part that it reads, and its bytes."""
         bits = self.weight.bits.value.data
         whole = element_bits(self.weight.tensor.element_type)
         whole = -(-whole // 8) * 8
-        for place, rows, count in _slices(self.program, self.op, self.weight):
+        for place, key, rows, count in _slices(self.program, self.op, self.weight):
             if count:
                 size = -(-count * bits // 8) if bits < whole else count * (whole // 8)
-                yield place, aligned(size + (SCALE_BYTES * rows if bits < whole else 0))
+                yield place, key, aligned(size + (SCALE_BYTES * rows if bits < whole else 0))
+
+
+@dataclass(frozen=True, slots=True)
+class HeldSlice:
+    """What an instruction adds to the weights of its tiles."""
+
+    slice: WeightSlice
+    sizes: tuple[tuple[Place, int], ...]
+    """Tiles, and bytes of parts that no instruction before reads there."""
+    shared_with: tuple[WeightSlice, ...]
+    """Earlier ones that read a part of it on the same tile."""
 
 
 def weight_slices(elaboration: Elaboration, program: ElaboratedProgram) -> Iterator[WeightSlice]:
@@ -49,17 +63,61 @@ def weight_slices(elaboration: Elaboration, program: ElaboratedProgram) -> Itera
             yield WeightSlice(key, op.position, program, op, weight)
 
 
-def wmem_bytes(elaboration: Elaboration, program: ElaboratedProgram) -> dict[Place, int]:
-    """Bytes of each tile's weights; a slice that several instructions read counts once."""
-    found = dict.fromkeys(program.tiles, 0)
-    seen: set[tuple[object, ...]] = set()
+def held_slices(elaboration: Elaboration, program: ElaboratedProgram) -> Iterator[HeldSlice]:
+    """The same with what each adds: on one tile an equal part of a weight is stored once."""
+    known: dict[tcc.WeightOp, dict[PartKey, WeightSlice]] = {}
+    owners: dict[tcc.WeightOp, dict[tuple[Place, PartKey], WeightSlice]] = {}
     for part in weight_slices(elaboration, program):
-        if part.key not in seen:
-            seen.add(part.key)
-            for place, size in part.sizes():
-                if place in found:
-                    found[place] += size
+        earlier = known.setdefault(part.weight, {})
+        if part.key in earlier:
+            yield HeldSlice(part, (), (earlier[part.key],))
+            continue
+        if not earlier:  # nearly all weights: nobody else reads them
+            sizes = tuple((place, size) for place, _, size in part.parts())
+            yield HeldSlice(part, sizes, ())
+        else:
+            if part.weight not in owners:
+                (first,) = earlier.values()
+                owners[part.weight] = {(place, key): first for place, key, _ in first.parts()}
+            own = owners[part.weight]
+            found = list(part.parts())
+            sizes = tuple((place, size) for place, key, size in found if (place, key) not in own)
+            shared = (own[place, key] for place, key, _ in found if (place, key) in own)
+            yield HeldSlice(part, sizes, tuple(dict.fromkeys(shared)))
+            for place, key, _ in found:
+                own.setdefault((place, key), part)
+        earlier[part.key] = part
+
+
+def wmem_bytes(elaboration: Elaboration, program: ElaboratedProgram) -> dict[Place, int]:
+    """Bytes of each tile's weights; a part that several instructions read counts once."""
+    found = dict.fromkeys(program.tiles, 0)
+    for held in held_slices(elaboration, program):
+        for place, size in held.sizes:
+            if place in found:
+                found[place] += size
     return found
+
+
+def part_key(op: tcc.MmaOp | tcc.ConvOp | tcc.GatherOp, index: Sequence[int]) -> PartKey:
+    """Equal where instructions read the same elements of a weight in the same order."""
+    match op:
+        case tcc.MmaOp():
+            ranges = ranges_of(op, index)
+            n, k = op.sizes.get_values()[2:]
+            flags = (op.transposed is not None, op.shared is not None, op.weight_map)
+            return ("mma", n, k, *flags, ranges.n, ranges.k)
+        case tcc.ConvOp():
+            ranges = ranges_of(op, index)
+            k = op.sizes.get_values()[3]
+            return ("conv", k, op.window, op.weight_map, ranges.n, ranges.k)
+        case tcc.GatherOp():
+            return ("table", table_columns(op, index).tobytes())
+
+
+def elements_key(elements: Elements) -> PartKey:
+    """The same for what a load reads."""
+    return ("load", hashlib.sha256(elements.tobytes()).digest())
 
 
 def _weight_name(op: tcc.Instruction) -> str | None:
@@ -90,26 +148,32 @@ def _slice_key(program: ElaboratedProgram, op: tcc.Instruction) -> tuple[object,
 
 def _slices(
     program: ElaboratedProgram, op: tcc.Instruction, weight: tcc.WeightOp
-) -> Iterator[tuple[Place, int, int]]:
-    """Tile, rows that share a scale, and elements, of every part."""
+) -> Iterator[tuple[Place, PartKey, int, int]]:
+    """Tile, key, rows that share a scale, and elements, of every part."""
     match op:
         case tcc.MmaOp() | tcc.ConvOp():
             n = op.sizes.get_values()[2]
             shared = isinstance(op, tcc.MmaOp) and op.shared is not None
             for part in range(op.cut.active_tiles):
-                ranges = ranges_of(op, op.cut.index_of(part))
+                index = op.cut.index_of(part)
+                ranges = ranges_of(op, index)
                 rows = ranges.n[1] - ranges.n[0]
                 rows = min(rows, n) if shared else rows
-                yield op.cut.tile_of(part), rows, rows * (ranges.k[1] - ranges.k[0])
+                count = rows * (ranges.k[1] - ranges.k[0])
+                yield op.cut.tile_of(part), part_key(op, index), rows, count
         case tcc.GatherOp():
             rows = weight.tensor.get_shape()[0]
             for part in range(op.cut.active_tiles):
-                columns = len(table_columns(op, op.cut.index_of(part)))
-                yield op.cut.tile_of(part), rows, rows * columns
+                index = op.cut.index_of(part)
+                count = rows * len(table_columns(op, index))
+                yield op.cut.tile_of(part), part_key(op, index), rows, count
         case tcc.LoadOp():
             parts = program.parts[program.root[op.buffer]]
-            row = max((buffer_type(op.buffer).sizes or (1,))[-1], 1)
+            row = max((weight.tensor.get_shape() or (1,))[-1], 1)
+            keys: dict[int, PartKey] = {}
             for place, elements in zip(parts.places, parts.elements, strict=True):
-                yield place, len(np.unique(elements // row)), len(elements)
+                if id(elements) not in keys:
+                    keys[id(elements)] = elements_key(elements)
+                yield place, keys[id(elements)], len(np.unique(elements // row)), len(elements)
         case _:
             return

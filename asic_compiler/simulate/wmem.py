@@ -33,6 +33,7 @@ from asic_compiler.program.access import (
 )
 from asic_compiler.program.allocate import aligned
 from asic_compiler.program.elaborate import ElaboratedProgram, Elaboration
+from asic_compiler.program.wmem_need import elements_key, part_key
 from asic_compiler.simulate.elements import Array, dtype_of, rounded
 from asic_compiler.simulate.packed import Bytes, Rows, pack, packed_bytes, unpack
 
@@ -139,11 +140,7 @@ class Slices:
             part = program.part(op.buffer, place)
             if not len(part):
                 return None
-            key = (weight.sym_name.data, "load", id(part))
-            if key not in self._known:
-                self._kept.append(part)
-                self._known[key] = Slice(weight, key, part, None)
-            return self._known[key]
+            return self._of_load(weight, part)
         index = op.cut.part_of(*place)
         if index is None:
             return None
@@ -159,8 +156,7 @@ class Slices:
     def _of_mma(self, weight: tcc.WeightOp, op: tcc.MmaOp, index: tuple[int, ...]) -> Slice:
         ranges = ranges_of(op, index)
         _, _, n, k = op.sizes.get_values()
-        flags = (op.transposed is not None, op.shared is not None, op.weight_map)
-        key = (weight.sym_name.data, "mma", n, k, *flags, ranges.n, ranges.k)
+        key = (weight.sym_name.data, *part_key(op, index))
         if key not in self._known:
             columns, depth = np.arange(*ranges.n), np.arange(*ranges.k)
             if op.shared:
@@ -195,7 +191,7 @@ class Slices:
     def _of_conv(self, weight: tcc.WeightOp, op: tcc.ConvOp, index: tuple[int, ...]) -> Slice:
         ranges = ranges_of(op, index)
         groups, _, filters, k = op.sizes.get_values()
-        key = (weight.sym_name.data, "conv", k, op.weight_map, ranges.n, ranges.k)
+        key = (weight.sym_name.data, *part_key(op, index))
         if key not in self._known:
             through = None
             if op.weight_map is not None:
@@ -211,11 +207,19 @@ class Slices:
         width = buffer_type(op.result).elements // max(buffer_type(op.indices).elements, 1)
         key = (weight.sym_name.data, "table", op.over, op.cut.factors, index)
         if key not in self._known:
-            columns = table_columns(op, index)
-            same = (weight.sym_name.data, "table", columns.tobytes())
+            same = (weight.sym_name.data, *part_key(op, index))
             if same not in self._known:
+                columns = table_columns(op, index)
                 self._known[same] = Slice(weight, same, np.arange(rows) * width, columns)
             self._known[key] = self._known[same]
+        return self._known[key]
+
+    def _of_load(self, weight: tcc.WeightOp, part: Elements) -> Slice:
+        key = (weight.sym_name.data, "part", id(part))
+        if key not in self._known:
+            self._kept.append(part)  # so that its id stays its own
+            same = (weight.sym_name.data, *elements_key(part))
+            self._known[key] = self._known.setdefault(same, Slice(weight, same, part, None))
         return self._known[key]
 
     def layout(self, program: ElaboratedProgram, place: Place) -> dict[Slice, int]:

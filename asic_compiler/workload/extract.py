@@ -35,7 +35,8 @@ from asic_compiler.dialects.asic import (
 )
 from asic_compiler.dialects.location import location_of
 from asic_compiler.workload.body_cost import arithmetic_bits, body_cost
-from asic_compiler.workload.entry import Entry, Read
+from asic_compiler.workload.constants import assign_constants, distinct_bytes, find_holders
+from asic_compiler.workload.entry import Entry, How, Read, Use
 from asic_compiler.workload.names import OperatorNames
 from asic_compiler.workload.spaces import assign_spaces
 from asic_compiler.workload.table import OperatorClass, OperatorKind, OperatorTable
@@ -58,11 +59,10 @@ WORKLOAD = "asic.workload"
 def extract(module: ModuleOp) -> OperatorTable:
     """Counts the operators of the module's function (``main``, or the only one).
 
-    Free views do not appear. A weight read by several operators is kept by the one that reads
-    most of it; a table that is also looked up is kept twice. An edge from a KV append carries
-    the new tokens' bytes, not the cache. Without the
-    ``asic.workload`` attribute the phase is ``inference`` and the batch is the leading size of
-    the first argument.
+    Free views do not appear. Every reader of a weight has its bytes; ``holders`` says which of
+    them share a copy (``workload.constants``). An edge from a KV append carries the new tokens'
+    bytes, not the cache. Without the ``asic.workload`` attribute the phase is ``inference`` and
+    the batch is the leading size of the first argument.
 
     Raises:
         UserError: There is no function, or it holds linalg operations that were not raised.
@@ -70,7 +70,7 @@ def extract(module: ModuleOp) -> OperatorTable:
     function = main_function(module)
     roles = find_roles(function)
     entries = [_entry(op, roles) for op in _operators(function)]
-    _assign_weights(entries, roles)
+    assign_constants(entries)
     _assign_kv(entries, roles)
     assign_spaces(entries, roles)
     numbers: dict[OperatorClass, int] = {}
@@ -87,6 +87,8 @@ def extract(module: ModuleOp) -> OperatorTable:
         names=_names(entries),
         edges=_edges(entries),
         peak_activation_bytes=_peak_bytes(function, entries, roles),
+        holders=find_holders(entries),
+        distinct_weight_bytes=distinct_bytes(entries),
     )
 
 
@@ -132,7 +134,8 @@ def _operators(function: FuncOp) -> list[AsicOp]:
 
 
 def _entry(op: AsicOp, roles: ValueRoles) -> Entry:
-    reads = _merged(_reads(op))
+    found = _reads(op)
+    reads = _merged(found)
     cost = _shape_cost(op, roles)
     by_role = dict.fromkeys(Role, 0)
     for read in reads:
@@ -153,6 +156,7 @@ def _entry(op: AsicOp, roles: ValueRoles) -> Entry:
             output_bytes=0 if to_kv else written,
         ),
         reads,
+        list(dict.fromkeys(read for read in found if roles.of(read.root) is Role.WEIGHT)),
     )
 
 
@@ -164,23 +168,37 @@ def _reads(op: AsicOp) -> list[Read]:
             reads = _mapped(op.inputs, op.indexing_maps, [op.iteration_sizes] * len(op.inputs))
             return reads + [_all(value) for value in op.inits]
         case LayoutOp():
-            elements = elements_read(op.map.data, shape(op.result), op.operand)
-            return [Read(root_of(op.operand), size_bytes(op.operand, elements))]
+            return _mapped([op.operand], [op.map], [shape(op.result)])
         case ConcatOp():
             dim, whole = op.dim.value.data, shape(op.result)
             pieces = [(*whole[:dim], size, *whole[dim + 1 :]) for size in op.sizes.get_values()]
             return _mapped(op.inputs, op.indexing_maps, pieces)
         case GatherOp():
             rows = size_bytes(op.table, min(count(op.result), count(op.table)))
-            return [Read(root_of(op.table), rows), _all(op.indices)]
+            return [replace(_all(op.table, Use.TABLE), size_bytes=rows), _all(op.indices)]
+        case MatmulOp():
+            rhs = _all(op.rhs, Use.MATRIX, op.transpose_rhs is None)
+            return [_all(op.lhs), rhs]
+        case ConvOp():
+            return [_all(op.input), _all(op.weight, Use.MATRIX)]
         case KvAppendOp():
             return [_all(op.values)]
         case _:
             return [_all(value) for value in op.operands]
 
 
-def _all(value: SSAValue) -> Read:
-    return Read(root_of(value), size_bytes(value))
+def _all(value: SSAValue, use: Use = Use.BUFFER, *how: object) -> Read:
+    return Read(root_of(value), size_bytes(value), (*how, *_views(value)), use)
+
+
+def _views(value: SSAValue) -> How:
+    """The free views that a value is seen through, and the shapes that they give."""
+    found: list[object] = [shape(value)]
+    while isinstance(value, OpResult) and isinstance(value.op, LayoutOp) and value.op.is_view:
+        found.append(value.op.map.data)
+        value = value.op.operand
+        found.append(shape(value))
+    return tuple(found)
 
 
 def _mapped(
@@ -189,7 +207,8 @@ def _mapped(
     reads: list[Read] = []
     for value, map_, box in zip(values, maps, boxes, strict=True):
         elements = elements_read(map_.data, box, value)
-        reads.append(Read(root_of(value), size_bytes(value, elements)))
+        how = (map_.data, box, *_views(value))
+        reads.append(Read(root_of(value), size_bytes(value, elements), how))
     return reads
 
 
@@ -238,26 +257,6 @@ def _shape_cost(op: AsicOp, roles: ValueRoles) -> OperatorClass:
 
 def _moved(kind: OperatorKind, value: SSAValue) -> OperatorClass:
     return OperatorClass(kind, elements=count(value), element_bits=bits(value))
-
-
-def _assign_weights(entries: list[Entry], roles: ValueRoles) -> None:
-    owners: dict[SSAValue, tuple[int, int]] = {}
-    for position, entry in enumerate(entries):
-        for read in entry.reads:
-            if roles.of(read.root) is Role.WEIGHT:
-                most, _ = owners.get(read.root, (-1, 0))
-                if read.size_bytes > most:
-                    owners[read.root] = (read.size_bytes, position)
-    for root, (_, position) in owners.items():
-        cost = entries[position].cost
-        entries[position].cost = replace(cost, weight_bytes=cost.weight_bytes + size_bytes(root))
-    for position, entry in enumerate(entries):
-        # Rows that are looked up must lie by columns, those of a product by rows: two copies.
-        if isinstance(entry.op, GatherOp):
-            root = root_of(entry.op.table)
-            if root in owners and owners[root][1] != position:
-                total = entry.cost.weight_bytes + size_bytes(root)
-                entry.cost = replace(entry.cost, weight_bytes=total)
 
 
 def _assign_kv(entries: list[Entry], roles: ValueRoles) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,18 @@ class BodyCost:
     """exp, log, tanh, erf, sin, cos, pow."""
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Load:
+    """A constant that an operator reads as a buffer: neither column by column nor as a table."""
+
+    size_bytes: int
+    """Of the elements that it reads, each once."""
+    element_bytes: int
+    narrow_rows: int = 0
+    """Rows that have a scale each, where the tensor unit reads the constant too and it is stored
+    in the format of the weights; 0 elsewhere."""
+
+
 @dataclass(frozen=True, slots=True)
 class OperatorClass:
     """One operator, or many equal ones. All sizes are for a single execution.
@@ -65,9 +78,14 @@ class OperatorClass:
     element_bits: int = 16
     """Width of the body's arithmetic, or of a contraction's operands."""
     weight_bytes: int = 0
-    """Constants it keeps in WMEM; a constant shared by operators belongs to its largest reader."""
+    """Constants that must lie in WMEM where it runs: what it reads of them, of a table all of it.
+    Every reader of a constant has it; which of them share a copy is said by ``holders``."""
     weight_read_bytes: int = 0
     """Constants read in one execution (a gather reads its rows, not its table)."""
+    loads: tuple[Load, ...] = ()
+    """The constants among them that it reads as buffers; the others are its matrix or table."""
+    narrow_rows: int = 0
+    """Of a table that is looked up: as ``Load.narrow_rows``."""
     kv_bytes: int = 0
     """KV cache it keeps in DMEM (counted at the append, or at the reader if there is none)."""
     kv_read_bytes: int = 0
@@ -115,11 +133,47 @@ class OperatorTable:
     """[E, 3] producer position, consumer position, bytes: activations that flow."""
     peak_activation_bytes: int
     """Largest sum of live activations at any point of the program."""
+    holders: NDArray[np.int64] | None = None
+    """[P] the first operator that keeps the same parts of the same constants, if both lie on the
+    same tiles; an operator that keeps none, or its own, is its own. None where nothing is shared.
+    Operators of one holder share a copy in each pipeline stage that has any of them."""
+    distinct_weight_bytes: int | None = None
+    """All constants, each once and whole; None where no two operators read the same."""
 
     @property
     def counts(self) -> NDArray[np.int64]:
         """[C] how many operators each class has."""
         return np.bincount(self.sequence, minlength=len(self.classes)).astype(np.int64)
+
+    @property
+    def weight_bytes(self) -> int:
+        """All constants, each once and whole."""
+        found = self.distinct_weight_bytes
+        return self.total("weight_bytes") if found is None else found
+
+    def held_weight_bytes(self, boundaries: NDArray[np.int64] | None = None) -> int:
+        """Constants as they lie in WMEM: one copy for all operators of a stage that share it.
+
+        Args:
+            boundaries: [S + 1] where pipeline stages start, and the program's end; one stage if
+                it is not given. A part that several tiles of a stage hold counts once.
+        """
+        ends = [0, len(self.sequence)] if boundaries is None else boundaries.tolist()
+        return sum(
+            int(count) * kind.weight_bytes
+            for start, end in pairwise(ends)
+            for count, kind in zip(self.held(start, end), self.classes, strict=True)
+        )
+
+    def held(self, start: int, end: int) -> NDArray[np.int64]:
+        """[C] copies that operators ``start`` to ``end``, a stage, keep of what a class reads.
+
+        A copy that operators of several classes share is counted at the first of them.
+        """
+        own = self.sequence[start:end]
+        if self.holders is not None:
+            own = own[np.unique(self.holders[start:end], return_index=True)[1]]
+        return np.bincount(own, minlength=len(self.classes)).astype(np.int64)
 
     def total(self, field: str) -> int:
         """Sum of one ``OperatorClass`` field or property over the program."""

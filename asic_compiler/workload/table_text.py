@@ -10,10 +10,11 @@ _COLUMNS = ("kind", "count", "shape", "MACs", "share", "weights MB", "KV MB", "e
 def table_text(table: OperatorTable) -> str:
     """One line a class of operators, then totals; figures are for one execution.
 
-    MB are 10^6 bytes. ``share`` is the class's part of all multiply-accumulates; ``elements``
-    counts points of vector operators; ``example`` is the first operator of the class.
+    MB are 10^6 bytes; weights are as one pipeline stage holds them, a copy that operators share
+    once and at the first of them. ``share`` is the class's part of all multiply-accumulates;
+    ``elements`` counts points of vector operators; ``example`` is the first operator of the class.
     """
-    counts = table.counts
+    counts, held = table.counts, table.held(0, len(table.sequence))
     total = table.macs()
     rows: list[tuple[str, ...]] = [_COLUMNS]
     for number, kind in enumerate(table.classes):
@@ -26,7 +27,7 @@ def table_text(table: OperatorTable) -> str:
                 _shape(kind),
                 f"{repeat * kind.macs:,}" if kind.macs else "",
                 f"{repeat * kind.macs / total:.1%}" if kind.macs else "",
-                _megabytes(repeat * kind.weight_bytes),
+                _megabytes(int(held[number]) * kind.weight_bytes),
                 _megabytes(repeat * kind.kv_bytes),
                 f"{repeat * kind.elements:,}" if kind.elements else "",
                 table.names[first],
@@ -59,8 +60,13 @@ def _totals(table: OperatorTable) -> list[str]:
         for kind in contractions
         if table.macs(kind)
     ]
+    lines.append(f"{'weights':<10} {table.weight_bytes:>22,} bytes")
+    held = table.held_weight_bytes()
+    if held > table.weight_bytes:
+        lines.append(
+            f"{'in WMEM':<10} {held:>22,} bytes, with copies for readers that cannot share"
+        )
     lines += [
-        f"{'weights':<10} {table.total('weight_bytes'):>22,} bytes",
         f"{'KV cache':<10} {table.total('kv_bytes'):>22,} bytes",
         f"{'activation':<10} {table.peak_activation_bytes:>22,} bytes live at most",
         f"{'operators':<10} {len(table.sequence):>22,} in {len(table.classes)} classes",

@@ -30,8 +30,6 @@ class Placed:
     """Off-chip memory of the weights; None where no design has any."""
     need: Need
     """What tiles must hold; of weights that stream in, their buffers."""
-    weight_bytes: FloatArray
-    """[M, 4] weights of a tile, wherever they are stored."""
 
 
 def place(
@@ -49,7 +47,6 @@ def place(
     operands = precision.operands(profile.contractions, design, technology)
     mapping = map_designs(profile, design, operands.work)
     need = memory_need(mapping)
-    weight_bytes = need.wmem
     devices = dram.devices(design, technology)
     if devices is not None:
         spread = mapping.stages.segments.spread
@@ -64,5 +61,4 @@ def place(
         memory_volts=clock.memory_supply(design.vdd, technology),
         devices=devices,
         need=need,
-        weight_bytes=weight_bytes,
     )

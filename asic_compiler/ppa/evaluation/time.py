@@ -72,7 +72,7 @@ def time(placed: Placed, provisioned: Provisioned, technology: Technology) -> Ti
     traffic, devices = None, placed.devices
     if devices is not None:
         traffic = dram.traffic(profile, design)
-        fullest = segments.largest(placed.weight_bytes.max(axis=1))
+        fullest = segments.largest(placed.need.streamed.max(axis=1))
         shortest = mapping.sizes.vlen.min(axis=1)
         stream = dram.stream_cycles(fullest, design, shortest, traffic.bits, bands)
         period = np.where(devices.used, np.maximum(period, stream), period)
