@@ -110,7 +110,7 @@ def converted(
     before, on the whole operand.
     """
     both = (parts.lhs, parts.rhs)
-    narrow = both[0].arguments == both[1].arguments and both[0].arguments != (i1,)
+    narrow = both[0].arguments == both[1].arguments
     implied = arith.ExtFOp, arith.ExtSIOp
     if narrow and all(_is_implied(body, implied) for body in both):
         return operands[0], operands[1]
