@@ -8,20 +8,20 @@ from bisect import bisect_right
 from xdsl.context import Context
 from xdsl.dialects.builtin import UNKNOWN_LOC, FileLineColLoc, IntAttr, ModuleOp, StringAttr
 from xdsl.ir import Operation
-from xdsl.parser import Parser
 from xdsl.utils.exceptions import MultipleSpansParseError, ParseError
 from xdsl.utils.lexer import Span
 
 from asic_compiler.diagnostics import SourceLocation, UserError
 from asic_compiler.frontends.context import make_context
+from asic_compiler.frontends.float_text import FloatParser
 from asic_compiler.frontends.verification import verify_module
 
 _BLANK = re.compile(r"(\s+|//[^\n]*)*")
 _VAGUE = "Could not parse entire input!"
 
 
-class LocatingParser(Parser):
-    """xDSL's parser, which stamps ``file:line:col`` on operations that carry no ``loc(...)``.
+class LocatingParser(FloatParser):
+    """A parser that stamps ``file:line:col`` on operations that carry no ``loc(...)``.
 
     Args:
         ctx: Dialects the text may use.

@@ -12,12 +12,12 @@ from xdsl.passes import ModulePass
 from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects.location import location_of
 from asic_compiler.passes.raising import named, tensors
+from asic_compiler.passes.raising.bodies import name_of
 from asic_compiler.passes.raising.builder import (
     GraphBuilder,
     Handler,
     Problem,
     UnsupportedError,
-    name_of,
 )
 from asic_compiler.passes.raising.emission import emit
 from asic_compiler.passes.raising.fusion import fuse

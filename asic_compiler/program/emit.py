@@ -6,16 +6,16 @@ from io import StringIO
 from pathlib import Path
 
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.printer import Printer
 
 from asic_compiler.diagnostics import UserError
+from asic_compiler.dialects.text import ExactPrinter
 from asic_compiler.files import write_atomic
 
 
 def program_text(module: ModuleOp) -> str:
     """A module of programs as MLIR text, ending in a newline."""
     stream = StringIO()
-    Printer(stream).print_op(module)
+    ExactPrinter(stream).print_op(module)
     return stream.getvalue() + "\n"
 
 

@@ -59,7 +59,9 @@ def _product(lhs: Array, rhs: Array, wide: np.dtype[Any]) -> Array:
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         # Widened before it is transposed: the copy then has rows as the library wants them.
         columns = np.swapaxes(rhs.astype(wide, copy=False), -1, -2)
-        return np.matmul(lhs.astype(wide, copy=False), columns)
+        product = np.matmul(lhs.astype(wide, copy=False), columns)
+        # An accumulator starts at +0; the library may give -0 where all products are -0.
+        return product + np.zeros((), wide)
 
 
 def _wide(lhs: Array, rhs: Array) -> np.dtype[Any]:

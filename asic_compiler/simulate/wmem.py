@@ -24,6 +24,7 @@ from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.location import location_of
 from asic_compiler.dialects.tcc.base import buffer_type
+from asic_compiler.dialects.text import attribute_text
 from asic_compiler.program.access import (
     Elements,
     Place,
@@ -316,6 +317,6 @@ def layout_digest(elaboration: Elaboration) -> str:
                 for place in program.tiles:
                     digest.update(program.part(op.buffer, place).tobytes() + b"\n")
     for weight in used:
-        shown = (weight.sym_name.data, weight.bits.value.data, str(weight.value))
+        shown = (weight.sym_name.data, weight.bits.value.data, attribute_text(weight.value))
         digest.update(f"{shown}\n".encode())
     return digest.hexdigest()

@@ -14,17 +14,18 @@ from typing import IO, NoReturn
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass, PassPipeline
-from xdsl.printer import Printer
 from xdsl.utils.arg_spec import parse_spec
 from xdsl.utils.exceptions import ArgSpecParseError, DiagnosticException, VerifyException
 from xdsl.xdsl_opt_main import xDSLOptMain
 
 from asic_compiler.diagnostics import SourceLocation, UserError
+from asic_compiler.dialects.text import ExactPrinter
 from asic_compiler.frontends.context import dialect_factories
 from asic_compiler.frontends.mlir_text import parse_mlir
 from asic_compiler.frontends.verification import verify_module
 from asic_compiler.registry import PASSES
 from asic_compiler.tools.console import check_output, read_input, write_output
+from asic_compiler.tools.mlir_target import ExactTarget
 from asic_compiler.tools.pass_options import (
     PassRequest,
     build_pass,
@@ -77,6 +78,11 @@ class AsicOptMain(xDSLOptMain):
         super().register_all_passes()
         for name, entry in PASSES.items():
             self.register_pass(name, entry.load)
+
+    def register_all_targets(self) -> None:
+        """The targets of xDSL, with ours for MLIR."""
+        super().register_all_targets()
+        self.available_targets[ExactTarget.name] = lambda: ExactTarget
 
     def register_all_arguments(self, arg_parser: argparse.ArgumentParser) -> None:
         """The arguments that the parent class reads, and a flag for each of our passes."""
@@ -163,7 +169,7 @@ class AsicOptMain(xDSLOptMain):
                 verify_module(module, written_by=None if before is None else before.name)
             if before is not None and after is not None and self.args.print_between_passes:
                 print(f"// IR after {before.name}", file=sys.stderr)
-                Printer(stream=sys.stderr).print_op(module)
+                ExactPrinter(stream=sys.stderr).print_op(module)
                 print(file=sys.stderr)
             self._running = None if after is None else after.name
             started = time.perf_counter()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Mapping
 from typing import cast
 
@@ -10,6 +12,8 @@ from xdsl.ir import Attribute
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
+
+_HEXADECIMAL = re.compile(r"-?\s*0[xX]")
 
 
 def parse_fields(
@@ -54,7 +58,7 @@ def _parse_value(parser: AttrParser, kind: str) -> Attribute:
         case "int":
             return IntAttr(parser.parse_integer(allow_boolean=False))
         case "float":
-            return FloatData(float(parser.parse_number()))
+            return FloatData(_parse_double(parser))
         case "string":
             return StringAttr(parser.parse_str_literal())
         case "ints":
@@ -64,6 +68,16 @@ def _parse_value(parser: AttrParser, kind: str) -> Attribute:
         case _:
             square = parser.Delimiter.SQUARE
             return ArrayAttr(parser.parse_comma_separated_list(square, parser.parse_attribute))
+
+
+def _parse_double(parser: AttrParser) -> float:
+    start = parser.pos
+    value = parser.parse_number()
+    if _HEXADECIMAL.match(parser.lexer.input.content, start):
+        parser.raise_error("expected a decimal number, got a hexadecimal one", start, parser.pos)
+    if abs(value) > sys.float_info.max:
+        parser.raise_error("expected a finite number", start, parser.pos)
+    return float(value)
 
 
 def _parse_list(parser: AttrParser, kind: str) -> Attribute:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import copysign
 from typing import cast
 
 import numpy as np
@@ -20,6 +21,7 @@ from xdsl.dialects.builtin import (
     Float64Type,
     FloatAttr,
     IntegerAttr,
+    UnregisteredOp,
 )
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue, TypedAttribute
 
@@ -89,6 +91,11 @@ class BodyBuilder:
             self._numbers[instruction] = number
         return number
 
+    @property
+    def instructions(self) -> tuple[Instruction, ...]:
+        """What was added so far."""
+        return tuple(self._instructions)
+
     def constant(self, value: Attribute) -> int:
         """Adds a constant."""
         return self.emit(constant_instruction(value))
@@ -119,6 +126,11 @@ class BodyBuilder:
                 )
             )
         return [values[v] for v in body.results]
+
+    def type_of(self, number: int) -> Attribute:
+        """Type of a value."""
+        instruction = self.value(number)
+        return self.arguments[number] if instruction is None else instruction.type
 
     def value(self, number: int) -> Instruction | None:
         """The instruction behind a value, None for an argument."""
@@ -166,6 +178,11 @@ class BodyBuilder:
         return body, kept
 
 
+def name_of(op: Operation) -> str:
+    """The operation's name, registered or not."""
+    return op.op_name.data if isinstance(op, UnregisteredOp) else op.name
+
+
 def constant_instruction(value: Attribute) -> Instruction:
     """A scalar constant."""
     type_ = cast(TypedAttribute, value).get_type()
@@ -181,6 +198,28 @@ def instruction_of(op: Operation, operands: Sequence[int]) -> Instruction:
         tuple(sorted(op.properties.items())),
         tuple(sorted(op.attributes.items())),
     )
+
+
+def body_of(block: Block) -> Body | None:
+    """A block of scalar operations as a body; None where it reads or holds anything else."""
+    numbers: dict[SSAValue, int] = {argument: i for i, argument in enumerate(block.args)}
+    builder = BodyBuilder([argument.type for argument in block.args])
+    for op in block.ops:
+        if any(operand not in numbers for operand in op.operands):
+            return None
+        operands = [numbers[operand] for operand in op.operands]
+        if op is block.last_op:
+            return Body(builder.arguments, builder.instructions, tuple(operands))
+        if not is_scalar_operation(op):
+            return None
+        numbers[op.results[0]] = builder.emit(instruction_of(op, operands))
+    return None
+
+
+def is_scalar_operation(op: Operation) -> bool:
+    """Whether an operation can stand in a body."""
+    dialect = name_of(op).partition(".")[0]
+    return dialect in ("arith", "math") and len(op.results) == 1 and not op.regions
 
 
 def constant_value(instruction: Instruction | None) -> Attribute | None:
@@ -204,17 +243,19 @@ def _fold(instruction: Instruction, builder: BodyBuilder) -> Instruction:
     value = constant_value(builder.value(instruction.operands[0]))
     if not isinstance(value, FloatAttr):
         return instruction
-    return _converted(cast("FloatAttr", value).value.data, instruction)
+    return _converted(cast("FloatAttr", value), instruction)
 
 
 @lru_cache(maxsize=1024)
-def _converted(value: float, instruction: Instruction) -> Instruction:
+def _converted(value: FloatAttr, instruction: Instruction) -> Instruction:
+    # Remembered by the attribute, which is equal to those of the same bits alone: as numbers,
+    # 0.0 is -0.0.
     target = instruction.type
     float_type = _NUMPY_FLOATS.get(type(target))
     if float_type is None or isinstance(target, BFloat16Type):
         return instruction
     with np.errstate(over="ignore"):
-        rounded = float(float_type(value))
+        rounded = float(float_type(value.value.data))
     return constant_instruction(FloatAttr(rounded, cast(Float32Type, target)))
 
 
@@ -242,6 +283,14 @@ def write_region(body: Body, arguments: Sequence[Attribute]) -> Region:
         values.append(op.results[0])
     block.add_op(YieldOp(*(values[v] for v in body.results)))
     return Region(block)
+
+
+def is_negative_zero(value: Attribute) -> bool:
+    """Whether a scalar attribute is the float -0.0."""
+    if not isinstance(value, FloatAttr):
+        return False
+    number = cast("FloatAttr", value).value.data
+    return number == 0.0 and copysign(1.0, number) < 0
 
 
 def is_zero(value: Attribute) -> bool:

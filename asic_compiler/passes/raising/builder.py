@@ -13,7 +13,6 @@ from xdsl.dialects.builtin import (
     IntegerAttr,
     StringAttr,
     TensorType,
-    UnregisteredOp,
 )
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute, Operation, SSAValue
@@ -23,6 +22,7 @@ from asic_compiler.passes.raising.bodies import (
     Body,
     constant_instruction,
     identity_body,
+    name_of,
 )
 from asic_compiler.passes.raising.graph import (
     Access,
@@ -243,11 +243,6 @@ class GraphBuilder:
         node = Return(op)
         node.inputs = [self.ordered(self.access(operand)) for operand in op.operands]
         self.add(node)
-
-
-def name_of(op: Operation) -> str:
-    """The operation's name, registered or not."""
-    return op.op_name.data if isinstance(op, UnregisteredOp) else op.name
 
 
 def attribute_of(op: Operation, name: str) -> Attribute | None:

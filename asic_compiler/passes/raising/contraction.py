@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from xdsl.dialects import arith
-from xdsl.dialects.builtin import BFloat16Type, Float16Type, IntegerType
+from xdsl.dialects.builtin import (
+    AnyFloat,
+    BFloat16Type,
+    Float16Type,
+    Float32Type,
+    Float64Type,
+    IntegerType,
+    i1,
+)
 from xdsl.ir import Attribute, Operation
 
 from asic_compiler.passes.raising import views
-from asic_compiler.passes.raising.bodies import Body, BodyBuilder, Instruction, is_zero
+from asic_compiler.passes.raising.bodies import (
+    Body,
+    BodyBuilder,
+    Instruction,
+    is_negative_zero,
+    is_zero,
+)
 from asic_compiler.passes.raising.builder import (
     GraphBuilder,
     Splat,
@@ -19,30 +34,114 @@ from asic_compiler.passes.raising.builder import (
 from asic_compiler.passes.raising.graph import Access, Elementwise, Matmul, whole
 from asic_compiler.passes.raising.views import Linear, View
 
-_WIDENINGS = (arith.ExtFOp, arith.ExtSIOp)
+_ADD = (arith.AddfOp, arith.AddiOp)
+_MULTIPLY = (arith.MulfOp, arith.MuliOp)
+_CONVERSIONS = (
+    arith.ExtFOp,
+    arith.TruncFOp,
+    arith.ExtSIOp,
+    arith.ExtUIOp,
+    arith.TruncIOp,
+    arith.SIToFPOp,
+    arith.UIToFPOp,
+    arith.FPToSIOp,
+    arith.FPToUIOp,
+)
 
 
-def multiply_accumulate(body: Body) -> bool:
-    """Whether a folding body over two inputs is ``acc + a * b``, operands perhaps widened."""
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """What a product multiplies: a body of one argument for each operand."""
+
+    lhs: Body
+    rhs: Body
+
+
+def factors(body: Body) -> Factors | None:
+    """The factors of a folding body over two inputs that is ``acc + f(a) * g(b)``.
+
+    Floats are at most converted by f and g; what they do to integers is any function. Of single
+    bits there is no product: their sum is no wrapping sum of the machine.
+    """
     if len(body.arguments) != 3 or len(body.results) != 1:
-        return False
+        return None
+    accumulator = body.arguments[2]
+    if accumulator == i1 or not isinstance(accumulator, AnyFloat | IntegerType):
+        return None
+    added = _operands(body, body.results[0], _ADD)
+    if added is None or 2 not in added:
+        return None
+    product = _operands(body, added[1 - added.index(2)], _MULTIPLY)
+    if product is None:
+        return None
+    found = dict(_factor(body, value) for value in product)
+    if set(found) != {0, 1}:
+        return None
+    kinds = [i.kind for factor in found.values() for i in factor.instructions]
+    if isinstance(accumulator, AnyFloat) and not all(kind in _CONVERSIONS for kind in kinds):
+        return None
+    return Factors(found[0], found[1])
 
-    def source(value: int) -> int:
-        if value >= 3 and body.instructions[value - 3].kind in _WIDENINGS:
-            return body.instructions[value - 3].operands[0]
-        return value
 
-    last = body.results[0] - 3
-    if last < 0 or body.instructions[last].kind not in (arith.AddfOp, arith.AddiOp):
-        return False
-    terms = list(body.instructions[last].operands)
-    if 2 not in terms:
-        return False
-    terms.remove(2)
-    product = terms[0] - 3
-    if product < 0 or body.instructions[product].kind not in (arith.MulfOp, arith.MuliOp):
-        return False
-    return sorted(source(v) for v in body.instructions[product].operands) == [0, 1]
+def _operands(body: Body, value: int, kinds: tuple[type[Operation], ...]) -> tuple[int, int] | None:
+    position = value - len(body.arguments)
+    if position < 0 or body.instructions[position].kind not in kinds:
+        return None
+    first, second = body.instructions[position].operands
+    return first, second
+
+
+def _factor(body: Body, value: int) -> tuple[int, Body]:
+    """The one argument that a value depends on (-1 if it is not one) and how it does."""
+    whole_body = Body(body.arguments, body.instructions, (value,))
+    builder = BodyBuilder(body.arguments)
+    results = builder.inline(whole_body, range(len(body.arguments)), {})
+    factor, kept = builder.finish(results)
+    return kept[0] if len(kept) == 1 and not factor.uses_index else -1, factor
+
+
+def converted(
+    builder: GraphBuilder, op: Operation, operands: Sequence[Access], parts: Factors
+) -> tuple[Access, Access]:
+    """The operands of a product as the machine multiplies them.
+
+    It reads both operands in one type, takes narrow integers with their sign, and sums floats in
+    f32, or f64 if they are f64. A conversion that this says already is left out; any other is done
+    before, on the whole operand.
+    """
+    both = (parts.lhs, parts.rhs)
+    narrow = both[0].arguments == both[1].arguments
+    implied = arith.ExtFOp, arith.ExtSIOp
+    if narrow and all(_is_implied(body, implied) for body in both):
+        return operands[0], operands[1]
+    lhs, rhs = (_applied(builder, op, a, body) for a, body in zip(operands, both, strict=True))
+    return lhs, rhs
+
+
+def _is_implied(body: Body, kinds: tuple[type[Operation], ...]) -> bool:
+    if not body.instructions:
+        return True
+    return [i.kind for i in body.instructions] in [[kind] for kind in kinds] and not isinstance(
+        body.type_of(body.results[0]), Float64Type
+    )
+
+
+def _applied(builder: GraphBuilder, op: Operation, access: Access, body: Body) -> Access:
+    if body.is_identity:
+        return access
+    node = Elementwise(op, body)
+    node.inputs = [whole(access.value)]
+    builder.add(node)
+    element = body.type_of(body.results[0])
+    return Access(node.result(access.value.shape, element), access.view)
+
+
+def starts_at_negative_zero(start: Tensor) -> bool:
+    """Whether a sum starts at -0.0, which the machine's sums do not: theirs start at 0.0.
+
+    The sum of nothing but -0.0 would have the other sign.
+    """
+    return isinstance(start, Splat) and is_negative_zero(start.value)
 
 
 def contract(
@@ -148,6 +247,7 @@ def _narrow(access: Access) -> Access | None:
     node = access.value.node
     if (
         not isinstance(node, Elementwise)
+        or not isinstance(access.value.element, Float32Type)
         or [instruction.kind for instruction in node.body.instructions] != [arith.ExtFOp]
         or len(node.inputs) != 1
         or not isinstance(node.inputs[0].value.element, Float16Type | BFloat16Type)

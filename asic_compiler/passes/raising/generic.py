@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import cast
 
 from xdsl.dialects import arith
@@ -15,7 +14,7 @@ from xdsl.dialects.builtin import (
     StringAttr,
 )
 from xdsl.dialects.linalg.attrs import IteratorType, IteratorTypeAttr
-from xdsl.ir import Attribute, Block, Operation, OpResult, SSAValue
+from xdsl.ir import Attribute, Operation, OpResult, SSAValue
 from xdsl.ir.affine import AffineConstantExpr, AffineDimExpr, AffineMap
 
 from asic_compiler.passes.raising import views
@@ -24,6 +23,8 @@ from asic_compiler.passes.raising.bodies import (
     Instruction,
     constant_value,
     instruction_of,
+    is_scalar_operation,
+    name_of,
 )
 from asic_compiler.passes.raising.builder import (
     Empty,
@@ -32,43 +33,24 @@ from asic_compiler.passes.raising.builder import (
     UnsupportedError,
     attribute_of,
     integers,
-    name_of,
     static_type,
 )
-from asic_compiler.passes.raising.contraction import contract, multiply_accumulate
+from asic_compiler.passes.raising.contraction import (
+    contract,
+    converted,
+    factors,
+    starts_at_negative_zero,
+)
 from asic_compiler.passes.raising.graph import Access, Elementwise, Gather, Reduce, whole
+from asic_compiler.passes.raising.nests import (
+    Structured,
+    body_block,
+    is_tensor,
+    loop_sizes,
+    operand_groups,
+    written_maps,
+)
 from asic_compiler.passes.raising.views import Shape
-
-
-@dataclass(frozen=True)
-class Structured:
-    """A loop nest: operands, their maps from the loops, and the scalar body."""
-
-    op: Operation
-    inputs: tuple[SSAValue, ...]
-    outputs: tuple[SSAValue, ...]
-    maps: tuple[AffineMap, ...]
-    parallel: tuple[bool, ...]
-    """For each loop whether it is parallel (else a reduction)."""
-    block: Block
-
-
-def operand_groups(op: Operation) -> tuple[tuple[SSAValue, ...], tuple[SSAValue, ...]]:
-    """Inputs and outputs of a linalg operation, registered or not."""
-    sizes = integers(op, "operandSegmentSizes", (len(op.operands) - 1, 1))
-    operands = tuple(op.operands)
-    return operands[: sizes[0]], operands[sizes[0] :]
-
-
-def body_block(op: Operation) -> Block:
-    """The scalar body of a linalg operation.
-
-    Raises:
-        UnsupportedError: It was written without one.
-    """
-    if len(op.regions) != 1 or len(op.regions[0].blocks) != 1:
-        raise UnsupportedError("it has no scalar body (write it in generic form)")
-    return op.regions[0].block
 
 
 def raise_generic(builder: GraphBuilder, op: Operation) -> None:
@@ -93,10 +75,13 @@ def raise_elementwise(builder: GraphBuilder, op: Operation) -> None:
     """Named elementwise operations (``linalg.add``, ``linalg.exp``, ``linalg.copy``, ...)."""
     inputs, outputs = operand_groups(op)
     rank = len(static_type(outputs[0])[0])
-    maps = tuple(
-        AffineMap.identity(rank) if static_type(value)[0] else AffineMap(rank, 0, ())
+    usual = tuple(
+        AffineMap.identity(rank)
+        if is_tensor(value) and static_type(value)[0]
+        else AffineMap(rank, 0, ())
         for value in (*inputs, *outputs)
     )
+    maps = written_maps(op, usual)
     raise_structured(builder, Structured(op, inputs, outputs, maps, (True,) * rank, body_block(op)))
 
 
@@ -117,7 +102,7 @@ def raise_reduce(builder: GraphBuilder, op: Operation) -> None:
 
 def raise_structured(builder: GraphBuilder, nest: Structured) -> None:
     """Turns a loop nest into views, an elementwise node, a reduction or a matrix product."""
-    sizes = _loop_sizes(nest)
+    sizes = loop_sizes(nest)
     order, slots = _loop_order(nest, sizes)
     ordered = tuple(sizes[loop] for loop in order)
     reader = _Reader(builder, nest, ordered, order, slots)
@@ -125,19 +110,6 @@ def raise_structured(builder: GraphBuilder, nest: Structured) -> None:
         _define_elementwise(builder, nest, reader, slots)
     else:
         _define_reduction(builder, nest, reader, slots)
-
-
-def _loop_sizes(nest: Structured) -> Shape:
-    sizes = [0] * len(nest.parallel)
-    for value, map_ in zip((*nest.inputs, *nest.outputs), nest.maps, strict=True):
-        if not map_.results:
-            continue
-        for expr, size in zip(map_.results, static_type(value)[0], strict=True):
-            if isinstance(expr, AffineDimExpr):
-                sizes[expr.position] = size
-    if 0 in sizes:
-        raise UnsupportedError("the size of a loop does not follow from an operand")
-    return tuple(sizes)
 
 
 def _loop_order(nest: Structured, sizes: Shape) -> tuple[list[int], list[int | None]]:
@@ -199,15 +171,25 @@ class _Reader:
             is_output = i >= count
             number = self.first_output + i - count if is_output else i
             operand = (*nest.inputs, *nest.outputs)[i]
+            if argument.type != _element(operand):
+                raise UnsupportedError(
+                    f"its body takes {argument.type} for elements of type {_element(operand)}"
+                )
             if is_output and self.folds:
                 self._numbers[argument] = number
             elif argument.first_use is not None:
                 self._numbers[argument] = self._operand(operand, number, nest.maps[i])
         for op in block.ops:
             self._read_operation(op)
+        for operand, number in zip(nest.outputs, self.results, strict=True):
+            if self.body.type_of(number) != _element(operand):
+                raise UnsupportedError(
+                    f"its body yields {self.body.type_of(number)} for elements of type "
+                    f"{_element(operand)}"
+                )
 
     def _operand(self, operand: SSAValue, number: int, map_: AffineMap) -> int:
-        if not map_.results and not _is_tensor(operand):
+        if not map_.results and not is_tensor(operand):
             return self._captured(operand)
         tensor = self.graph.tensor(operand)
         if isinstance(tensor, Splat):
@@ -243,7 +225,7 @@ class _Reader:
                 self._numbers[op.results[0]] = self._scalar(op)
 
     def _scalar(self, op: Operation) -> int:
-        if not _is_scalar_operation(op):
+        if not is_scalar_operation(op):
             raise UnsupportedError(f"its body holds {name_of(op)}")
         operands = [self._number(value) for value in op.operands]
         return self.body.emit(instruction_of(op, operands))
@@ -255,7 +237,7 @@ class _Reader:
         return found
 
     def _captured(self, value: SSAValue) -> int:
-        if not isinstance(value, OpResult) or not _is_scalar_operation(value.op):
+        if not isinstance(value, OpResult) or not is_scalar_operation(value.op):
             raise UnsupportedError(f"its body uses a run-time scalar of type {value.type}")
         return self._scalar(value.op)
 
@@ -377,16 +359,7 @@ def _used_loops(view: views.View) -> list[int]:
 
 
 def _element(value: SSAValue) -> Attribute:
-    return static_type(value)[1] if _is_tensor(value) else value.type
-
-
-def _is_tensor(value: SSAValue) -> bool:
-    return hasattr(value.type, "get_shape")
-
-
-def _is_scalar_operation(op: Operation) -> bool:
-    dialect = name_of(op).partition(".")[0]
-    return dialect in ("arith", "math") and len(op.results) == 1 and not op.regions
+    return static_type(value)[1] if is_tensor(value) else value.type
 
 
 def _define_elementwise(
@@ -443,10 +416,12 @@ def _define_reduction(
     inputs = reader.inputs([order[v] for v in kept[: len(kept) - len(outputs)]])
     elements = [static_type(nest.op.results[i])[1] for i in outputs]
     starts = [builder.tensor(nest.outputs[i]) for i in outputs]
-    if len(outputs) == 1 and len(inputs) == 2 and multiply_accumulate(body):
+    parts = factors(body) if len(outputs) == 1 and len(inputs) == 2 else None
+    if parts is not None and not starts_at_negative_zero(starts[0]):
         order_of = {loop: i for i, loop in enumerate(reader.order)}
         dims = [None if s is None else order_of[s] for s in slots]
-        contract(builder, nest.op, inputs[0], inputs[1], dims, starts[0], elements[0])
+        lhs, rhs = converted(builder, nest.op, inputs, parts)
+        contract(builder, nest.op, lhs, rhs, dims, starts[0], elements[0])
         return
     init = tuple(start.value for start in starts if isinstance(start, Splat))
     node = Reduce(nest.op, body, reader.sizes, reduced, ())

@@ -2,115 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import cast
+from xdsl.ir import Operation
+from xdsl.ir.affine import AffineDimExpr, AffineMap
 
-from xdsl.dialects import arith
-from xdsl.dialects.builtin import AffineMapAttr, ArrayAttr, IntegerType
-from xdsl.dialects.linalg.ops import YieldOp
-from xdsl.ir import Attribute, Block, Operation
-from xdsl.ir.affine import AffineExpr, AffineMap
-
+from asic_compiler.dialects.linalg_forms import (
+    CONVOLUTIONS,
+    FOLDS,
+    FORMS,
+    POOLINGS,
+    PRODUCTS,
+    QUANTIZED,
+)
 from asic_compiler.passes.raising import views
-from asic_compiler.passes.raising.bodies import is_zero
+from asic_compiler.passes.raising.bodies import body_of, is_zero, name_of
 from asic_compiler.passes.raising.builder import (
     Empty,
     GraphBuilder,
     Handler,
     Splat,
     UnsupportedError,
-    attribute_of,
     integers,
-    name_of,
     static_type,
 )
-from asic_compiler.passes.raising.contraction import contract, plus, without_widening
+from asic_compiler.passes.raising.contraction import (
+    Factors,
+    contract,
+    converted,
+    factors,
+    plus,
+    starts_at_negative_zero,
+    without_widening,
+)
 from asic_compiler.passes.raising.generic import (
-    Structured,
-    operand_groups,
     raise_elementwise,
     raise_generic,
     raise_reduce,
     raise_structured,
 )
 from asic_compiler.passes.raising.graph import Access, Conv, Pad, whole
+from asic_compiler.passes.raising.nests import (
+    Structured,
+    body_block,
+    loop_sizes,
+    operand_groups,
+    written_maps,
+)
 from asic_compiler.passes.raising.views import Shape
 
-PRODUCTS: dict[str, str] = {
-    "linalg.matmul": "mk,kn->mn",
-    "linalg.batch_matmul": "bmk,bkn->bmn",
-    "linalg.matmul_transpose_a": "km,kn->mn",
-    "linalg.matmul_transpose_b": "mk,nk->mn",
-    "linalg.batch_matmul_transpose_a": "bkm,bkn->bmn",
-    "linalg.batch_matmul_transpose_b": "bmk,bnk->bmn",
-    "linalg.matvec": "mk,k->m",
-    "linalg.vecmat": "k,kn->n",
-    "linalg.batch_matvec": "bmk,bk->bm",
-    "linalg.batch_vecmat": "bk,bkn->bn",
-    "linalg.dot": "k,k->",
-    "linalg.batch_reduce_matmul": "bmk,bkn->mn",
-}
-"""Loops of each product's operands and result."""
+
+def _nest(op: Operation) -> Structured:
+    """The loop nest that a named operation is short for; its body is the one that it has."""
+    form = FORMS[name_of(op)]
+    inputs, outputs = operand_groups(op)
+    if len(inputs) + len(outputs) != len(form.operands):
+        raise UnsupportedError(f"it needs {len(form.operands) - 1} inputs")
+    maps = written_maps(op, _usual_maps(op))
+    return Structured(op, inputs, outputs, maps, form.parallel, body_block(op))
+
+
+def _usual_maps(op: Operation) -> tuple[AffineMap, ...]:
+    form = FORMS[name_of(op)]
+    ones = (1,) * form.spatial
+    strides, dilations = (integers(op, key, ones) for key in ("strides", "dilations"))
+    if len(strides) != form.spatial or len(dilations) != form.spatial:
+        raise UnsupportedError(f"strides and dilations need {form.spatial} numbers each")
+    if min((*strides, *dilations), default=1) < 1:
+        raise UnsupportedError("its strides and dilations must be positive")
+    return form.maps(strides, dilations)
+
+
+def _factors(builder: GraphBuilder, nest: Structured) -> Factors | None:
+    """What a product multiplies; None if it is a fold of another kind."""
+    body = body_of(nest.block)
+    if body is None or starts_at_negative_zero(builder.tensor(nest.outputs[0])):
+        return None
+    types = [static_type(value)[1] for value in (*nest.inputs, *nest.outputs)]
+    return factors(body) if list(body.arguments) == types else None
 
 
 def raise_product(builder: GraphBuilder, op: Operation) -> None:
     """A named matrix product."""
-    (lhs, rhs), (out,) = operand_groups(op)
-    maps = _product_maps(op)
-    sizes = [0] * maps[0].num_dims
-    for value, map_ in zip((lhs, rhs), maps, strict=False):
-        shape = static_type(value)[0]
-        for expr, size in zip(map_.results, shape, strict=True):
-            sizes[_loop(expr)] = size
+    nest = _nest(op)
+    parts = _factors(builder, nest)
+    loops = [expr.position for expr in nest.maps[2].results if isinstance(expr, AffineDimExpr)]
+    if parts is None or sorted(loops) != [i for i, p in enumerate(nest.parallel) if p]:
+        raise_structured(builder, nest)
+        return
+    sizes = loop_sizes(nest)
     accesses: list[Access] = []
-    for value, map_ in zip((lhs, rhs), maps, strict=False):
-        view = views.from_affine(map_, tuple(sizes))
-        assert view is not None, "loops are linear"
+    for value, map_ in zip(nest.inputs, nest.maps, strict=False):
+        view = views.from_affine(map_, sizes)
+        if view is None:
+            raise UnsupportedError(f"indexing map {map_} is not a sum of scaled loops")
         accesses.append(builder.through(view, builder.access(value)))
-    loops = [_loop(expr) for expr in maps[2].results]
-    element = static_type(op.results[0])[1]
-    contract(builder, op, accesses[0], accesses[1], loops, builder.tensor(out), element)
-
-
-def _product_maps(op: Operation) -> list[AffineMap]:
-    given = attribute_of(op, "indexing_maps")
-    if isinstance(given, ArrayAttr):
-        maps = [item.data for item in cast("ArrayAttr[AffineMapAttr]", given)]
-        if len(maps) == 3 and not any(map_.num_symbols for map_ in maps):
-            return maps
-        raise UnsupportedError("its indexing maps are not three plain maps")
-    operands, result = PRODUCTS[name_of(op)].split("->")
-    groups = [*operands.split(","), result]
-    letters = sorted({letter for group in groups for letter in group})
-    return [
-        AffineMap(
-            len(letters),
-            0,
-            tuple(AffineExpr.dimension(letters.index(letter)) for letter in group),
-        )
-        for group in groups
-    ]
-
-
-def _loop(expr: AffineExpr) -> int:
-    position = getattr(expr, "position", None)
-    if position is None:
-        raise UnsupportedError("an operand is broadcast by its indexing map")
-    return position
-
-
-def raise_fill(builder: GraphBuilder, op: Operation) -> None:
-    """``linalg.fill``: one scalar everywhere."""
-    shape, element = static_type(op.results[0])
-    value = getattr(op.operands[0].owner, "value", None)
-    if value is None:
-        raise UnsupportedError("it fills with a run-time scalar")
-    builder.define(op.results[0], Splat(value, shape, element))
+    lhs, rhs = converted(builder, op, accesses, parts)
+    start, element = builder.tensor(nest.outputs[0]), static_type(op.results[0])[1]
+    contract(builder, op, lhs, rhs, loops, start, element)
 
 
 def raise_transpose(builder: GraphBuilder, op: Operation) -> None:
     """``linalg.transpose``: a view."""
+    _check_copies(op)
     order = integers(op, "permutation")
     source = builder.tensor(op.operands[0])
     if isinstance(source, Access):
@@ -126,6 +118,7 @@ def raise_transpose(builder: GraphBuilder, op: Operation) -> None:
 
 def raise_broadcast(builder: GraphBuilder, op: Operation) -> None:
     """``linalg.broadcast``: a view that repeats along new dimensions."""
+    _check_copies(op)
     added = integers(op, "dimensions")
     shape, element = static_type(op.results[0])
     source = builder.tensor(op.operands[0])
@@ -139,52 +132,41 @@ def raise_broadcast(builder: GraphBuilder, op: Operation) -> None:
     builder.define(op.results[0], builder.through(view, builder.materialised(source)))
 
 
-@dataclass(frozen=True, slots=True)
-class ConvForm:
-    """How a named convolution orders its operands."""
-
-    spatial: int
-    data: str
-    """``ncs`` (channels first), ``ngcs`` (groups and channels first), ``nsc`` (channels last)."""
-    weight: str
-    """``fcs``, ``gfcs``, ``cs`` (depthwise), ``scf`` or ``fsc`` (channels last)."""
-
-
-CONVOLUTIONS: dict[str, ConvForm] = {
-    "linalg.conv_1d_ncw_fcw": ConvForm(1, "ncs", "fcs"),
-    "linalg.conv_2d_nchw_fchw": ConvForm(2, "ncs", "fcs"),
-    "linalg.conv_3d_ncdhw_fcdhw": ConvForm(3, "ncs", "fcs"),
-    "linalg.conv_2d_ngchw_gfchw": ConvForm(2, "ngcs", "gfcs"),
-    "linalg.depthwise_conv_1d_ncw_cw": ConvForm(1, "ncs", "cs"),
-    "linalg.depthwise_conv_2d_nchw_chw": ConvForm(2, "ncs", "cs"),
-    "linalg.conv_1d_nwc_wcf": ConvForm(1, "nsc", "scf"),
-    "linalg.conv_2d_nhwc_hwcf": ConvForm(2, "nsc", "scf"),
-    "linalg.conv_2d_nhwc_fhwc": ConvForm(2, "nsc", "fsc"),
-}
+def _check_copies(op: Operation) -> None:
+    """Raises UnsupportedError unless the body passes its first argument on."""
+    body = body_of(body_block(op))
+    if body is None or body.results != (0,):
+        raise UnsupportedError("its body is no plain copy")
 
 
 def raise_convolution(builder: GraphBuilder, op: Operation) -> None:
     """A named convolution."""
-    form = CONVOLUTIONS[name_of(op)]
-    (data_ssa, weight_ssa), (out,) = operand_groups(op)
+    nest = _nest(op)
+    parts = _factors(builder, nest)
+    if parts is None or nest.maps != _usual_maps(op):
+        raise_structured(builder, nest)
+        return
+    form = FORMS[name_of(op)]
+    data_form, weight_form, _ = form.operands
     rank = form.spatial
-    data, weight = without_widening(builder.access(data_ssa), builder.access(weight_ssa))
+    operands = [builder.access(value) for value in nest.inputs]
+    data, weight = without_widening(*converted(builder, op, operands, parts))
     groups = 1
     shape, element = static_type(op.results[0])
-    channels_last = form.data == "nsc"
-    if form.data == "ngcs":
+    channels_last = data_form.endswith("c")
+    if "g" in data_form:
         n, groups, c, *rest = data.shape
         data = builder.reshaped(data, (n, groups * c, *rest))
         g, f, c, *window = weight.shape
         weight = builder.reshaped(weight, (g * f, c, *window))
-    elif form.weight == "cs":
+    elif "f" not in weight_form:
         groups = data.shape[1]
         weight = builder.reshaped(weight, (groups, 1, *weight.shape[1:]))
     elif channels_last:
         data = Access(data.value, views.permute(data.view, [0, rank + 1, *range(1, rank + 1)]))
         order = (
             [rank + 1, rank, *range(rank)]
-            if form.weight == "scf"
+            if weight_form.endswith("f")
             else [0, rank + 1, *range(1, rank + 1)]
         )
         weight = Access(weight.value, views.permute(weight.view, order))
@@ -208,11 +190,16 @@ def raise_convolution(builder: GraphBuilder, op: Operation) -> None:
         n, positions = shape[0], shape[-rank:]
         result = whole(node.result((n, weight.shape[0], *positions), element))
         result = builder.reshaped(result, shape)
-    builder.define(op.results[0], plus(builder, op, result, builder.tensor(out), element))
+    builder.define(
+        op.results[0], plus(builder, op, result, builder.tensor(nest.outputs[0]), element)
+    )
 
 
 def _without_padding(data: Access, spatial: int) -> tuple[Access, Shape, Shape]:
-    """Takes a border of zeros off the data: the convolution pads by itself."""
+    """Takes a border of zeros off the data: the convolution pads by itself.
+
+    The zeros may be -0.0: sums start at 0.0, and no product of a zero changes one.
+    """
     node = data.value.node
     none = (0,) * spatial
     if not isinstance(node, Pad) or not data.is_whole or not is_zero(node.fill):
@@ -222,62 +209,9 @@ def _without_padding(data: Access, spatial: int) -> tuple[Access, Shape, Shape]:
     return node.inputs[0], node.low[-spatial:], node.high[-spatial:]
 
 
-_COMBINERS: dict[str, tuple[type[Operation], type[Operation]]] = {
-    "max": (arith.MaximumfOp, arith.MaxSIOp),
-    "min": (arith.MinimumfOp, arith.MinSIOp),
-    "sum": (arith.AddfOp, arith.AddiOp),
-    "max_unsigned": (arith.MaximumfOp, arith.MaxUIOp),
-    "min_unsigned": (arith.MinimumfOp, arith.MinUIOp),
-}
-"""What a pooling folds floats and integers with."""
-
-_POOLING_LAYOUTS = {"ncw": 1, "nwc": 1, "nchw": 2, "nhwc": 2, "ncdhw": 3, "ndhwc": 3}
-"""Spatial rank of each layout."""
-
-
-def raise_pooling(builder: GraphBuilder, op: Operation) -> None:
-    """A named pooling: a reduction over windows.
-
-    The body follows from the name: xDSL 0.74 writes another one when it reads the pretty form.
-    """
-    layout, kind = name_of(op).removeprefix("linalg.pooling_").split("_", 1)
-    rank = _POOLING_LAYOUTS[layout]
-    inputs, outputs = operand_groups(op)
-    strides = integers(op, "strides", (1,) * rank)
-    dilations = integers(op, "dilations", (1,) * rank)
-    loops = 2 * rank + 2
-    d = AffineMap.identity(loops).results
-    channels_first = layout.startswith("nc")
-    positions = d[2 : 2 + rank] if channels_first else d[1 : 1 + rank]
-    channel = d[1] if channels_first else d[1 + rank]
-    window = d[2 + rank :]
-    reach = tuple(
-        p * s + w * k for p, s, w, k in zip(positions, strides, window, dilations, strict=True)
-    )
-    source = (d[0], channel, *reach) if channels_first else (d[0], *reach, channel)
-    maps = (
-        AffineMap(loops, 0, source),
-        AffineMap(loops, 0, window),
-        AffineMap(loops, 0, d[: 2 + rank]),
-    )
-    parallel = (True,) * (2 + rank) + (False,) * rank
-    block = _pooling_block(kind, [static_type(value)[1] for value in (*inputs, *outputs)])
-    raise_structured(builder, Structured(op, inputs, outputs, maps, parallel, block))
-
-
-def _pooling_block(kind: str, elements: Sequence[Attribute]) -> Block:
-    if elements[0] != elements[2]:
-        raise UnsupportedError("it accumulates in another type than it reads")
-    block = Block(arg_types=elements)
-    is_integer = isinstance(elements[2], IntegerType)
-    none = arith.FastMathFlagsAttr("none")
-    total = _COMBINERS[kind][is_integer].create(
-        operands=[block.args[2], block.args[0]],
-        result_types=elements[2:],
-        properties={} if is_integer else {"fastmath": none},
-    )
-    block.add_ops([total, YieldOp(total.results[0])])
-    return block
+def raise_fold(builder: GraphBuilder, op: Operation) -> None:
+    """Any other named operation with loops of its own: a pooling, a product less zero points."""
+    raise_structured(builder, _nest(op))
 
 
 _ELEMENTWISE = (
@@ -288,15 +222,12 @@ _ELEMENTWISE = (
 HANDLERS: dict[str, Handler] = {
     "linalg.generic": raise_generic,
     "linalg.reduce": raise_reduce,
-    "linalg.fill": raise_fill,
+    "linalg.fill": raise_elementwise,
     "linalg.transpose": raise_transpose,
     "linalg.broadcast": raise_broadcast,
     **dict.fromkeys(PRODUCTS, raise_product),
+    **dict.fromkeys(QUANTIZED, raise_fold),
     **dict.fromkeys(CONVOLUTIONS, raise_convolution),
-    **{
-        f"linalg.pooling_{layout}_{kind}": raise_pooling
-        for layout in _POOLING_LAYOUTS
-        for kind in _COMBINERS
-    },
+    **{f"{name}_{fold}": raise_fold for name in POOLINGS for fold in FOLDS},
     **{f"linalg.{name}": raise_elementwise for name in _ELEMENTWISE.split()},
 }

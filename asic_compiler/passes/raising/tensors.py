@@ -9,6 +9,7 @@ from xdsl.dialects import arith
 from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, DenseResourceAttr, TensorType
 from xdsl.ir import Attribute, Operation, SSAValue
 
+from asic_compiler.dialects.text import is_repeated
 from asic_compiler.passes.raising.builder import (
     Empty,
     GraphBuilder,
@@ -55,7 +56,7 @@ def _repeated(value: Attribute | None) -> Attribute | None:
     if not isinstance(value, DenseIntOrFPElementsAttr):
         return None
     dense = cast("DenseIntOrFPElementsAttr", value)
-    return next(iter(dense.iter_attrs())) if dense.is_splat() else None
+    return next(iter(dense.iter_attrs())) if is_repeated(dense) else None
 
 
 def raise_empty(builder: GraphBuilder, op: Operation) -> None:
