@@ -12,9 +12,7 @@ from xdsl.dialects.builtin import IntegerAttr, ModuleOp, i64
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import BlockArgument, Operation, OpResult, SSAValue
 
-from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import asic, tcc
-from asic_compiler.dialects.location import location_of
 from asic_compiler.placement.plan import Plan
 from asic_compiler.ppa.profile import REGION_NAMES
 from asic_compiler.program.access import Access, Cutting, Parts
@@ -26,7 +24,8 @@ from asic_compiler.program.lowering import Lowering, Probe, append, lower
 from asic_compiler.program.names import CROSSING, DIES, HOP, OPERATORS, PERIOD, RATE
 from asic_compiler.program.schedule import make_schedule
 from asic_compiler.program.work import Work, make_work
-from asic_compiler.workload.extract import main_function, operators
+from asic_compiler.workload.extract import operators
+from asic_compiler.workload.function import check_function, main_function
 from asic_compiler.workload.values import bits, root_of, shape
 
 Piece = tuple[int, int]
@@ -80,6 +79,7 @@ class _Generator:
         table = plan.table
         self.module, self.plan = module, plan
         self.function: FuncOp = main_function(module)
+        check_function(self.function)
         self.schedule = make_schedule(plan)
         self.works = [
             make_work(position, table.classes[int(table.sequence[position])], assignment)
@@ -423,10 +423,6 @@ class _Generator:
                 for root, indices in roots.items():
                     if self.declared.cache(root) == name:
                         self._note_cache(root, self._need(instruction, indices))
-        if name not in self.cache_parts:
-            raise UserError(
-                "keys or values are appended to a cache that no product reads", location_of(op)
-            )
         return self.cache_parts[name]
 
     def _note_cache(self, root: SSAValue, need: Parts) -> None:

@@ -8,6 +8,7 @@ from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
+from xdsl.dialects.arith import ConstantOp
 from xdsl.dialects.builtin import (
     AffineMapAttr,
     DictionaryAttr,
@@ -16,7 +17,7 @@ from xdsl.dialects.builtin import (
     StringAttr,
     TensorType,
 )
-from xdsl.dialects.func import FuncOp
+from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, OpResult, SSAValue
 
 from asic_compiler.diagnostics import UserError
@@ -36,6 +37,7 @@ from asic_compiler.dialects.asic import (
 from asic_compiler.dialects.location import location_of
 from asic_compiler.workload.body_cost import arithmetic_bits, body_cost
 from asic_compiler.workload.entry import Entry, Read
+from asic_compiler.workload.function import check_function, main_function
 from asic_compiler.workload.names import OperatorNames
 from asic_compiler.workload.spaces import assign_spaces
 from asic_compiler.workload.table import OperatorClass, OperatorKind, OperatorTable
@@ -56,7 +58,7 @@ WORKLOAD = "asic.workload"
 
 
 def extract(module: ModuleOp) -> OperatorTable:
-    """Counts the operators of the module's function (``main``, or the only one).
+    """Counts the operators of the module's function.
 
     Free views do not appear. A weight read by several operators is kept by the one that reads
     most of it; a table that is also looked up is kept twice. An edge from a KV append carries
@@ -65,11 +67,19 @@ def extract(module: ModuleOp) -> OperatorTable:
     the first argument.
 
     Raises:
-        UserError: There is no function, or it holds linalg operations that were not raised.
+        UserError: There is not one function; or it holds operations that were not raised, no
+            operator at all, or what no program can do.
     """
     function = main_function(module)
     roles = find_roles(function)
     entries = [_entry(op, roles) for op in _operators(function)]
+    check_function(function)
+    if not entries:
+        raise UserError(
+            f"the function @{function.sym_name.data} computes nothing",
+            location_of(function),
+            ["a model returns something"],
+        )
     _assign_weights(entries, roles)
     _assign_kv(entries, roles)
     assign_spaces(entries, roles)
@@ -90,26 +100,11 @@ def extract(module: ModuleOp) -> OperatorTable:
     )
 
 
-def main_function(module: ModuleOp) -> FuncOp:
-    """The function a module is about: ``main``, or the only one with a body.
-
-    Raises:
-        UserError: There is none, or several without a ``main``.
-    """
-    functions = [op for op in module.ops if isinstance(op, FuncOp) and op.body.blocks]
-    named = [function for function in functions if function.sym_name.data == "main"]
-    found = named or functions
-    if len(found) != 1:
-        what = "no function" if not found else "several functions and none called main"
-        raise UserError(f"the module has {what}", location_of(module))
-    return found[0]
-
-
 def operators(module: ModuleOp) -> list[AsicOp]:
     """The operations that the table counts, in its order: no weights, no free views.
 
     Raises:
-        UserError: There is no function, or it holds linalg operations that were not raised.
+        UserError: There is not one function, or it holds operations that were not raised.
     """
     return _operators(main_function(module))
 
@@ -117,7 +112,7 @@ def operators(module: ModuleOp) -> list[AsicOp]:
 def _operators(function: FuncOp) -> list[AsicOp]:
     counted: list[AsicOp] = []
     for op in function.body.block.ops:
-        if op.name.startswith("linalg."):
+        if not isinstance(op, AsicOp | ConstantOp | ReturnOp):
             raise UserError(
                 f"{op.name} is not an asic operator",
                 location_of(op),
