@@ -67,19 +67,13 @@ def extract(module: ModuleOp) -> OperatorTable:
     the first argument.
 
     Raises:
-        UserError: There is not one function; or it holds operations that were not raised, no
-            operator at all, or what no program can do.
+        UserError: There is not one function; or it holds operations that were not raised, or what no
+            program can do.
     """
     function = main_function(module)
     roles = find_roles(function)
     entries = [_entry(op, roles) for op in _operators(function)]
     check_function(function)
-    if not entries:
-        raise UserError(
-            f"the function @{function.sym_name.data} computes nothing",
-            location_of(function),
-            ["a model returns something"],
-        )
     _assign_weights(entries, roles)
     _assign_kv(entries, roles)
     assign_spaces(entries, roles)

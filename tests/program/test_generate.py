@@ -228,7 +228,7 @@ def test_appending_to_something_else_than_an_argument_is_refused():
     text = program_text(model("decoder")).replace("%kr0 into %key0", "%kr0 into %zero")
     zero = "%zero = arith.constant dense<0.0> : tensor<3x2x8x16xf16>\n    %embed ="
     chosen = plan("decoder", 0)
-    with pytest.raises(UserError, match="not a cache argument"):
+    with pytest.raises(UserError, match="the cache is not an argument"):
         generate(parse(text.replace("%embed =", zero, 1)), chosen)
 
 
