@@ -12,7 +12,9 @@ from xdsl.dialects.builtin import IntegerAttr, ModuleOp, i64
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import BlockArgument, Operation, OpResult, SSAValue
 
+from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import asic, tcc
+from asic_compiler.dialects.location import location_of
 from asic_compiler.placement.plan import Plan
 from asic_compiler.ppa.profile import REGION_NAMES
 from asic_compiler.program.access import Access, Cutting, Parts
@@ -22,6 +24,7 @@ from asic_compiler.program.chip_attribute import chip_attribute, region_attribut
 from asic_compiler.program.declarations import Declarations
 from asic_compiler.program.lowering import Lowering, Probe, append, lower
 from asic_compiler.program.names import CROSSING, DIES, HOP, OPERATORS, PERIOD, RATE
+from asic_compiler.program.parts import within
 from asic_compiler.program.schedule import make_schedule
 from asic_compiler.program.work import Work, make_work
 from asic_compiler.workload.extract import operators
@@ -389,6 +392,7 @@ class _Generator:
         """Brings new keys or values to the tiles that hold their slots."""
         members = self._members(work)
         whole = self._cache_need(op)
+        self._check_append(op, whole, members)
         need = _slots(whole, op)
         root = root_of(op.values)
         segments = [self.builders[m].open(work.position) for m in members]
@@ -410,6 +414,17 @@ class _Generator:
             done.set_schedule(slot.start, slot.cycles)
             done.location = op.location
             segment.work.append(done)
+
+    def _check_append(self, op: asic.KvAppendOp, cache: Parts, members: Sequence[int]) -> None:
+        """Every tile that holds some of a cache must execute the append to it."""
+        places = [r.rectangle for m in members for r in self.builders[m].program.places]
+        for place, elements in zip(cache.places, cache.elements, strict=True):
+            if len(elements) and not within(*place, places):
+                raise UserError(
+                    f"the cache lies on tile {place}, where nothing is appended to it",
+                    location_of(op),
+                    ["the append belongs to the stage and the tiles of the products that read it"],
+                )
 
     def _cache_need(self, op: asic.KvAppendOp) -> Parts:
         """What tiles hold of a cache: what the products of the model read of it."""

@@ -67,8 +67,8 @@ def extract(module: ModuleOp) -> OperatorTable:
     the first argument.
 
     Raises:
-        UserError: There is not one function; or it holds operations that were not raised, or what no
-            program can do.
+        UserError: There is not one function; or it holds what was not raised, or what no program
+            can do.
     """
     function = main_function(module)
     roles = find_roles(function)

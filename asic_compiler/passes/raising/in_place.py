@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
-
-from xdsl.dialects.builtin import TensorType
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.ir import Operation, SSAValue
 from xdsl.ir.affine import AffineConstantExpr, AffineMap
 from xdsl.utils.exceptions import VerifyException
 
@@ -76,19 +73,13 @@ def _copy_results(last: ReturnOp) -> None:
     """Puts a copy, each once, in the place of results that no operator computes."""
     copies: dict[SSAValue, SSAValue] = {}
     for index, operand in enumerate(last.operands):
-        if is_computed(operand) or not _is_static(operand):
+        if is_computed(operand):
             continue
         if operand not in copies:
             copy = asic.LayoutOp(operand, AffineMap.identity(len(shape(operand))), operand.type)
             _before(last, copy)
             copies[operand] = copy.result
         last.operands[index] = copies[operand]
-
-
-def _is_static(value: SSAValue) -> bool:
-    if not isinstance(value.type, TensorType):
-        return False
-    return cast("TensorType[Attribute]", value.type).has_static_shape()
 
 
 def _before(last: Operation, new: Operation) -> None:

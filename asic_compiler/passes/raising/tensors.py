@@ -249,6 +249,11 @@ def skip(builder: GraphBuilder, op: Operation) -> None:
     """Scalar arithmetic outside bodies: cloned into the bodies that use it."""
 
 
+def refuse_call(builder: GraphBuilder, op: Operation) -> None:
+    """``func.call``: a module has one function."""
+    raise UnsupportedError("a call is not followed: inline the function")
+
+
 def keep(builder: GraphBuilder, op: Operation) -> None:
     """An operation that is already what we want."""
     node = Kept(op)
@@ -276,5 +281,6 @@ HANDLERS: dict[str, Handler] = {
     "tensor.concat": raise_concat,
     "tensor.pad": raise_pad,
     "cf.assert": skip,
+    "func.call": refuse_call,
     "func.return": finish,
 }
