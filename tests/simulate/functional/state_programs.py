@@ -160,7 +160,7 @@ def functions(draw: st.DrawFn) -> Function:
         elif kind == "a":
             states.append(made.sum(state, pick(states)))
         else:
-            states.append(made.constant(np.arange(32.0).reshape(STATE) / 16 - 1))
+            made.constant(np.arange(32.0).reshape(STATE) / 16 - 1)  # to be returned
     names = [name for name in made.values if not (step and name == "c")]
     made.returned = draw(st.lists(st.sampled_from([*names, *names[-4:], *sums]), max_size=4))
     if step and draw(st.booleans()):
