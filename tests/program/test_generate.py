@@ -232,6 +232,25 @@ def test_appending_to_something_else_than_an_argument_is_refused():
         generate(parse(text.replace("%embed =", zero, 1)), chosen)
 
 
+def test_an_append_to_other_tiles_than_the_caches_is_refused():
+    """The products of those tiles would read a cache that nothing is appended to."""
+    seed = next(s for s in range(20) if plan("decoder", s).chip.stages > 1)
+    chosen = plan("decoder", seed)
+    last = chosen.chip.stages - 1
+    kinds = [chosen.table.classes[own].kind for own in chosen.table.sequence]
+    apart = tuple(
+        replace(
+            a,
+            stage=last - a.stage if kinds[a.position] is OperatorKind.KV_APPEND else a.stage,
+            start_cycle=1e6 * a.position,
+        )
+        for a in chosen.assignments
+    )
+    late = replace(chosen, assignments=apart, period_cycles=1e9)
+    with pytest.raises(UserError, match="where nothing is appended to it"):
+        generate(model("decoder"), late)
+
+
 @pytest.mark.parametrize("by_rows", [False, True])
 def test_pieces_that_are_dropped_are_not_held_beside_those_of_the_operator_before(by_rows: bool):
     """q, k and v read one value, each piece by piece: at no time more than two pieces of it."""
