@@ -21,6 +21,8 @@ from asic_compiler.passes.raising.builder import (
 )
 from asic_compiler.passes.raising.emission import emit
 from asic_compiler.passes.raising.fusion import fuse
+from asic_compiler.passes.raising.in_place import settle
+from asic_compiler.workload.function import is_computed, main_function
 
 _HANDLERS: dict[str, Handler] = {**tensors.HANDLERS, **named.HANDLERS}
 
@@ -30,41 +32,40 @@ class ConvertLinalgToAsic(ModulePass):
     """Raises linalg on tensors, as torch-mlir writes it, to the ``asic`` dialect.
 
     Reshapes, transposes, slices and broadcasts become the way an operator reads its operands;
-    elementwise chains fuse; repeated key-value heads are read once. Functions that
-    hold nothing to raise stay as they are. Bounds checks of embedding indices (``cf.assert``) are
-    dropped: ``asic.gather`` leaves an index outside its table undefined.
+    elementwise chains fuse; repeated key-value heads are read once. A function that holds nothing
+    to raise stays as it is, but for caches that cannot be written in place and results that are
+    arguments or constants, which become copies. Bounds checks of embedding indices (``cf.assert``)
+    are dropped: ``asic.gather`` leaves an index outside its table undefined.
 
     Raises:
-        UserError: Some operations have no counterpart; all of them are listed.
+        UserError: Some operations have no counterpart, all of them are listed; or the module has
+            not one function of one block.
     """
 
     name = "convert-linalg-to-asic"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        """Converts every function of the module."""
-        problems: list[Problem] = []
-        for function in op.walk(region_first=False):
-            if isinstance(function, FuncOp) and _has_work(function):
-                problems += _convert(function)
+        """Converts the module's function."""
+        function = main_function(op)
+        problems = _convert(function) if _has_work(function) else []
         if problems:
             raise _report(problems)
+        settle(function)
 
 
 _NOTHING_TO_RAISE = ("asic.", "arith.", "math.", "func.return")
 
 
 def _has_work(function: FuncOp) -> bool:
-    return any(
-        not name_of(op).startswith(_NOTHING_TO_RAISE)
-        for block in function.body.blocks
-        for op in block.ops
+    """Whether there is something to raise, or a result whose type must be looked at."""
+    block = function.body.block
+    returned = () if block.last_op is None else block.last_op.operands
+    return not all(name_of(op).startswith(_NOTHING_TO_RAISE) for op in block.ops) or not all(
+        is_computed(operand) for operand in returned
     )
 
 
 def _convert(function: FuncOp) -> list[Problem]:
-    if len(function.body.blocks) > 1:
-        branch = function.body.blocks[0].last_op or function
-        return [Problem(branch, "control flow between blocks has no place on the mesh")]
     try:
         return _raise(function)
     except UnsupportedError as error:  # an argument's or a result's type, not one operation's

@@ -18,6 +18,7 @@ from asic_compiler.plan.plan import Assignment, Plan
 from asic_compiler.plan.schedule import Schedule
 from asic_compiler.plan.work import make_work
 from asic_compiler.workload.extract import extract, operators
+from asic_compiler.workload.function import main_function
 from asic_compiler.workload.table import OperatorClass
 
 _EXPLORE_FIRST = "run rl-explore or explore before this pass"
@@ -83,8 +84,9 @@ def plan_of(module: ModuleOp, scheduled: bool) -> Plan:
             run one after another as they stand, for the cycles that were predicted.
 
     Raises:
-        UserError: There is no plan, or not of every operator.
+        UserError: There is not one function, or no plan, or not of every operator.
     """
+    main_function(module)
     chip, plan = module.attributes.get(CHIP), module.attributes.get(PLAN)
     if not isinstance(chip, ChipAttr) or not isinstance(plan, PlanAttr):
         raise UserError(

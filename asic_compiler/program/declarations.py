@@ -6,17 +6,16 @@ from collections.abc import Mapping
 from typing import TypeAlias, cast
 
 from xdsl.dialects.arith import ConstantOp
-from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, IntegerAttr, StringAttr, i64
+from xdsl.dialects.builtin import IntegerAttr, StringAttr, i64
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Attribute, BlockArgument, Operation, OpResult, SSAValue
+from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
 
-from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import asic, tcc
-from asic_compiler.dialects.location import location_of
 from asic_compiler.plan.plan import Plan
 from asic_compiler.program.access import Parts, Place
 from asic_compiler.program.allocate import cache_bytes
 from asic_compiler.program.kernels import Kernels
+from asic_compiler.workload.function import signature_names
 from asic_compiler.workload.values import bits, root_of
 
 CONTRACTION_OPS = (asic.MatmulOp, asic.ConvOp)
@@ -32,8 +31,8 @@ class Declarations:
         self._names: set[str] = set()
         self._weights: dict[SSAValue, tcc.WeightOp] = {}
         self._channels: list[tcc.ChannelOp] = []
-        self._arguments = _signature_names(function.arg_attrs, len(function.args), "arg")
-        self._results = _signature_names(
+        self._arguments = signature_names(function.arg_attrs, len(function.args), "arg")
+        self._results = signature_names(
             function.res_attrs, len(function.function_type.outputs), "result"
         )
         self._caches: dict[SSAValue, tcc.CacheOp] = {}
@@ -121,11 +120,6 @@ class Declarations:
     def _declare_cache(self, op: asic.KvAppendOp) -> None:
         root = root_of(op.cache)
         if root not in self._caches:
-            if isinstance(root, OpResult):
-                raise UserError(
-                    "keys or values are appended to something that is not a cache argument",
-                    location_of(op),
-                )
             chip, table = self._plan.chip, self._plan.table
             self._caches[root] = tcc.CacheOp(
                 self.unique(self._arguments[cast(BlockArgument, root).index]),
@@ -135,14 +129,3 @@ class Declarations:
                 argument=cast(BlockArgument, root).index,
             )
         self._caches[op.result] = self._caches[root]
-
-
-def _signature_names(
-    attributes: ArrayAttr[DictionaryAttr] | None, count: int, prefix: str
-) -> tuple[str, ...]:
-    names = [f"{prefix}{index}" for index in range(count)]
-    for index, given in enumerate(attributes or ()):
-        name = given.data.get("asic.name")
-        if isinstance(name, StringAttr):
-            names[index] = name.data
-    return tuple(names)

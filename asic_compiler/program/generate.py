@@ -26,7 +26,9 @@ from asic_compiler.program.builder import Builder, Segment
 from asic_compiler.program.declarations import Declarations
 from asic_compiler.program.lowering import Lowering, Probe, append, lower
 from asic_compiler.program.names import CROSSING, DIES, HOP, OPERATORS, PERIOD, RATE
-from asic_compiler.workload.extract import main_function, operators
+from asic_compiler.program.parts import within
+from asic_compiler.workload.extract import operators
+from asic_compiler.workload.function import check_function, main_function
 from asic_compiler.workload.values import bits, root_of, shape
 
 Piece = tuple[int, int]
@@ -80,6 +82,7 @@ class _Generator:
         table = plan.table
         self.module, self.plan = module, plan
         self.function: FuncOp = main_function(module)
+        check_function(self.function)
         self.schedule = make_schedule(plan)
         self.works = [
             make_work(position, table.classes[int(table.sequence[position])], assignment)
@@ -389,6 +392,7 @@ class _Generator:
         """Brings new keys or values to the tiles that hold their slots."""
         members = self._members(work)
         whole = self._cache_need(op)
+        self._check_append(op, whole, members)
         need = _slots(whole, op)
         root = root_of(op.values)
         segments = [self.builders[m].open(work.position) for m in members]
@@ -411,6 +415,17 @@ class _Generator:
             done.location = op.location
             segment.work.append(done)
 
+    def _check_append(self, op: asic.KvAppendOp, cache: Parts, members: Sequence[int]) -> None:
+        """Every tile that holds some of a cache must execute the append to it."""
+        places = [r.rectangle for m in members for r in self.builders[m].program.places]
+        for place, elements in zip(cache.places, cache.elements, strict=True):
+            if len(elements) and not within(*place, places):
+                raise UserError(
+                    f"the cache lies on tile {place}, where nothing is appended to it",
+                    location_of(op),
+                    ["the append belongs to the stage and the tiles of the products that read it"],
+                )
+
     def _cache_need(self, op: asic.KvAppendOp) -> Parts:
         """What tiles hold of a cache: what the products of the model read of it."""
         name = self.declared.cache(op.result)
@@ -423,10 +438,6 @@ class _Generator:
                 for root, indices in roots.items():
                     if self.declared.cache(root) == name:
                         self._note_cache(root, self._need(instruction, indices))
-        if name not in self.cache_parts:
-            raise UserError(
-                "keys or values are appended to a cache that no product reads", location_of(op)
-            )
         return self.cache_parts[name]
 
     def _note_cache(self, root: SSAValue, need: Parts) -> None:

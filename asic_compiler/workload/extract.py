@@ -8,6 +8,7 @@ from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
+from xdsl.dialects.arith import ConstantOp
 from xdsl.dialects.builtin import (
     AffineMapAttr,
     DictionaryAttr,
@@ -16,7 +17,7 @@ from xdsl.dialects.builtin import (
     StringAttr,
     TensorType,
 )
-from xdsl.dialects.func import FuncOp
+from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, OpResult, SSAValue
 
 from asic_compiler.diagnostics import UserError
@@ -37,6 +38,7 @@ from asic_compiler.dialects.location import location_of
 from asic_compiler.workload.body_cost import arithmetic_bits, body_cost
 from asic_compiler.workload.constants import assign_constants, distinct_bytes, find_holders
 from asic_compiler.workload.entry import Entry, How, Read, Use
+from asic_compiler.workload.function import check_function, main_function
 from asic_compiler.workload.names import OperatorNames
 from asic_compiler.workload.spaces import assign_spaces
 from asic_compiler.workload.table import OperatorClass, OperatorKind, OperatorTable
@@ -57,7 +59,7 @@ WORKLOAD = "asic.workload"
 
 
 def extract(module: ModuleOp) -> OperatorTable:
-    """Counts the operators of the module's function (``main``, or the only one).
+    """Counts the operators of the module's function.
 
     Free views do not appear. Every reader of a weight has its bytes; ``holders`` says which of
     them share a copy (``workload.constants``). An edge from a KV append carries the new tokens'
@@ -65,11 +67,13 @@ def extract(module: ModuleOp) -> OperatorTable:
     the batch is the leading size of the first argument.
 
     Raises:
-        UserError: There is no function, or it holds linalg operations that were not raised.
+        UserError: There is not one function; or it holds what was not raised, or what no program
+            can do.
     """
     function = main_function(module)
     roles = find_roles(function)
     entries = [_entry(op, roles) for op in _operators(function)]
+    check_function(function)
     assign_constants(entries)
     _assign_kv(entries, roles)
     assign_spaces(entries, roles)
@@ -92,26 +96,11 @@ def extract(module: ModuleOp) -> OperatorTable:
     )
 
 
-def main_function(module: ModuleOp) -> FuncOp:
-    """The function a module is about: ``main``, or the only one with a body.
-
-    Raises:
-        UserError: There is none, or several without a ``main``.
-    """
-    functions = [op for op in module.ops if isinstance(op, FuncOp) and op.body.blocks]
-    named = [function for function in functions if function.sym_name.data == "main"]
-    found = named or functions
-    if len(found) != 1:
-        what = "no function" if not found else "several functions and none called main"
-        raise UserError(f"the module has {what}", location_of(module))
-    return found[0]
-
-
 def operators(module: ModuleOp) -> list[AsicOp]:
     """The operations that the table counts, in its order: no weights, no free views.
 
     Raises:
-        UserError: There is no function, or it holds linalg operations that were not raised.
+        UserError: There is not one function, or it holds operations that were not raised.
     """
     return _operators(main_function(module))
 
@@ -119,7 +108,7 @@ def operators(module: ModuleOp) -> list[AsicOp]:
 def _operators(function: FuncOp) -> list[AsicOp]:
     counted: list[AsicOp] = []
     for op in function.body.block.ops:
-        if op.name.startswith("linalg."):
+        if not isinstance(op, AsicOp | ConstantOp | ReturnOp):
             raise UserError(
                 f"{op.name} is not an asic operator",
                 location_of(op),

@@ -13,7 +13,7 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute, OpResult, SSAValue
 from xdsl.ir.affine import AffineDimExpr, AffineMap
 
-from asic_compiler.dialects.asic import KvAppendOp, LayoutOp, WeightOp
+from asic_compiler.dialects.asic import KvAppendOp, WeightOp, root_of
 from asic_compiler.workload.body_cost import element_bits
 
 
@@ -36,13 +36,6 @@ class ValueRoles:
         if isinstance(root, OpResult) and isinstance(root.op, WeightOp | ConstantOp):
             return Role.WEIGHT
         return Role.KV if root in self.kv else Role.ACTIVATION
-
-
-def root_of(value: SSAValue) -> SSAValue:
-    """The value behind free views of it."""
-    while isinstance(value, OpResult) and isinstance(value.op, LayoutOp) and value.op.is_view:
-        value = value.op.operand
-    return value
 
 
 def find_roles(function: FuncOp) -> ValueRoles:

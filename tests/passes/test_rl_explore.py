@@ -245,7 +245,7 @@ def test_a_killed_run_leaves_nothing_half_written(tmp_path):
 def test_a_function_without_operators_is_refused():
     module = parse_mlir(
         make_context(),
-        "func.func @main(%x: tensor<4xf16>) -> tensor<4xf16> { func.return %x : tensor<4xf16> }",
+        "func.func @main(%x: tensor<4xf16>) { func.return }",
         "empty.mlir",
     )
     assert any(isinstance(op, FuncOp) for op in module.ops)

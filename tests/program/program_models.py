@@ -186,3 +186,14 @@ def plan(name: str, seed: int) -> Plan:
     discrete = np.concatenate([rng.integers(1, 17, (1, 2)), rng.integers(1, 3, (1, 2))], axis=1)
     continuous = rng.uniform(-1.0, 1.0, (1, len(chips.continuous_names)))
     return make_plan(chips.model, chips.decode(discrete, continuous), 85.0)
+
+
+def plan_of(module: ModuleOp, mesh: tuple[int, int], seed: int) -> Plan:
+    """The plan of a random design of a module on a mesh of so many tiles, legal or not."""
+    chips = ChipProblem(
+        Profile(extract(module)), load_node("7nm"), Conditions(), Freedom(), (0.4, 0.4, 0.2)
+    )
+    rng = np.random.default_rng(seed)
+    discrete = np.array([[*mesh, 1, 1]])
+    continuous = rng.uniform(-1.0, 1.0, (1, len(chips.continuous_names)))
+    return make_plan(chips.model, chips.decode(discrete, continuous), 85.0)

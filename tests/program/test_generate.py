@@ -228,8 +228,27 @@ def test_appending_to_something_else_than_an_argument_is_refused():
     text = program_text(model("decoder")).replace("%kr0 into %key0", "%kr0 into %zero")
     zero = "%zero = arith.constant dense<0.0> : tensor<3x2x8x16xf16>\n    %embed ="
     chosen = plan("decoder", 0)
-    with pytest.raises(UserError, match="not a cache argument"):
+    with pytest.raises(UserError, match="the cache is not an argument"):
         generate(parse(text.replace("%embed =", zero, 1)), chosen)
+
+
+def test_an_append_to_other_tiles_than_the_caches_is_refused():
+    """The products of those tiles would read a cache that nothing is appended to."""
+    seed = next(s for s in range(20) if plan("decoder", s).chip.stages > 1)
+    chosen = plan("decoder", seed)
+    last = chosen.chip.stages - 1
+    kinds = [chosen.table.classes[own].kind for own in chosen.table.sequence]
+    apart = tuple(
+        replace(
+            a,
+            stage=last - a.stage if kinds[a.position] is OperatorKind.KV_APPEND else a.stage,
+            start_cycle=1e6 * a.position,
+        )
+        for a in chosen.assignments
+    )
+    late = replace(chosen, assignments=apart, period_cycles=1e9)
+    with pytest.raises(UserError, match="where nothing is appended to it"):
+        generate(model("decoder"), late)
 
 
 @pytest.mark.parametrize("by_rows", [False, True])

@@ -12,9 +12,9 @@ from asic_compiler.explore.problem import ChipProblem, Conditions
 from asic_compiler.frontends.context import make_context
 from asic_compiler.frontends.mlir_text import parse_module
 from asic_compiler.hardware.design import Freedom
+from asic_compiler.mapping.profile import Profile
 from asic_compiler.passes.convert_linalg_to_asic import ConvertLinalgToAsic
 from asic_compiler.plan.make import make_plan
-from asic_compiler.mapping.profile import Profile
 from asic_compiler.program.emit import program_text
 from asic_compiler.program.generate import generate
 from asic_compiler.simulate import run_program

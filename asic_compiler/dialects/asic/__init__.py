@@ -7,11 +7,11 @@ from xdsl.ir import Dialect
 
 from asic_compiler.dialects.asic.attrs import ChipAttr, RegionAttr, SplitAttr, TileAttr
 from asic_compiler.dialects.asic.base import CHIP, PLAN, AsicOp, chip_of
+from asic_compiler.dialects.asic.cache import KvAppendOp, readers_of, root_of
 from asic_compiler.dialects.asic.contraction import ConvOp, MatmulOp
 from asic_compiler.dialects.asic.data import (
     ConcatOp,
     GatherOp,
-    KvAppendOp,
     LayoutOp,
     PadOp,
     WeightOp,
@@ -70,4 +70,6 @@ __all__ = [
     "YieldOp",
     "chip_of",
     "get_dialect",
+    "readers_of",
+    "root_of",
 ]

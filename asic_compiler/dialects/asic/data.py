@@ -1,4 +1,4 @@
-"""Data operations: weights, table rows, layouts, concatenation, padding, the KV cache."""
+"""Data operations: weights, table rows, layouts, concatenation, padding."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from xdsl.dialects.builtin import (
     DenseResourceAttr,
     IntegerAttr,
     IntegerType,
-    StringAttr,
     TensorType,
     UnitAttr,
     i64,
@@ -295,77 +294,3 @@ class PadOp(AsicOp):
             )
         if getattr(self.value, "type", None) != element_of(self.result):
             raise VerifyException(f"value must be of type {element_of(self.result)}")
-
-
-@irdl_op_definition
-class KvAppendOp(AsicOp):
-    """Writes the keys or values of new tokens into a cache, in place.
-
-    The result is the cache with ``cache[.., position : position + t, ..] = values`` along
-    ``axis``; t is the size of ``values`` there. Only the new slots are written.
-
-    Verified, besides the shared rules:
-        4. axis is a dimension of the cache.
-        5. the result has the cache's type; values has its rank and element type.
-        6. values has the cache's sizes but along axis, where it fits at position.
-        7. role is ``key`` or ``value``; layer is not negative.
-    """
-
-    name = "asic.kv_append"
-
-    cache = operand_def(TensorType)
-    values = operand_def(TensorType)
-    axis = prop_def(IntegerAttr[i64])
-    position = prop_def(IntegerAttr[i64])
-    role = opt_prop_def(StringAttr)
-    layer = opt_prop_def(IntegerAttr[i64])
-    result = result_def(TensorType)
-
-    traits = traits_def(Pure())
-    assembly_format = (
-        "$values `into` $cache attr-dict `:` type($values) `into` type($cache) `->` type($result)"
-    )
-
-    def __init__(
-        self,
-        cache: SSAValue,
-        values: SSAValue,
-        *,
-        axis: int,
-        position: int,
-        role: str | None = None,
-        layer: int | None = None,
-    ) -> None:
-        super().__init__(
-            operands=[cache, values],
-            result_types=[cache.type],
-            properties={
-                "axis": IntegerAttr(axis, i64),
-                "position": IntegerAttr(position, i64),
-                "role": None if role is None else StringAttr(role),
-                "layer": None if layer is None else IntegerAttr(layer, i64),
-            },
-        )
-
-    def verify_operator(self) -> None:
-        """Checks the numbered rules."""
-        cache, values = shape_of(self.cache), shape_of(self.values)
-        axis, position = self.axis.value.data, self.position.value.data
-        if not 0 <= axis < len(cache):
-            raise VerifyException(f"axis {axis} is not a dimension of the cache {list(cache)}")
-        if (
-            self.result.type != self.cache.type
-            or len(values) != len(cache)
-            or element_of(self.values) != element_of(self.cache)
-        ):
-            raise VerifyException("result, cache and values differ in type or rank")
-        if any(a != b for d, (a, b) in enumerate(zip(cache, values, strict=True)) if d != axis) or (
-            not 0 <= position <= cache[axis] - values[axis]
-        ):
-            raise VerifyException(
-                f"values {list(values)} do not fit into cache {list(cache)} at {position}"
-            )
-        if self.role is not None and self.role.data not in ("key", "value"):
-            raise VerifyException(f"role must be key or value, got {self.role.data}")
-        if self.layer is not None and self.layer.value.data < 0:
-            raise VerifyException("layer must not be negative")

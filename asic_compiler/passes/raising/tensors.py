@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import cast
 
 from xdsl.dialects import arith
@@ -15,6 +16,7 @@ from asic_compiler.passes.raising.builder import (
     GraphBuilder,
     Handler,
     Splat,
+    Tensor,
     UnsupportedError,
     attribute_of,
     integers,
@@ -116,65 +118,108 @@ def raise_extract_slice(builder: GraphBuilder, op: Operation) -> None:
     builder.define(op.results[0], builder.reshaped(access, shape))
 
 
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """The places along a dimension that a slice has: offset, offset + step, ..."""
+
+    axis: int
+    offset: int
+    size: int
+    step: int
+
+
 def raise_insert_slice(builder: GraphBuilder, op: Operation) -> None:
-    """``tensor.insert_slice``: a KV append, or the pieces before, at and after the slice."""
+    """``tensor.insert_slice``: a write into a cache, or the pieces around and in the slice.
+
+    Whether a cache can be written in place is known when all its readers are (``in_place``).
+    """
     offsets, sizes, strides = _static_slice(op, 2)
-    shape, _ = static_type(op.results[0])
-    moved = [d for d, size in enumerate(sizes) if size != shape[d]]
-    if any(stride != 1 for stride in strides) or len(moved) > 1:
-        raise UnsupportedError("it writes a slice along more than one dimension, or with a stride")
+    shape, element = static_type(op.results[0])
+    places = zip(offsets, sizes, strides, shape, strict=True)
+    if any(o < 0 or step < 1 or o + (n - 1) * step >= most for o, n, step, most in places):
+        raise UnsupportedError("it writes outside its destination, or backwards")
+    ranges = [
+        _Range(axis, offset, size, step if size > 1 else 1)
+        for axis, (offset, size, step) in enumerate(zip(offsets, sizes, strides, strict=True))
+        if size != shape[axis]
+    ]
     values = builder.reshaped(builder.access(op.operands[0]), sizes)
-    if not moved:
+    if not ranges:
         builder.define(op.results[0], values)
         return
-    axis = moved[0]
     destination = builder.tensor(op.operands[1])
-    if isinstance(destination, Access) and destination.is_whole:
+    if _is_cache(builder, op, destination) and len(ranges) == 1 and ranges[0].step == 1:
+        assert isinstance(destination, Access)
         role = builder.kv_role(destination.value)
-        if role is not None or _is_update(builder, op):
-            node = KvAppend(
-                op,
-                axis,
-                offsets[axis],
-                None if role is None else role.role,
-                None if role is None else role.layer,
-            )
-            node.inputs = [destination, builder.ordered(values)]
-            element = destination.value.element
-            builder.define(op.results[0], whole(builder.add(node).result(shape, element)))
-            return
+        node = KvAppend(
+            op,
+            ranges[0].axis,
+            ranges[0].offset,
+            None if role is None else role.role,
+            None if role is None else role.layer,
+        )
+        node.inputs = [destination, builder.ordered(values)]
+        builder.define(op.results[0], whole(builder.add(node).result(shape, element)))
+        return
     target = builder.materialised(destination)
-    end = offsets[axis] + sizes[axis]
-    pieces = [
-        builder.sliced(target, axis, 0, offsets[axis]) if offsets[axis] else None,
-        values,
-        builder.sliced(target, axis, end, shape[axis] - end) if end < shape[axis] else None,
-    ]
-    _define_concat(builder, op, [p for p in pieces if p is not None], axis)
+    builder.define(op.results[0], _inserted(builder, op, target, values, ranges))
 
 
-def _is_update(builder: GraphBuilder, op: Operation) -> bool:
-    """Whether a function argument is written and returned: a state, such as a cache."""
+def _is_cache(builder: GraphBuilder, op: Operation, destination: Tensor) -> bool:
+    """Whether keys or values are written, or another argument that the function then returns."""
+    if not isinstance(destination, Access) or not destination.is_whole:
+        return False
     block = builder.function.body.block
-    return op.operands[1] in block.args and builder.is_returned(op.results[0])
+    is_state = op.operands[1] in block.args and builder.is_returned(op.results[0])
+    return is_state or builder.kv_role(destination.value) is not None
+
+
+def _inserted(
+    builder: GraphBuilder, op: Operation, target: Access, values: Access, ranges: Sequence[_Range]
+) -> Access:
+    """``target`` with ``values`` at some places along each of several dimensions."""
+    if not ranges:
+        return values
+    places, rest = ranges[0], ranges[1:]
+    axis, offset, size, step = places.axis, places.offset, places.size, places.step
+    inside = builder.sliced(target, axis, offset, size, step)
+    changed = _inserted(builder, op, inside, values, rest)
+    end = offset + (size - 1) * step + 1
+    if step == 1:
+        pieces = [changed]
+    else:
+        # Every place and the step - 1 behind it are a row; the last stands alone.
+        first, last = size - 1, builder.sliced(changed, axis, size - 1, 1)
+        rows = (*target.shape[:axis], first, step, *target.shape[axis + 1 :])
+        ones = (*rows[: axis + 1], 1, *rows[axis + 2 :])
+        old = builder.reshaped(builder.sliced(target, axis, offset, first * step), rows)
+        new = builder.reshaped(builder.sliced(changed, axis, 0, first), ones)
+        both = _joined(builder, op, [new, builder.sliced(old, axis + 1, 1, step - 1)], axis + 1)
+        flat = (*target.shape[:axis], first * step, *target.shape[axis + 1 :])
+        pieces = [builder.reshaped(both, flat), last]
+    if offset:
+        pieces.insert(0, builder.sliced(target, axis, 0, offset))
+    if end < target.shape[axis]:
+        pieces.append(builder.sliced(target, axis, end, target.shape[axis] - end))
+    return _joined(builder, op, pieces, axis)
 
 
 def raise_concat(builder: GraphBuilder, op: Operation) -> None:
     """``tensor.concat``."""
     pieces = [builder.access(operand) for operand in op.operands]
-    _define_concat(builder, op, pieces, integers(op, "dim")[0])
+    builder.define(op.results[0], _joined(builder, op, pieces, integers(op, "dim")[0]))
 
 
-def _define_concat(
-    builder: GraphBuilder, op: Operation, pieces: Sequence[Access], axis: int
-) -> None:
-    shape, element = static_type(op.results[0])
+def _joined(builder: GraphBuilder, op: Operation, pieces: Sequence[Access], axis: int) -> Access:
+    """Pieces one after another along a dimension."""
     if len(pieces) == 1:
-        builder.define(op.results[0], pieces[0])
-        return
-    node = Concat(op, axis, tuple(piece.shape[axis] for piece in pieces))
+        return pieces[0]
+    sizes = tuple(piece.shape[axis] for piece in pieces)
+    node = Concat(op, axis, sizes)
     node.inputs = list(pieces)
-    builder.define(op.results[0], whole(builder.add(node).result(shape, element)))
+    first = pieces[0].shape
+    shape = (*first[:axis], sum(sizes), *first[axis + 1 :])
+    return whole(builder.add(node).result(shape, pieces[0].value.element))
 
 
 def raise_pad(builder: GraphBuilder, op: Operation) -> None:
@@ -205,6 +250,11 @@ def skip(builder: GraphBuilder, op: Operation) -> None:
     """Scalar arithmetic outside bodies: cloned into the bodies that use it."""
 
 
+def refuse_call(builder: GraphBuilder, op: Operation) -> None:
+    """``func.call``: a module has one function."""
+    raise UnsupportedError("a call is not followed: inline the function")
+
+
 def keep(builder: GraphBuilder, op: Operation) -> None:
     """An operation that is already what we want."""
     node = Kept(op)
@@ -232,5 +282,6 @@ HANDLERS: dict[str, Handler] = {
     "tensor.concat": raise_concat,
     "tensor.pad": raise_pad,
     "cf.assert": skip,
+    "func.call": refuse_call,
     "func.return": finish,
 }

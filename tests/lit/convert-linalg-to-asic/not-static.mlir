@@ -5,7 +5,7 @@
 
 // DYNAMIC: dynamic.mlir:{{[0-9]+}}:{{[0-9]+}}: error: {{.*}} no asic form
 // DYNAMIC: no static shape
-// BLOCKS: blocks.mlir:2:{{[0-9]+}}: error: 1 operation has no asic form
-// BLOCKS: cf.br {{.*}}control flow between blocks
+// BLOCKS: blocks.mlir:2:{{[0-9]+}}: error: control flow between blocks has no place on the mesh
+// BLOCKS: note: the function @{{.*}} may have one block
 // REGION: region.mlir:2:{{[0-9]+}}: error: 1 operation has no asic form
 // REGION: scf.if
