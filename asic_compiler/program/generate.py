@@ -22,11 +22,12 @@ from asic_compiler.program.allocate import allocate
 from asic_compiler.program.builder import Builder, Segment
 from asic_compiler.program.chip_attribute import chip_attribute, region_attribute
 from asic_compiler.program.declarations import Declarations
+from asic_compiler.program.formats import require_programs
 from asic_compiler.program.lowering import Lowering, Probe, append, lower
 from asic_compiler.program.names import CROSSING, DIES, HOP, OPERATORS, PERIOD, RATE
 from asic_compiler.program.schedule import make_schedule
 from asic_compiler.program.work import Work, make_work
-from asic_compiler.workload.extract import main_function, operators
+from asic_compiler.workload.extract import context_of, main_function, operators
 from asic_compiler.workload.values import bits, root_of, shape
 
 Piece = tuple[int, int]
@@ -65,10 +66,13 @@ def generate(module: ModuleOp, plan: Plan) -> ModuleOp:
         A module with the chip, and one ``tcc.program`` a tile class in the chip's order.
 
     Raises:
-        UserError: The model holds something that no instruction executes.
+        UserError: The model holds something that no instruction executes, or no program is written
+            for the plan's format, weight store or window of the cache.
         ScheduleError: The plan's times contradict each other.
         ValueError: The plan is not one of this model.
     """
+    window = plan.table.context < context_of(module)
+    require_programs(plan.chip, window, location_of(module))
     return _Generator(module, plan).run()
 
 
