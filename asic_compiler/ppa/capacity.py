@@ -132,7 +132,9 @@ def _weights(
     narrow = columns(design.weight_bits / 16.0, len(work.index))
     stored = np.where(work.bits == 16.0, narrow, 1.0)
     one = work.weight_bytes / np.maximum(work.batch * work.n * work.k, 1.0) * stored
-    scales = np.where(stored < 1.0, SCALE_BYTES * split.n_tile, 0.0)
+    # Those of groups of 4-bit weights are in the width; a part of k may begin inside one.
+    more = np.where((stored < 0.5) & (split.k > 1.0), 2.0, 1.0)
+    scales = np.where(stored < 1.0, SCALE_BYTES * more * split.n_tile, 0.0)
     slice_bytes = one * split.n_tile * split.k_tile + scales + ALIGNMENT_BYTES
     held = slices * stages.segments.spread(np.where(work.weight_bytes > 0.0, slice_bytes, 0.0))
     out = np.zeros((len(tiles), 3), order="F")

@@ -18,7 +18,9 @@ from asic_compiler.workload.body_cost import element_bits
 ALIGNMENT = 32
 """Bytes that every buffer and every part of a cache or weight begins at a multiple of."""
 SCALE_BYTES = 2
-"""Of the f16 scale that a row of a quantised cache, or column of a weight, is stored with."""
+"""Of the f16 scale that a row of a quantised cache, or a group of weights, is stored with."""
+WEIGHT_GROUP = 128
+"""Consecutive weights of a row that share a scale at 4 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,11 @@ class Lifetime:
 def aligned(size_bytes: int) -> int:
     """The next multiple of the alignment."""
     return -(-size_bytes // ALIGNMENT) * ALIGNMENT
+
+
+def group_size(bits: int, length: int) -> int:
+    """Consecutive weights, of a row of ``length``, that share a scale: all of it at 8 bits."""
+    return WEIGHT_GROUP if bits < 8 else max(length, 1)
 
 
 def cache_bytes(cache: tcc.CacheOp, parts: Parts) -> dict[Place, int]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.tcc.base import buffer_type
 from asic_compiler.program.access import Place, ranges_of, table_columns
-from asic_compiler.program.allocate import SCALE_BYTES, aligned
+from asic_compiler.program.allocate import SCALE_BYTES, aligned, group_size
 from asic_compiler.program.elaborate import ElaboratedProgram, Elaboration
 from asic_compiler.workload.body_cost import element_bits
 
@@ -32,10 +33,10 @@ class WeightSlice:
         bits = self.weight.bits.value.data
         whole = element_bits(self.weight.tensor.element_type)
         whole = -(-whole // 8) * 8
-        for place, rows, count in _slices(self.program, self.op, self.weight):
+        for place, scales, count in _slices(self.program, self.op, self.weight):
             if count:
                 size = -(-count * bits // 8) if bits < whole else count * (whole // 8)
-                yield place, aligned(size + (SCALE_BYTES * rows if bits < whole else 0))
+                yield place, aligned(size + (SCALE_BYTES * scales if bits < whole else 0))
 
 
 def weight_slices(elaboration: Elaboration, program: ElaboratedProgram) -> Iterator[WeightSlice]:
@@ -90,25 +91,34 @@ def _slice_key(program: ElaboratedProgram, op: tcc.Instruction) -> tuple[object,
 def _slices(
     program: ElaboratedProgram, op: tcc.Instruction, weight: tcc.WeightOp
 ) -> Iterator[tuple[Place, int, int]]:
-    """Tile, rows that share a scale, and elements, of every part."""
+    """Tile, groups that share a scale, and elements, of every part."""
+    bits = weight.bits.value.data
     match op:
         case tcc.MmaOp() | tcc.ConvOp():
-            n = op.sizes.get_values()[2]
+            _, _, n, k = op.sizes.get_values()
+            size = group_size(bits, k)
             shared = isinstance(op, tcc.MmaOp) and op.shared is not None
             for part in range(op.cut.active_tiles):
                 ranges = ranges_of(op, op.cut.index_of(part))
                 rows = ranges.n[1] - ranges.n[0]
                 rows = min(rows, n) if shared else rows
-                yield op.cut.tile_of(part), rows, rows * (ranges.k[1] - ranges.k[0])
+                low, high = ranges.k
+                groups = -(-high // size) - low // size
+                yield op.cut.tile_of(part), rows * groups, rows * (high - low)
         case tcc.GatherOp():
-            rows = weight.tensor.get_shape()[0]
+            rows, *row = weight.tensor.get_shape()
+            size = group_size(bits, prod(row))
             for part in range(op.cut.active_tiles):
-                columns = len(table_columns(op, op.cut.index_of(part)))
-                yield op.cut.tile_of(part), rows, rows * columns
+                columns = table_columns(op, op.cut.index_of(part))
+                groups = len(np.unique(columns // size))
+                yield op.cut.tile_of(part), rows * groups, rows * len(columns)
         case tcc.LoadOp():
             parts = program.parts[program.root[op.buffer]]
-            row = max((buffer_type(op.buffer).sizes or (1,))[-1], 1)
+            length = max((buffer_type(op.buffer).sizes or (1,))[-1], 1)
+            size = group_size(bits, length)
+            many = -(-length // size)
             for place, elements in zip(parts.places, parts.elements, strict=True):
-                yield place, len(np.unique(elements // row)), len(elements)
+                groups = elements // length * many + elements % length // size
+                yield place, len(np.unique(groups)), len(elements)
         case _:
             return
