@@ -394,14 +394,8 @@ def explore(
     assert request.temperature_c is not None
     plan = make_plan(problem.model, design, request.temperature_c)
     parts = breakdown(problem.model, design)
-    chip = replace(
-        plan.chip,
-        weight_store=parts.weight_store,
-        precision=parts.precision,
-        dram_devices=parts.dram_devices,
-    )
     result = replace(result, notes=(*result.notes, *notes))
-    return Exploration(request, replace(plan, chip=chip), result, problem, parts)
+    return Exploration(request, plan, result, problem, parts)
 
 
 def _settled(problem: ChipProblem, request: Request) -> tuple[Request, tuple[str, ...]]:

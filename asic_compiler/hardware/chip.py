@@ -76,14 +76,18 @@ class Chip:
     dies: int
     weight_bits: int
     kv_bits: int
-    stages: int
     classes: tuple[TileClass, ...]
-    precision: str = "fp16"
-    """Format of weights and activations."""
-    weight_store: str = "rom"
+    precision: str
+    """Name of the ``Format`` of weights and activations."""
+    weight_store: str
     """``WeightStore`` that holds the weights."""
-    dram_devices: int = 0
+    dram_devices: int
     """Off-chip packages or stacks with the weights."""
+
+    @property
+    def stages(self) -> int:
+        """Of the pipeline: each has tile classes of its own."""
+        return 1 + max((tile.stage for tile in self.classes), default=0)
 
     def tile_map(self) -> list[list[int]]:
         """[height][width] class index of each tile.

@@ -141,7 +141,9 @@ def _weights(mapping: Mapping, slices: FloatArray, copies: FloatArray) -> FloatA
     stored = np.where(work.bits == 16.0, narrow, 1.0)
     one = work.matrix_bytes / np.maximum(work.matrix_columns * work.k, 1.0) * stored
     rows = np.minimum(split.n_tile, work.matrix_columns)
-    scales = np.where(stored < 1.0, SCALE_BYTES * rows, 0.0)
+    # Those of groups of 4-bit weights are in the width; a part of k may begin inside one.
+    more = np.where((stored < 0.5) & (split.k > 1.0), 2.0, 1.0)
+    scales = np.where(stored < 1.0, SCALE_BYTES * more * rows, 0.0)
     slice_bytes = one * rows * split.k_tile + scales + ALIGNMENT_BYTES
     kept = np.where(work.matrix_bytes > 0.0, slice_bytes, 0.0)
     if work.loads:
@@ -158,7 +160,7 @@ def _weights(mapping: Mapping, slices: FloatArray, copies: FloatArray) -> FloatA
     table = vectors.table_bytes * widest
     if vectors.narrow_rows.any():
         saved = (1.0 - design.weight_bits / 16.0)[:, None]
-        scales = SCALE_BYTES * vectors.narrow_rows
+        scales = _row_scales(design) * vectors.narrow_rows
         table = np.where(
             (vectors.narrow_rows > 0) & (saved > 0), table * (1.0 - saved) + scales, table
         )
@@ -182,12 +184,20 @@ def _loaded(rounds: tuple[Loads, ...], elements: FloatArray, design: DesignBatch
         if rows.any():
             read = np.minimum(loads.size_bytes / loads.element_bytes, reach)
             codes = read * design.weight_bits[:, None] / 8.0
-            narrow = codes + SCALE_BYTES * np.minimum(rows, read)
+            narrow = codes + _row_scales(design) * np.minimum(rows, read)
             bytes_ = np.where((rows > 0.0) & (design.weight_bits < 16.0)[:, None], narrow, bytes_)
         out[:, loads.of] += bytes_
         sizes[loads.of] += loads.size_bytes
         aligned[loads.of] += ALIGNMENT_BYTES
     return np.maximum(out, np.minimum(sizes, WIDEST_CONSTANT_BYTES * elements)) + aligned
+
+
+def _row_scales(design: DesignBatch) -> FloatArray:
+    """[N, 1] bytes of the scales of a part of a row, beyond those that are in the stored width.
+
+    At 4 bits a part may begin and end inside a group.
+    """
+    return np.where(design.weight_bits < 8.0, 2.0 * SCALE_BYTES, SCALE_BYTES)[:, None]
 
 
 def _cache(mapping: Mapping, slices: FloatArray, tiles: FloatArray) -> FloatArray:

@@ -110,7 +110,7 @@ def split_streams(work: Contractions, split: Split, design: DesignBatch) -> Stre
     """Cuts the inputs of matmuls into as many pieces as are asked for, or as DMEM can hold."""
     buffers = columns(design.stream_buffers, len(work.region))
     streamed = (buffers >= 2.0) & ~work.attention & (work.region == MATMUL)
-    size = split.m_tile * split.k_tile * work.bits / 8.0
+    size = split.m_tile * split.k_tile * work.held_bits / 8.0
     room = (MAX_DMEM_BYTES * design.dmem_input)[:, None]
     asked = np.maximum(design.stream_chunks[:, None], np.ceil(size * buffers / room))
     blocks = np.ceil(split.m_tile / design.rows[:, None])

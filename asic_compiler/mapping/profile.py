@@ -40,9 +40,11 @@ class Contractions:
     n: FloatArray
     k: FloatArray
     bits: FloatArray
-    """Of an operand."""
+    """Of an operand at the multipliers."""
+    held_bits: FloatArray
+    """Of an operand in DMEM and under way, whatever the multipliers take."""
     widening: FloatArray
-    """Bits of a result over those of an operand."""
+    """Bits of a result over those of an operand as it is held."""
     attention: NDArray[np.bool_]
     cached: NDArray[np.bool_]
     """One operand is the KV cache, already in place."""
@@ -401,6 +403,7 @@ def _contractions(table: OperatorTable) -> Contractions:
         n=_column(chosen, "n"),
         k=_column(chosen, "k"),
         bits=_column(chosen, "element_bits"),
+        held_bits=_column(chosen, "element_bits"),
         widening=np.array([_widening(c) for c in chosen], dtype=np.float64),
         attention=np.array([c.kind is OperatorKind.ATTENTION for c in chosen], dtype=np.bool_),
         cached=np.array([c.kv_read_bytes > 0 for c in chosen], dtype=np.bool_),

@@ -18,10 +18,10 @@ from asic_compiler.explore.observer import RichObserver, busy
 from asic_compiler.explore.run import Exploration, Request, explore
 from asic_compiler.explore.search import DEFAULT_EVALUATIONS
 from asic_compiler.explore.strategies.sac_moe.config import parse_config
-from asic_compiler.hardware.weight_store import OFF_CHIP
 from asic_compiler.passes.convert_linalg_to_asic import ConvertLinalgToAsic
 from asic_compiler.passes.emit import emit_exploration, open_run
 from asic_compiler.plan.attributes import annotate
+from asic_compiler.program.formats import require_formats
 from asic_compiler.report.summary import summary
 from asic_compiler.technology.library import load_node
 from asic_compiler.workload.extract import extract
@@ -150,12 +150,10 @@ class RLExplorePass(ModulePass):
                 f"placement={self.placement} is of a program, and none is written",
                 notes=["name a folder for it: emit=DIR"],
             )
-        off_chip = [store for store in self.weight_store if store in OFF_CHIP]
-        if self.emit is not None and off_chip:
-            raise UserError(
-                f"no program is written for weights in {', '.join(off_chip)}",
-                notes=["leave out emit, or allow weight_store=rom,sram alone"],
-            )
+        if self.emit is not None:
+            request = self.request().resolved()
+            formats = [f.name for f in request.freedom.formats]
+            require_formats(formats, request.weight_store)
         if self.emit is not None and self.kv_window is not None:
             raise UserError(
                 "no program is written for kv_window",

@@ -12,14 +12,17 @@ from asic_compiler.dialects.asic import CHIP, PLAN, AsicOp, ChipAttr, PlanAttr, 
 from asic_compiler.dialects.asic.plan_attrs import PlacementAttr, SlotAttr
 from asic_compiler.dialects.location import location_of
 from asic_compiler.hardware.chip import Chip, Rectangle, TileClass
+from asic_compiler.hardware.precision import FORMAT_INDEX, FORMATS
+from asic_compiler.hardware.weight_store import STORES
 from asic_compiler.machine.regions import REGION_NAMES
 from asic_compiler.plan.chip_attribute import chip_attribute, region_attribute
 from asic_compiler.plan.plan import Assignment, Plan
 from asic_compiler.plan.schedule import Schedule
 from asic_compiler.plan.work import make_work
-from asic_compiler.workload.extract import extract, operators
+from asic_compiler.ppa.kv_cache import windowed
+from asic_compiler.workload.extract import context_of, extract, operators
 from asic_compiler.workload.function import main_function
-from asic_compiler.workload.table import OperatorClass
+from asic_compiler.workload.table import OperatorClass, OperatorTable
 
 _EXPLORE_FIRST = "run rl-explore or explore before this pass"
 
@@ -47,6 +50,7 @@ def annotate(module: ModuleOp, plan: Plan) -> None:
         hop_cycles=plan.hop_cycles,
         crossing_cycles=plan.crossing_cycles,
         crossing_rate=plan.crossing_rate,
+        kv_window=_window(plan, context_of(module)),
     )
     placed = operators(module)
     if len(placed) != len(plan.assignments):
@@ -100,6 +104,10 @@ def plan_of(module: ModuleOp, scheduled: bool) -> Plan:
             location_of(module),
         )
     fields, table = plan.fields, extract(module)
+    if fields["kv_window"]:
+        table = windowed(table, fields["kv_window"])
+    read = _chip(chip, plan)
+    _require_format(read, table, module)
     clock: dict[int, float] = {}
     assignments: list[Assignment] = []
     for position, op in enumerate(operators(module)):
@@ -112,7 +120,7 @@ def plan_of(module: ModuleOp, scheduled: bool) -> Plan:
         clock[assignment.stage] = start + cycles
         assignments.append(replace(assignment, start_cycle=start, cycles=cycles))
     return Plan(
-        chip=_chip(chip, plan),
+        chip=read,
         assignments=tuple(assignments),
         table=table,
         period_cycles=plan.period.data,
@@ -120,6 +128,33 @@ def plan_of(module: ModuleOp, scheduled: bool) -> Plan:
         crossing_cycles=fields["crossing_cycles"],
         crossing_rate=fields["crossing_rate"],
     )
+
+
+def _window(plan: Plan, context: int) -> int:
+    """Tokens of the cache that the plan is made for, where they are fewer than the model's."""
+    return plan.table.context if plan.table.context < context else 0
+
+
+def _require_format(chip: Chip, table: OperatorTable, module: ModuleOp) -> None:
+    """Refuses a chip of an unknown format or store, or whose weights have another width."""
+    where = location_of(module)
+    for what, name, known in (
+        ("precision", chip.precision, tuple(FORMAT_INDEX)),
+        ("weight store", chip.weight_store, tuple(map(str, STORES))),
+    ):
+        if name not in known:
+            raise UserError(f"unknown {what} '{name}'", where, [f"known: {', '.join(known)}"])
+    bits = FORMATS[FORMAT_INDEX[chip.precision]].weight_bits
+    narrowed = any(
+        own.weight_bytes and own.element_bits == 16 and own.macs for own in table.classes
+    )
+    if narrowed and bits != chip.weight_bits:
+        raise UserError(
+            f"the plan has weights of {chip.weight_bits} bits, its chip computes in "
+            f"{chip.precision}, whose weights have {bits}",
+            where,
+            ["say the chip's precision beside its map, as rl-explore does"],
+        )
 
 
 def _require_place(assignment: Assignment, op: AsicOp, plan: PlanAttr, cost: OperatorClass) -> None:
@@ -195,7 +230,9 @@ def _chip(chip: ChipAttr, plan: PlanAttr) -> Chip:
         dies=fields["dies"],
         weight_bits=fields["weight_bits"],
         kv_bits=fields["kv_bits"],
-        stages=1 + max(row[0] for row in plan.rows),
+        precision=chip.precision.data,
+        weight_store=chip.weight_store.data,
+        dram_devices=chip.dram_devices.data,
         classes=tuple(
             TileClass(
                 name=tile.label.data,

@@ -26,6 +26,9 @@ def chip_attribute(chip: Chip) -> ChipAttr:
             for index, tile in enumerate(chip.classes)
             for place in tile.places
         ],
+        precision=chip.precision,
+        weight_store=chip.weight_store,
+        dram_devices=chip.dram_devices,
     )
 
 

@@ -145,7 +145,8 @@ def contraction_energy(
     e, work = technology.energy, operands.work
     compute = np.broadcast_to(work.macs * operands.multiply_accumulate, time.cycles.shape)
     if operands.requantise is not None:
-        compute = compute + work.batch * work.m * work.n * operands.requantise
+        sums = work.batch * work.m * work.n * _sums(operands, time, technology)
+        compute = compute + sums * operands.requantise
 
     reads = work.batch * time.split.m * time.row_blocks * work.n * work.k
     wmem = np.where(work.attention, 0.0, reads * operands.weight_bits) * memory.wmem[:, None]
@@ -164,6 +165,18 @@ def contraction_energy(
 
     noc = _carried(time.arriving, time.combination, used, groups, memory)
     return EnergyParts(compute, wmem, dmem, issue, noc)
+
+
+def _sums(operands: Operands, time: ContractionTime, technology: Technology) -> FloatArray:
+    """[N, C] sums of integers that an output is made of, each rescaled before they are added.
+
+    Every part and piece of k has scales of its own, and so has every group of 4-bit weights.
+    """
+    pieces = np.where(time.streams.by_rows, 1.0, time.streams.pieces)
+    depth = time.split.k_tile / pieces
+    narrow = (operands.weight_bits < 8.0) & ~operands.work.attention
+    groups = np.where(narrow, np.ceil(depth / technology.system.formats.weight_group), 1.0)
+    return time.split.k * pieces * groups
 
 
 def _moved(

@@ -61,7 +61,7 @@ class Operands:
     unpack: FloatArray | None
     """Joule of each weight read; None where no design unpacks."""
     requantise: FloatArray | None
-    """Joule of each output; None where no design computes in 8 bits."""
+    """Joule of each sum of integers; None where no design computes in 8 bits."""
 
 
 def stored(design: DesignBatch, head_dim: float, technology: Technology) -> DesignBatch:

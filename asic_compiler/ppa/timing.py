@@ -225,10 +225,13 @@ def time_contractions(
     inputs = items * m_tile * k_tile
     operand_rows = np.where(attention, groups * row_blocks * k_tile * n_tile, 0.0)
     kv_bits = columns(design.kv_bits, len(region))
-    stored_bits = np.where(work.cached & (work.bits == 16.0), kv_bits, work.bits)
+    stored_bits = np.where(work.cached & (work.held_bits == 16.0), kv_bits, work.held_bits)
+    result_bits = work.held_bits * work.widening
+    # What the multipliers take in fewer bits is read once more before: for its rows' scales.
+    looks = np.where(work.bits < work.held_bits, 1.0, 0.0)
     dmem_bits = (
-        inputs * work.bits * passes
-        + groups * m_tile * n_tile * np.where(reduced, 32.0, work.bits * work.widening)
+        inputs * work.held_bits * (passes + looks)
+        + groups * m_tile * n_tile * np.where(reduced, 32.0, result_bits)
         + operand_rows * stored_bits
         + 16.0 * arriving.copied_bytes
     )
@@ -251,7 +254,7 @@ def time_contractions(
             size=k_split,
             elements=held * n_tile,
             share=held * np.ceil(n_tile / k_split),
-            result_bits=np.broadcast_to(work.bits * work.widening, k_split.shape),
+            result_bits=np.broadcast_to(result_bits, k_split.shape),
             stride=np.where(attention, 1.0, split.n * split.m),
         ),
         split.scatter,

@@ -12,7 +12,7 @@ from xdsl.ir import Operation, OpResult, SSAValue
 
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.tcc.base import buffer_type
-from asic_compiler.machine.memory import ALIGNMENT_BYTES, SCALE_BYTES
+from asic_compiler.machine.memory import ALIGNMENT_BYTES, SCALE_BYTES, WEIGHT_GROUP
 from asic_compiler.program.parts import Parts, Place, within
 from asic_compiler.workload.body_cost import element_bits
 
@@ -30,6 +30,11 @@ class Lifetime:
 def aligned(size_bytes: int) -> int:
     """The next multiple of the alignment."""
     return -(-size_bytes // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
+
+
+def group_size(bits: int, length: int) -> int:
+    """Consecutive weights, of a row of ``length``, that share a scale: all of it at 8 bits."""
+    return WEIGHT_GROUP if bits < 8 else max(length, 1)
 
 
 def cache_bytes(cache: tcc.CacheOp, parts: Parts) -> dict[Place, int]:

@@ -6,16 +6,20 @@ from collections.abc import Mapping
 from typing import TypeAlias, cast
 
 from xdsl.dialects.arith import ConstantOp
-from xdsl.dialects.builtin import IntegerAttr, StringAttr, i64
+from xdsl.dialects.builtin import AnyFloat, IntegerAttr, StringAttr, TensorType, i64
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
 
+from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import asic, tcc
+from asic_compiler.dialects.location import location_of
 from asic_compiler.plan.plan import Plan
 from asic_compiler.program.access import Parts, Place
 from asic_compiler.program.allocate import cache_bytes
+from asic_compiler.program.formats import multiplied_as
 from asic_compiler.program.kernels import Kernels
 from asic_compiler.workload.function import signature_names
+from asic_compiler.workload.table import OperatorClass, OperatorKind
 from asic_compiler.workload.values import bits, root_of
 
 CONTRACTION_OPS = (asic.MatmulOp, asic.ConvOp)
@@ -67,9 +71,16 @@ class Declarations:
             stored = bits(value)
             if value in self._in_tensor_unit and stored == 16:
                 stored = self._plan.chip.weight_bits
+                _require_float(value, stored, op)
             name = op.parameter if isinstance(op, asic.WeightOp) else "constant"
             self._weights[value] = tcc.WeightOp(self.unique(name), stored, op.value)
         return self._weights[value].sym_name.data
+
+    def numbers(self, op: asic.MatmulOp | asic.ConvOp, cost: OperatorClass) -> str | None:
+        """What the multipliers of a contraction take; None for its operands as they are."""
+        chip = self._plan.chip
+        elements = [cast("TensorType[Attribute]", v.type).element_type for v in op.operands]
+        return multiplied_as(chip, elements, attention=cost.kind is OperatorKind.ATTENTION)
 
     def cache(self, root: SSAValue) -> str | None:
         """The symbol of a cache, of its state before or after an append; None for other values."""
@@ -121,11 +132,24 @@ class Declarations:
         root = root_of(op.cache)
         if root not in self._caches:
             chip, table = self._plan.chip, self._plan.table
+            stored = chip.kv_bits if bits(root) == 16 else bits(root)
+            _require_float(root, stored, op)
             self._caches[root] = tcc.CacheOp(
                 self.unique(self._arguments[cast(BlockArgument, root).index]),
                 root.type,
-                bits=max(bits(root) * chip.kv_bits // 16, 1),
+                bits=stored,
                 copies=chip.stages if table.phase == "decode" else 1,
                 argument=cast(BlockArgument, root).index,
             )
         self._caches[op.result] = self._caches[root]
+
+
+def _require_float(value: SSAValue, stored: int, op: Operation) -> None:
+    """Refuses integers that would be stored with fewer bits than they have."""
+    element = cast("TensorType[Attribute]", value.type).element_type
+    if stored < bits(value) and not isinstance(element, AnyFloat):
+        raise UserError(
+            f"integers of {element} cannot be stored with {stored} bits and a scale",
+            location_of(op),
+            ["allow weight_bits=16 and kv_bits=16 alone for this model"],
+        )

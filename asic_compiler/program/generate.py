@@ -24,10 +24,11 @@ from asic_compiler.program.access import Access, Cutting, Parts
 from asic_compiler.program.allocate import allocate
 from asic_compiler.program.builder import Builder, Segment
 from asic_compiler.program.declarations import Declarations
+from asic_compiler.program.formats import require_programs
 from asic_compiler.program.lowering import Lowering, Probe, append, lower
 from asic_compiler.program.names import CROSSING, DIES, HOP, OPERATORS, PERIOD, RATE
 from asic_compiler.program.parts import within
-from asic_compiler.workload.extract import operators
+from asic_compiler.workload.extract import context_of, operators
 from asic_compiler.workload.function import check_function, main_function
 from asic_compiler.workload.values import bits, root_of, shape
 
@@ -67,10 +68,13 @@ def generate(module: ModuleOp, plan: Plan) -> ModuleOp:
         A module with the chip, and one ``tcc.program`` a tile class in the chip's order.
 
     Raises:
-        UserError: The model holds something that no instruction executes.
+        UserError: The model holds something that no instruction executes, or no program is written
+            for the plan's format, weight store or window of the cache.
         ScheduleError: The plan's times contradict each other.
         ValueError: The plan is not one of this model.
     """
+    window = plan.table.context < context_of(module)
+    require_programs(plan.chip, window, location_of(module))
     return _Generator(module, plan).run()
 
 

@@ -176,6 +176,7 @@ def _matmul(op: asic.MatmulOp, context: Lowering) -> tuple[tcc.Instruction, list
         partial,
         transposed=turned,
         shared=shared,
+        numbers=context.declared.numbers(op, c),
     )
     context.add(done)
     return done, _summed(done.result, op.result, context)
@@ -214,6 +215,7 @@ def _mma(
             piece=(c, pieces) if pieces > 1 else None,
             rows=by_rows,
             acc=None if done is None else done.result,
+            numbers=context.declared.numbers(op, work.cost),
         )
         context.add(done)
         for receives in context.streams:
@@ -242,6 +244,7 @@ def _conv(op: asic.ConvOp, context: Lowering) -> tuple[tcc.Instruction, list[SSA
         low_padding=tuple(op.low_padding.get_values()),
         high_padding=tuple(op.high_padding.get_values()),
         weight_map=constant[1],
+        numbers=context.declared.numbers(op, work.cost),
     )
     context.add(done)
     return done, _summed(done.result, op.result, context)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TypeAlias
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from asic_compiler.dialects import tcc
 from asic_compiler.machine.memory import SCALE_BYTES
 from asic_compiler.program.access import Elements, Place, ranges_of, table_columns
-from asic_compiler.program.allocate import aligned
+from asic_compiler.program.allocate import aligned, group_size
 from asic_compiler.program.elaborate import ElaboratedProgram, Elaboration
 from asic_compiler.workload.body_cost import element_bits
 
@@ -36,10 +37,10 @@ class WeightSlice:
         bits = self.weight.bits.value.data
         whole = element_bits(self.weight.tensor.element_type)
         whole = -(-whole // 8) * 8
-        for place, key, rows, count in _slices(self.program, self.op, self.weight):
+        for place, key, scales, count in _slices(self.program, self.op, self.weight):
             if count:
                 size = -(-count * bits // 8) if bits < whole else count * (whole // 8)
-                yield place, key, aligned(size + (SCALE_BYTES * rows if bits < whole else 0))
+                yield place, key, aligned(size + (SCALE_BYTES * scales if bits < whole else 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,31 +150,41 @@ def _slice_key(program: ElaboratedProgram, op: tcc.Instruction) -> tuple[object,
 def _slices(
     program: ElaboratedProgram, op: tcc.Instruction, weight: tcc.WeightOp
 ) -> Iterator[tuple[Place, PartKey, int, int]]:
-    """Tile, key, rows that share a scale, and elements, of every part."""
+    """Tile, key, groups that share a scale, and elements, of every part."""
+    bits = weight.bits.value.data
     match op:
         case tcc.MmaOp() | tcc.ConvOp():
-            n = op.sizes.get_values()[2]
+            _, _, n, k = op.sizes.get_values()
+            size = group_size(bits, k)
             shared = isinstance(op, tcc.MmaOp) and op.shared is not None
             for part in range(op.cut.active_tiles):
                 index = op.cut.index_of(part)
                 ranges = ranges_of(op, index)
                 rows = ranges.n[1] - ranges.n[0]
                 rows = min(rows, n) if shared else rows
-                count = rows * (ranges.k[1] - ranges.k[0])
-                yield op.cut.tile_of(part), part_key(op, index), rows, count
+                low, high = ranges.k
+                groups = -(-high // size) - low // size
+                count = rows * (high - low)
+                yield op.cut.tile_of(part), part_key(op, index), rows * groups, count
         case tcc.GatherOp():
-            rows = weight.tensor.get_shape()[0]
+            rows, *row = weight.tensor.get_shape()
+            size = group_size(bits, prod(row))
             for part in range(op.cut.active_tiles):
                 index = op.cut.index_of(part)
-                count = rows * len(table_columns(op, index))
-                yield op.cut.tile_of(part), part_key(op, index), rows, count
+                columns = table_columns(op, index)
+                groups = len(np.unique(columns // size))
+                count = rows * len(columns)
+                yield op.cut.tile_of(part), part_key(op, index), rows * groups, count
         case tcc.LoadOp():
             parts = program.parts[program.root[op.buffer]]
-            row = max((weight.tensor.get_shape() or (1,))[-1], 1)
+            length = max((weight.tensor.get_shape() or (1,))[-1], 1)
+            size = group_size(bits, length)
+            many = -(-length // size)
             keys: dict[int, PartKey] = {}
             for place, elements in zip(parts.places, parts.elements, strict=True):
                 if id(elements) not in keys:
                     keys[id(elements)] = elements_key(elements)
-                yield place, keys[id(elements)], len(np.unique(elements // row)), len(elements)
+                groups = elements // length * many + elements % length // size
+                yield place, keys[id(elements)], len(np.unique(groups)), len(elements)
         case _:
             return

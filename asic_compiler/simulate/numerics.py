@@ -1,13 +1,11 @@
-"""How the machine computes: products with f32 accumulation, partial sums, quantised caches."""
+"""How the machine computes: products with f32 accumulation, and partial sums."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from xdsl.ir import Attribute
 
 from asic_compiler.diagnostics import UserError
@@ -21,8 +19,6 @@ from asic_compiler.simulate.elements import (
     is_float,
     rounded,
 )
-
-Axes: TypeAlias = int | tuple[int, ...]
 
 
 def accumulator_dtype(element: Attribute) -> np.dtype[Any]:
@@ -163,55 +159,3 @@ def _combiner(name: str, element: Attribute) -> Callable[[Array, Array], Array]:
                 integer = table[name]
                 return lambda a, b: integer(view(a), view(b))
     raise UserError(f"partial values of {element} cannot be combined by '{name}'")
-
-
-@dataclass(frozen=True, slots=True)
-class Quantised:
-    """Numbers of few bits that share scales: ``value = code * scale``."""
-
-    codes: NDArray[np.int8]
-    """[...] in ``-qmax .. qmax``, where qmax is ``2**(bits-1) - 1``; 4 bits lie in a byte each."""
-    scale: NDArray[np.float16]
-    """The shape of ``codes``, 1 along the axes that share a scale."""
-    bits: int
-
-
-def quantise(values: Array, bits: int, axis: Axes = -1) -> Quantised:
-    """Symmetric quantisation with one f16 scale for all numbers along ``axis``.
-
-    The scale is the largest magnitude over qmax, rounded up, so that no code is clipped and every
-    number is within half a scale of what `dequantise` gives (before that rounds to its element).
-
-    Args:
-        values: Floats, e.g. keys [b, heads, tokens, head size]: ``axis=-1`` is a scale for each
-            (head, token), ``axis=(-2, -1)`` one for each head.
-        bits: 8 or 4.
-        axis: Which axes share a scale.
-
-    Raises:
-        UserError: A number is not finite, or too large for an f16 scale.
-        ValueError: bits is neither 8 nor 4.
-    """
-    if bits not in (4, 8):
-        raise ValueError(f"quantisation has 4 or 8 bits, not {bits}")
-    limit = (1 << (bits - 1)) - 1
-    wide = values.astype(np.float64)
-    ideal: Array = np.max(np.abs(wide), axis=axis, keepdims=True, initial=0.0) / limit
-    with np.errstate(over="ignore"):
-        scale: Array = ideal.astype(np.float16)
-    scale = np.where(scale < ideal, np.nextafter(scale, np.float16(np.inf)), scale)
-    if not np.all(np.isfinite(scale)):
-        raise UserError(
-            f"cannot quantise to {bits} bits: a number is infinite, no number or too large for "
-            "an f16 scale"
-        )
-    divisor = np.where(scale == 0, 1, scale).astype(np.float64)
-    codes = np.rint(wide / divisor)
-    assert np.all(np.abs(codes) <= limit)
-    return Quantised(codes.astype(np.int8), scale, bits)
-
-
-def dequantise(quantised: Quantised, element: Attribute) -> Array:
-    """``code * scale`` in f32 (exact: 8 and 11 significant bits), rounded once to ``element``."""
-    product = quantised.codes.astype(np.float32) * quantised.scale.astype(np.float32)
-    return rounded(product, element)

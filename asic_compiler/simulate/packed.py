@@ -12,7 +12,12 @@ from xdsl.ir import Attribute
 from asic_compiler.diagnostics import UserError
 from asic_compiler.machine.memory import SCALE_BYTES
 from asic_compiler.simulate.elements import Array, dtype_of, is_float
-from asic_compiler.simulate.numerics import Quantised, dequantise, quantise
+from asic_compiler.simulate.quantise import (
+    Quantised,
+    codes_of,
+    dequantise,
+    scales_of,
+)
 
 Bytes = NDArray[np.uint8]
 QUANTISED_BITS = (4, 8)
@@ -46,7 +51,7 @@ class Rows:
     """How elements fall into rows that share a scale.
 
     Args:
-        row: [elements] row of each element; those of one row lie together.
+        row: [elements] number of each element's row; those of one row lie together.
     """
 
     def __init__(self, row: NDArray[np.int64]) -> None:
@@ -54,6 +59,8 @@ class Rows:
         starts = np.flatnonzero(np.concatenate(([True], row[1:] != row[:-1]))) if len(row) else row
         self.lengths = np.diff(np.append(starts, len(row)))
         self.rows = len(starts)
+        self.numbers = row[starts]
+        """[rows] as they were given."""
         self.of = np.repeat(np.arange(self.rows), self.lengths)
         """[elements] row of each, counted from 0."""
         self.within = np.arange(len(row)) - np.repeat(starts, self.lengths)
@@ -88,22 +95,37 @@ def packed_bytes(count: int, rows: int, bits: int, element: Attribute) -> int:
     return count * stored_dtype(element).itemsize
 
 
-def pack(values: Array, rows: Rows, bits: int, element: Attribute) -> Bytes:
-    """Values [elements] as `packed_bytes` bytes."""
+def pack(
+    values: Array,
+    rows: Rows,
+    bits: int,
+    element: Attribute,
+    scales: NDArray[np.float16] | None = None,
+) -> Bytes:
+    """Values [elements] as `packed_bytes` bytes.
+
+    Args:
+        values: The numbers.
+        rows: What shares a scale.
+        bits: Of a stored element.
+        element: Its type in the model.
+        scales: [rows] where they follow from more than these values.
+    """
     if not is_quantised(bits, element):
         return to_bytes(values, element)
-    longest = int(rows.lengths.max(initial=0))
-    table = np.zeros((rows.rows, longest), dtype=np.float64)
-    table[rows.of, rows.within] = values
-    quantised = quantise(table, bits)
-    codes = quantised.codes[rows.of, rows.within]
+    if scales is None:
+        longest = int(rows.lengths.max(initial=0))
+        table = np.zeros((rows.rows, longest), dtype=np.float64)
+        table[rows.of, rows.within] = values
+        scales = scales_of(table, bits).reshape(-1)
+    codes = codes_of(values, scales[rows.of], bits)
     if bits == 4:
         nibbles = np.zeros(-(-rows.count // 2) * 2, dtype=np.uint8)
         nibbles[: rows.count] = codes.view(np.uint8) & 0xF
         packed: Bytes = nibbles[0::2] | (nibbles[1::2] << np.uint8(4))
     else:
         packed = codes.view(np.uint8)
-    found: Bytes = np.concatenate((packed, quantised.scale.reshape(-1).view(np.uint8)))
+    found: Bytes = np.concatenate((packed, scales.view(np.uint8)))
     return found
 
 
@@ -111,6 +133,12 @@ def unpack(data: Bytes, rows: Rows, bits: int, element: Attribute) -> Array:
     """The values [elements] behind what `pack` made."""
     if not is_quantised(bits, element):
         return from_bytes(data, element)
+    stored = unpack_codes(data, rows, bits)
+    return dequantise(Quantised(stored.codes, stored.scale[rows.of], bits), element)
+
+
+def unpack_codes(data: Bytes, rows: Rows, bits: int) -> Quantised:
+    """Codes [elements] and scales [rows] behind what `pack` made of floats."""
     size = -(-rows.count * bits // 8)
     packed, scales = data[:size], np.ascontiguousarray(data[size:]).view(np.float16)
     if bits == 4:
@@ -118,7 +146,7 @@ def unpack(data: Bytes, rows: Rows, bits: int, element: Attribute) -> Array:
         codes = ((nibbles ^ 8).astype(np.int16) - 8).astype(np.int8)
     else:
         codes = packed.view(np.int8)
-    return dequantise(Quantised(codes, scales[rows.of], bits), element)
+    return Quantised(codes, scales, bits)
 
 
 def keep_rows(before: Bytes, after: Bytes, rows: Rows, bits: int, kept: NDArray[np.bool_]) -> Bytes:

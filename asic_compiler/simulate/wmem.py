@@ -3,7 +3,9 @@
 Slices lie in the order of the instructions that read them, equal ones once, each aligned. A slice
 is rows: of a contraction one a column of its result, with the tile's range of k; of a table the
 tile's columns of each of its rows; of a load what its operator reads, in rows of the constant's
-last dimension. A row that is stored with fewer bits than the model has gets one scale.
+last dimension. What is stored with fewer bits than the model has gets scales: one a row with 8
+bits, one for each group of consecutive weights of a row with 4. A scale is that of the whole row or
+group, whatever part of it the tile has, so that a weight is the same number on every mesh.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from math import prod
 from typing import Any, TypeAlias, cast
 
 import numpy as np
+from numpy.typing import NDArray
 from xdsl.dialects.builtin import DenseResourceAttr
 from xdsl.ir import Attribute
 from xdsl.ir.affine import AffineMap
@@ -32,11 +35,21 @@ from asic_compiler.program.access import (
     ranges_of,
     table_columns,
 )
-from asic_compiler.program.allocate import aligned
+from asic_compiler.program.allocate import aligned, group_size
 from asic_compiler.program.elaborate import ElaboratedProgram, Elaboration
 from asic_compiler.program.wmem_need import elements_key, part_key
 from asic_compiler.simulate.elements import Array, dtype_of, rounded
-from asic_compiler.simulate.packed import Bytes, Rows, pack, packed_bytes, unpack
+from asic_compiler.simulate.integers import Codes
+from asic_compiler.simulate.packed import (
+    Bytes,
+    Rows,
+    is_quantised,
+    pack,
+    packed_bytes,
+    unpack,
+    unpack_codes,
+)
+from asic_compiler.simulate.quantise import scales_of
 
 Reader: TypeAlias = tcc.MmaOp | tcc.ConvOp | tcc.GatherOp | tcc.LoadOp
 
@@ -50,8 +63,10 @@ class Slice:
     """Equal for slices of the same elements in the same order."""
     row: Elements
     """[rows] of a grid what each row adds to the number of an element; or [elements] themselves."""
-    depth: Elements | None
-    """[depth] of a grid what each place in a row adds; None where ``row`` has the elements."""
+    whole: Elements | None
+    """[length] What each place of a whole row adds; None where ``row`` has the elements."""
+    at: Elements
+    """[depth] Places of a row that the tile has, ascending."""
     through: tuple[AffineMap, tuple[int, ...]] | None = None
     """The map that the constant is read through, and the sizes it leads out of."""
 
@@ -60,29 +75,44 @@ class Slice:
         """Its element type in the model."""
         return self.weight.tensor.element_type
 
+    @property
+    def length(self) -> int:
+        """Of a whole row."""
+        if self.whole is not None:
+            return len(self.whole)
+        return max(self.weight.tensor.get_shape()[-1:] or (1,))
+
+    @property
+    def group(self) -> int:
+        """Places of a row that share a scale."""
+        return group_size(self.weight.bits.value.data, self.length)
+
     @cached_property
     def rows(self) -> Rows:
-        """What shares a scale."""
-        if self.depth is not None:
-            return Rows.of_length(len(self.row), len(self.depth))
-        return Rows(self.row // max(self.weight.tensor.get_shape()[-1:] or (1,)))
+        """What shares a scale, numbered row by row as groups of whole rows are."""
+        many = -(-self.length // self.group)
+        if self.whole is None:
+            return Rows(self.row // self.length * many + self.row % self.length // self.group)
+        groups = np.arange(len(self.row))[:, None] * many + self.at // self.group
+        return Rows(groups.reshape(-1))
 
     @cached_property
     def size_bytes(self) -> int:
         """In WMEM, without alignment."""
-        if self.depth is None:
-            count, rows = len(self.row), self.rows.rows
-        else:
-            count, rows = len(self.row) * len(self.depth), len(self.row)
+        count = len(self.row) * (1 if self.whole is None else len(self.at))
         if count == 0:
             return 0
-        return packed_bytes(count, rows, self.weight.bits.value.data, self.element)
+        bits = self.weight.bits.value.data
+        scales = self.rows.rows if is_quantised(bits, self.element) else 0
+        return packed_bytes(count, scales, bits, self.element)
 
     def elements(self) -> Elements:
         """Numbers of the constant's elements, in the order in which they lie in WMEM."""
-        if self.depth is None:
-            return self.row
-        flat = (self.row[:, None] + self.depth[None, :]).reshape(-1)
+        return self.row if self.whole is None else self._numbers(self.whole[self.at])
+
+    def _numbers(self, places: Elements) -> Elements:
+        """Numbers of the elements at some places of each row, of a grid."""
+        flat = (self.row[:, None] + places[None, :]).reshape(-1)
         if self.through is None:
             return flat
         map_, sizes = self.through
@@ -90,13 +120,36 @@ class Slice:
 
     def pack(self, constant: Array) -> Bytes:
         """Its bytes, taken from the whole constant."""
-        values = constant.reshape(-1)[self.elements()]
-        return pack(values, self.rows, self.weight.bits.value.data, self.element)
+        flat, bits = constant.reshape(-1), self.weight.bits.value.data
+        scales = self._scales(flat) if is_quantised(bits, self.element) else None
+        return pack(flat[self.elements()], self.rows, bits, self.element, scales)
+
+    def _scales(self, constant: Array) -> NDArray[np.float16]:
+        """[groups of the tile] Scales, each of a whole group."""
+        numbers = self.rows.numbers
+        if self.whole is not None:
+            table = constant[self._numbers(self.whole)].reshape(len(self.row), self.length)
+        else:
+            many = -(-self.length // self.group)
+            held, of = np.unique(numbers // many, return_inverse=True)
+            table = constant.reshape(-1, self.length)[held]
+            numbers = of.reshape(-1) * many + numbers % many
+        missing = -self.length % self.group
+        padded = np.pad(table, ((0, 0), (0, missing))).reshape(-1, self.group)
+        return scales_of(padded, self.weight.bits.value.data).reshape(-1)[numbers]
 
     def unpack(self, data: Bytes) -> Array:
         """[rows, depth], or [elements], from its bytes."""
         values = unpack(data, self.rows, self.weight.bits.value.data, self.element)
-        return values if self.depth is None else values.reshape(len(self.row), len(self.depth))
+        return values if self.whole is None else values.reshape(len(self.row), len(self.at))
+
+    def codes(self, data: Bytes) -> Codes:
+        """[rows, depth] Integers of a grid, and their scales, from its bytes."""
+        stored = unpack_codes(data, self.rows, self.weight.bits.value.data)
+        count = len(self.row)
+        starts = np.flatnonzero(np.diff(self.at // self.group, prepend=-1)).tolist()
+        scale = stored.scale.astype(np.float32).reshape(count, len(starts))
+        return Codes(stored.codes.reshape(count, len(self.at)), scale, tuple(starts))
 
 
 def weight_of(elaboration: Elaboration, op: tcc.Instruction) -> tcc.WeightOp | None:
@@ -159,17 +212,17 @@ class Slices:
         _, _, n, k = op.sizes.get_values()
         key = (weight.sym_name.data, *part_key(op, index))
         if key not in self._known:
-            columns, depth = np.arange(*ranges.n), np.arange(*ranges.k)
+            columns, whole = np.arange(*ranges.n), np.arange(k)
             if op.shared:
                 columns = np.unique(columns % n)
             if op.transposed:
-                row, depth = columns // n * (k * n) + columns % n, depth * n
+                row, whole = columns // n * (k * n) + columns % n, whole * n
             else:
                 row = columns * k
             through = None
             if op.weight_map is not None:
                 through = op.weight_map.data, self._logical_shape(op, op.weight_map.data)
-            self._known[key] = Slice(weight, key, row, depth, through)
+            self._known[key] = Slice(weight, key, row, whole, np.arange(*ranges.k), through)
         return self._known[key]
 
     @staticmethod
@@ -200,7 +253,7 @@ class Slices:
                 shape = (groups * filters, k // prod(window), *window)
                 through = op.weight_map.data, shape
             row, depth = np.arange(*ranges.n) * k, np.arange(*ranges.k)
-            self._known[key] = Slice(weight, key, row, depth, through)
+            self._known[key] = Slice(weight, key, row, np.arange(k), depth, through)
         return self._known[key]
 
     def _of_table(self, weight: tcc.WeightOp, op: tcc.GatherOp, index: tuple[int, ...]) -> Slice:
@@ -210,8 +263,8 @@ class Slices:
         if key not in self._known:
             same = (weight.sym_name.data, *part_key(op, index))
             if same not in self._known:
-                columns = table_columns(op, index)
-                self._known[same] = Slice(weight, same, np.arange(rows) * width, columns)
+                columns, row = table_columns(op, index), np.arange(rows) * width
+                self._known[same] = Slice(weight, same, row, np.arange(width), columns)
             self._known[key] = self._known[same]
         return self._known[key]
 
@@ -220,7 +273,8 @@ class Slices:
         if key not in self._known:
             self._kept.append(part)  # so that its id stays its own
             same = (weight.sym_name.data, *elements_key(part))
-            self._known[key] = self._known.setdefault(same, Slice(weight, same, part, None))
+            made = Slice(weight, same, part, None, part[:0])
+            self._known[key] = self._known.setdefault(same, made)
         return self._known[key]
 
     def layout(self, program: ElaboratedProgram, place: Place) -> dict[Slice, int]:

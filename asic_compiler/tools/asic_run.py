@@ -40,7 +40,8 @@ examples:
 
 The error of an output is the largest difference from the reference over the reference's largest
 magnitude. The exit code is 1 if it exceeds --tolerance for any output, or if the largest logit is
-at another token. Results go to stdout, everything else to stderr.
+at another token. A program of a narrow format is compared with the same reference, and says so.
+Results go to stdout, everything else to stderr.
 """
 
 
@@ -161,6 +162,7 @@ def _read_program(path: str) -> ModuleOp:
 
 def _execute(module: ModuleOp, options: argparse.Namespace) -> None:
     from asic_compiler.simulate import run_program
+    from asic_compiler.simulate.formats import formats_of
     from asic_compiler.simulate.tensor_files import write_arrays
     from asic_compiler.simulate.tensors import (
         check_related,
@@ -189,6 +191,12 @@ def _execute(module: ModuleOp, options: argparse.Namespace) -> None:
         return
     comparison = compare(outputs, reference)
     write_output(None, comparison.table())
+    formats = formats_of(module)
+    if formats:
+        told = ", ".join(formats)
+        print(
+            f"note: the program has {told}; the errors are those of the format too", file=sys.stderr
+        )
     tolerance = DEFAULT_TOLERANCE if options.tolerance is None else options.tolerance
     if failures := comparison.failures(tolerance):
         raise UserError(

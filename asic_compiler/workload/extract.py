@@ -96,6 +96,17 @@ def extract(module: ModuleOp) -> OperatorTable:
     )
 
 
+def context_of(module: ModuleOp) -> int:
+    """Tokens that the model's cache holds; 0 without one.
+
+    Raises:
+        UserError: As `main_function`.
+    """
+    appends = (op for op in _operators(main_function(module)) if isinstance(op, KvAppendOp))
+    first = next(appends, None)
+    return _integer(_fields(module), "context", 0 if first is None else _slots(first))
+
+
 def operators(module: ModuleOp) -> list[AsicOp]:
     """The operations that the table counts, in its order: no weights, no free views.
 
@@ -341,12 +352,11 @@ def _workload(
     module: ModuleOp, function: FuncOp, entries: list[Entry]
 ) -> tuple[str, str, int, int, int]:
     """Name, phase, batch, context and tokens a step."""
-    given = module.attributes.get(WORKLOAD)
-    fields = given.data if isinstance(given, DictionaryAttr) else DictionaryAttr({}).data
+    fields = _fields(module)
     shapes = [shape(a) for a in function.body.block.args if isinstance(a.type, TensorType)]
     batch = _integer(fields, "batch", shapes[0][0] if shapes and shapes[0] else 1)
     appended = next((e.op for e in entries if isinstance(e.op, KvAppendOp)), None)
-    slots = 0 if appended is None else shape(appended.cache)[appended.axis.value.data]
+    slots = 0 if appended is None else _slots(appended)
     return (
         _string(fields, "name", function.sym_name.data),
         _string(fields, "phase", "inference"),
@@ -354,6 +364,15 @@ def _workload(
         _integer(fields, "context", slots),
         _integer(fields, "tokens", batch),
     )
+
+
+def _fields(module: ModuleOp) -> Mapping[str, Attribute]:
+    given = module.attributes.get(WORKLOAD)
+    return given.data if isinstance(given, DictionaryAttr) else DictionaryAttr({}).data
+
+
+def _slots(append: KvAppendOp) -> int:
+    return shape(append.cache)[append.axis.value.data]
 
 
 def _integer(fields: Mapping[str, Attribute], key: str, default: int) -> int:

@@ -27,6 +27,7 @@ from tcc_texts import (
 from xdsl.utils.exceptions import ParseError, VerifyException
 
 MMA = f'%y = tcc.mma %x, @"a.w" sizes [1, 3, 16, 8] cut {CUT} op = 0 : {X} -> {Y}'
+NUMBERED = f'%y = tcc.mma %x, @"a.w" sizes [1, 3, 16, 8] as "bf16" cut {CUT} op = 0 : {X} -> {Y}'
 FIRST_PIECE = (
     f'%y0 = tcc.mma %x, @"a.w" sizes [1, 3, 16, 8] piece [0, 2] cut {CUT} op = 0 : {X} -> {P}'
 )
@@ -148,6 +149,8 @@ BAD_INSTRUCTIONS = {
         "0 buffers need an address",
     ),
     "mma_8": (FIRST_ROWS, "piece [0, 2] rows", "rows", "rows is said of a piece"),
+    "mma_9": (NUMBERED, '"bf16"', '"fp8"', 'the multipliers take "bf16" or "int8", not "fp8"'),
+    "mma_9_weight": (NUMBERED, '"bf16"', '"int8"', "weights of 4 or 8 bits, not of 16"),
     "mma_symbol": (MMA, '@"a.w"', "@keys", "@keys is not a tcc.weight"),
     "mma_weight": (MMA, '@"a.w"', "@table", "has not the 128 elements"),
     "dmem_3": (DMEM, "[1, 3, 3, 8]", "[1, 3, 3, 0]", "sizes must be 4 positive integers"),
@@ -156,6 +159,9 @@ BAD_INSTRUCTIONS = {
     "dmem_5": (DMEM, "n = 3, k = 1", "n = 1, k = 2", "partial sums are f32"),
     "dmem_6_lhs": (DMEM, "[1, 3, 3, 8]", "[1, 4, 3, 8]", "lhs has 24 elements, expected 32"),
     "dmem_6": (DMEM, "[1, 3, 3, 8]", "[1, 3, 4, 8]", "rhs has 24 elements, expected 32"),
+    "dmem_7": (
+        DMEM.replace(" cut", ' as "int8" cut'), '"int8"', '"int4"', 'take "bf16" or "int8", not',
+    ),
     "dmem_6_result": (DMEM, "-> !tcc.buffer<3x3", "-> !tcc.buffer<3x4", "result has 12 elements"),
     "vector_symbol": (VECTOR, "@square", "@none", "@none is not a tcc.kernel"),
     "vector_over": (VECTOR, "over [1, 3, 8]", "over [1, 2, 8]", "has not the points of [3, 8]"),

@@ -44,7 +44,8 @@ def tile_class(*places):
 def chip(*classes):
     return Chip(
         "3nm", 4, 2, 1, 1, clock_hz=1e9, supply_v=0.7, temperature_c=85.0, flit_bits=64, dies=1,
-        weight_bits=16, kv_bits=16, stages=1, classes=classes,
+        weight_bits=16, kv_bits=16, classes=classes, precision="fp16", weight_store="rom",
+        dram_devices=0,
     )  # fmt: skip
 
 

@@ -11,7 +11,10 @@ from asic_compiler.frontends.context import make_context
 from asic_compiler.frontends.mlir_text import parse_mlir
 from asic_compiler.hardware.precision import FORMAT_INDEX, FORMATS
 from asic_compiler.hardware.spec import schema
+from asic_compiler.passes.asic_schedule import AsicSchedulePass
+from asic_compiler.passes.convert_asic_to_tcc import ConvertAsicToTcc
 from asic_compiler.passes.rl_explore import RLExplorePass
+from asic_compiler.program.emit import program_text
 
 MODEL = Path(__file__).parents[1] / "lit" / "rl-explore" / "mlp.mlir"
 
@@ -28,7 +31,7 @@ def explore(folder=None, **options):
     "options",
     [
         {"precision": ("w8a8",), "kv_bits": (8,)},
-        {"precision": ("bf16", "fp8"), "weight_store": ("rom", "sram")},
+        {"precision": ("bf16", "w4a16"), "weight_store": ("rom", "sram")},
         {"weight_bits": (8, 4), "activation_bits": (16, 8), "kv_page": 4},
     ],
 )
@@ -66,6 +69,7 @@ def test_weights_beside_the_die_are_summarised(capsys):
     ("options", "message"),
     [
         ({"weight_store": ("rom", "hbm3e")}, "no program is written for weights in hbm3e"),
+        ({"precision": ("w8a8", "fp8")}, "no program is written for precision fp8: the tensor"),
         ({"kv_window": 64}, "no program is written for kv_window"),
         ({"weight_store": ("disk",)}, "weight_store must be some of"),
         ({"weight_store": ()}, "weight_store must be some of"),
@@ -85,3 +89,35 @@ def test_options_without_meaning_are_refused(tmp_path, options, message):
 def test_a_window_needs_a_cache():
     with pytest.raises(UserError, match="kv_window needs a decode step"):
         explore(kv_window=8, quiet=True)
+
+
+def test_the_pipeline_refuses_what_emit_refuses():
+    # The plan of a W8A8 or off-chip design was read back as FP16 in mask ROM, and a program made.
+    for options, message in (
+        ({"precision": ("fp8",)}, "precision fp8"),
+        ({"weight_store": ("lpddr5x",)}, "weights in lpddr5x"),
+    ):
+        module = parse_mlir(make_context(), MODEL.read_text(), "mlp.mlir")
+        given = {"strategy": "random", "evaluations": 48, "quiet": True, **options}
+        RLExplorePass(**given).apply(make_context(), module)
+        AsicSchedulePass().apply(make_context(), module)
+        with pytest.raises(UserError, match=f"no program is written for {message}") as told:
+            ConvertAsicToTcc().apply(make_context(), module)
+        assert told.value.location is not None
+        assert len(told.value.notes) == 1
+
+
+def test_a_w8a8_plan_in_text_gives_the_program_that_emit_writes(tmp_path):
+    module = parse_mlir(make_context(), MODEL.read_text(), "mlp.mlir")
+    options = {"strategy": "random", "evaluations": 48, "quiet": True}
+    options |= {"precision": ("w8a8",), "kv_bits": (8,), "weight_store": ("sram",)}
+    RLExplorePass(**options, emit=str(tmp_path)).apply(make_context(), module)
+    text = program_text(module)
+    assert 'precision = "w8a8", weight_store = "sram">' in text
+    again = parse_mlir(make_context(), text, "placed.mlir")
+    AsicSchedulePass().apply(make_context(), again)
+    ConvertAsicToTcc().apply(make_context(), again)
+    emitted = (tmp_path / "program.mlir").read_text()
+    assert 'as "int8"' in emitted
+    assert "bits = 8 value" in emitted
+    assert emitted.startswith(program_text(again).partition("{-#")[0].rstrip()[:-1])

@@ -204,10 +204,11 @@ def test_a_narrow_noc_slows_a_stream_down(draw, small, make_model):
 # Formats
 
 
-def spent(make_model, draw, name, kv=16.0, weight_bits=16.0, operator=None):
+def spent(make_model, draw, name, kv=16.0, weight_bits=16.0, operator=None, buffers=1.0):
     model = make_model(Profile(table([operator or matmul(3, 512, 512)])))
     d = fixed(
-        draw, precision=FORMAT_INDEX[name], kv_bits=kv, weight_bits=weight_bits, k_split=0.0
+        draw, precision=FORMAT_INDEX[name], kv_bits=kv, weight_bits=weight_bits, k_split=0.0,
+        stream_buffers=buffers, stream_chunks=4.0, rows=4.0,
     )  # fmt: skip
     return model.evaluate(d).energy_parts_j[0]
 
@@ -215,8 +216,7 @@ def spent(make_model, draw, name, kv=16.0, weight_bits=16.0, operator=None):
 def test_energy_of_formats_by_hand(draw, make_model):
     macs, reads, outputs = 3 * 512 * 512, 512 * 512, 3 * 512
     access = 32 * E.register_file
-    rows = draw(1, 0).rows[0]
-    blocks = np.ceil(3 / rows)
+    blocks = np.ceil(3 / 4)
     full = macs * (E.fp16_multiply + E.fp32_add + access)
     assert spent(make_model, draw, "fp16")[0] == pytest.approx(full)
     unpack = 0.5 * E.fp16_add
@@ -225,6 +225,11 @@ def test_energy_of_formats_by_hand(draw, make_model):
     rescale = outputs * (E.fp32_multiply + unpack)
     int8 = macs * (0.206 * E.fp16_multiply + E.int32_add + access)
     assert spent(make_model, draw, "w8a8", weight_bits=8.0)[0] == pytest.approx(int8 + rescale)
+    # Pieces of k have sums, and scales, of their own; groups of 128 weights of 4 bits as well.
+    pieces = spent(make_model, draw, "w8a8", weight_bits=8.0, buffers=2.0)
+    assert pieces[0] == pytest.approx(int8 + 4 * rescale)
+    groups = spent(make_model, draw, "w4a8", weight_bits=4.0)
+    assert groups[0] == pytest.approx(int8 + 512 / 128 * rescale)
     fp8 = macs * (0.25 * E.fp16_multiply + E.fp32_add + access)
     assert spent(make_model, draw, "fp8", weight_bits=8.0)[0] == pytest.approx(fp8 + rescale)
     bf16 = macs * (0.618 * E.fp16_multiply + E.fp32_add + access)

@@ -218,9 +218,14 @@ def test_narrower_formats_never_cost_more(small, draw, make_model, seed):
     int8 = model.evaluate(in_format(d, "w8a8", kv=8.0))
     fp8 = model.evaluate(in_format(d, "fp8", kv=8.0))
     bf16 = model.evaluate(in_format(d, "bf16"))
-    for narrow in (int8, fp8, bf16):
-        assert (narrow.energy_parts_j[:, 0] < full.energy_parts_j[:, 0]).all()
-    assert (int8.period_cycles <= full.period_cycles * (1 + 1e-9)).mean() > 0.95
+    assert (bf16.energy_parts_j[:, 0] < full.energy_parts_j[:, 0]).all()
+    for narrow in (int8, fp8):
+        # Each sum over a part of k is rescaled: where parts are a few products, that is most of it.
+        assert (narrow.energy_parts_j[:, 0] < full.energy_parts_j[:, 0]).mean() > 0.85
+    # Inputs lie in DMEM as they are and are read once more, for the scales of their rows: where the
+    # port binds, twice the lanes gain nothing.
+    assert (int8.period_cycles <= full.period_cycles * (1 + 1e-9)).mean() > 0.8
+    assert (int8.period_cycles <= full.period_cycles * 1.25).all()
     assert (int8.energy_parts_j[:, 0] < fp8.energy_parts_j[:, 0]).all()
     # Two adders of 32 bits for one: integers are small, FP32 accumulators are not.
     for narrow, sign in ((int8, -1.0), (bf16, -1.0), (fp8, 1.0)):

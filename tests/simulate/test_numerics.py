@@ -37,11 +37,10 @@ from asic_compiler.simulate.numerics import (
     accumulate_block,
     accumulator_dtype,
     combine,
-    dequantise,
     matmul_block,
     neutral,
-    quantise,
 )
+from asic_compiler.simulate.quantise import dequantise, quantise
 
 halves = arrays.arrays(
     np.float16,

@@ -110,6 +110,14 @@ def test_a_check_that_passes(files, capsys):
     assert printed.err == ""
 
 
+def test_a_check_of_a_narrow_format_says_what_is_compared(files, capsys):
+    path = Path(files["p.mlir"])
+    path.write_text(path.read_text().replace('"w", bits = 16', '"w", bits = 4'))
+    assert run(files, "--check", files["reference"]) == 0
+    told = "note: the program has weights of 4 bits; the errors are those of the format too\n"
+    assert capsys.readouterr().err == told
+
+
 def test_a_figure_beyond_the_tolerance_is_an_error_after_the_table(files, monkeypatch, capsys):
     simulator(monkeypatch, {"logits": np.array([[1, 4, 2.0625]], np.float16)})
     assert run(files, "--check", files["reference"]) == 1

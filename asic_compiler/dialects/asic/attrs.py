@@ -220,7 +220,16 @@ _CHIP_FIELDS: dict[str, str] = {
     "flit_bits": "int",
     "tiles": "attributes",
     "map": "int_rows",
+    "precision": "string",
+    "weight_store": "string",
+    "dram_devices": "int",
 }
+_CHIP_DEFAULTS: dict[str, Attribute] = {
+    "precision": StringAttr("fp16"),
+    "weight_store": StringAttr("rom"),
+    "dram_devices": IntAttr(0),
+}
+"""What a text that leaves them out means; they are printed where they differ."""
 
 
 @irdl_attr_definition
@@ -229,8 +238,11 @@ class ChipAttr(ParametrizedAttribute):
 
     ``#asic.chip<node = "3nm", mesh = [w, h], super_cluster = [x, y], clock_hz = 1e9,
     supply_v = 0.55, temperature_c = 85.0, flit_bits = 2048, tiles = [#asic.tile<...>, ...],
-    map = [[class, x, y, w, h], ...]>``: ``tiles`` are the tile classes and ``map`` says with
-    rectangles which tile is of which class.
+    map = [[class, x, y, w, h], ...], precision = "w8a8", weight_store = "hbm3e",
+    dram_devices = 2>``: ``tiles`` are the tile classes and ``map`` says with rectangles which tile
+    is of which class. The last three are the number format that contractions are computed in, the
+    memory that holds the weights, and the packages or stacks of it beside the die; where they are
+    not printed they are ``"fp16"``, ``"rom"`` and 0.
 
     Verified:
         1. node is not empty.
@@ -242,6 +254,7 @@ class ChipAttr(ParametrizedAttribute):
         7. a map entry holds five integers and its class index names a tile class.
         8. a map entry's rectangle is not empty and lies inside the mesh.
         9. the rectangles cover every tile of the mesh exactly once.
+        10. precision and weight_store are not empty, dram_devices is not negative.
     """
 
     name = "asic.chip"
@@ -255,6 +268,9 @@ class ChipAttr(ParametrizedAttribute):
     flit_bits: IntAttr
     tiles: ArrayAttr[TileAttr]
     tile_map: ArrayAttr[ArrayAttr[IntAttr]]
+    precision: StringAttr
+    weight_store: StringAttr
+    dram_devices: IntAttr
 
     @classmethod
     def of(
@@ -269,6 +285,9 @@ class ChipAttr(ParametrizedAttribute):
         flit_bits: int,
         tiles: Sequence[TileAttr],
         tile_map: Sequence[tuple[int, int, int, int, int]],
+        precision: str = "fp16",
+        weight_store: str = "rom",
+        dram_devices: int = 0,
     ) -> ChipAttr:
         """A chip from plain values; ``tile_map`` rows are (class, x, y, width, height)."""
         return cls(
@@ -281,6 +300,9 @@ class ChipAttr(ParametrizedAttribute):
             IntAttr(flit_bits),
             ArrayAttr(tiles),
             ArrayAttr([int_array(row) for row in tile_map]),
+            StringAttr(precision),
+            StringAttr(weight_store),
+            IntAttr(dram_devices),
         )
 
     @property
@@ -314,6 +336,10 @@ class ChipAttr(ParametrizedAttribute):
                 f"{self.name}: super_cluster {list(cluster)} is larger than mesh {list(mesh)}"
             )
         self._verify_operating_point()
+        for key, text in (("precision", self.precision), ("weight_store", self.weight_store)):
+            if not text.data:
+                raise VerifyException(f"{self.name}: {key} must not be empty")
+        require_at_least(self.name, "dram_devices", self.dram_devices.data, 0)
         require_positive(self.name, "flit_bits", self.flit_bits.data)
         labels = [tile.label.data for tile in self.tiles]
         if not labels:
@@ -358,10 +384,11 @@ class ChipAttr(ParametrizedAttribute):
     @classmethod
     def parse_parameters(cls, parser: AttrParser) -> list[Attribute]:
         """Reads the fields inside ``<...>``, in any order."""
-        values = parse_fields(parser, cls.name, _CHIP_FIELDS)
+        values = parse_fields(parser, cls.name, _CHIP_FIELDS, _CHIP_DEFAULTS)
         return [values[key] for key in _CHIP_FIELDS]
 
     def print_parameters(self, printer: Printer) -> None:
         """Prints the fields inside ``<...>``; floats as the shortest text that reads back."""
         parameters: tuple[Attribute, ...] = self.parameters
-        print_fields(printer, dict(zip(_CHIP_FIELDS, parameters, strict=True)))
+        fields = dict(zip(_CHIP_FIELDS, parameters, strict=True))
+        print_fields(printer, fields, _CHIP_DEFAULTS)

@@ -85,15 +85,20 @@ def _parse_list(parser: AttrParser, kind: str) -> Attribute:
     return ArrayAttr(parser.parse_comma_separated_list(square, lambda: _parse_value(parser, kind)))
 
 
-def print_fields(printer: Printer, values: Mapping[str, Attribute]) -> None:
-    """Prints ``<key = value, ...>``."""
+def print_fields(
+    printer: Printer,
+    values: Mapping[str, Attribute],
+    defaults: Mapping[str, Attribute] | None = None,
+) -> None:
+    """Prints ``<key = value, ...>``, without the keys that have their default."""
+    shown = {k: v for k, v in values.items() if defaults is None or defaults.get(k) != v}
 
     def field(item: tuple[str, Attribute]) -> None:
         printer.print_string(f"{item[0]} = ")
         _print_value(printer, item[1])
 
     with printer.in_angle_brackets():
-        printer.print_list(values.items(), field)
+        printer.print_list(shown.items(), field)
 
 
 def _print_value(printer: Printer, value: Attribute) -> None:

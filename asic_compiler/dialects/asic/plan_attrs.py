@@ -130,8 +130,11 @@ PLAN_FIELDS: dict[str, int] = {
     "hop_cycles": 0,
     "crossing_cycles": 0,
     "crossing_rate": 16,
+    "kv_window": 0,
 }
 """Integer fields of a plan, and the least that each may be."""
+_PLAN_DEFAULTS: dict[str, Attribute] = {"kv_window": IntAttr(0)}
+"""What a text that leaves it out means; it is printed where it differs."""
 
 
 @irdl_attr_definition
@@ -143,10 +146,12 @@ class PlanAttr(ParametrizedAttribute):
     stored widths, cycles of a router and the wire to the next, further cycles of a link between
     dies and the sixteenths of a cycle that a flit takes over it, predicted cycles between two
     micro-batches; of every tile class its stage, bytes of a bank of its weight memory, and whether
-    (1 or 0) it is in each kind of region.
+    (1 or 0) it is in each kind of region. ``kv_window = 64`` says that the plan is of a cache of so
+    many tokens; it is printed where there is such a window.
 
     Verified:
-        1. the integers are not below what they may be: crossing_rate 16, cycles 0, others 1.
+        1. the integers are not below what they may be: crossing_rate 16, cycles and kv_window
+            0, others 1.
         2. period is positive and finite.
         3. a row of tiles holds five integers: stage not negative, bank positive, flags 0 or 1.
     """
@@ -159,6 +164,7 @@ class PlanAttr(ParametrizedAttribute):
     hop_cycles: IntAttr
     crossing_cycles: IntAttr
     crossing_rate: IntAttr
+    kv_window: IntAttr
     period: FloatData
     tiles: ArrayAttr[IntArray]
 
@@ -197,10 +203,11 @@ class PlanAttr(ParametrizedAttribute):
     def parse_parameters(cls, parser: AttrParser) -> list[Attribute]:
         """Reads the fields inside ``<...>``, in any order."""
         kinds = {**dict.fromkeys(PLAN_FIELDS, "int"), "period": "float", "tiles": "int_rows"}
-        values = parse_fields(parser, cls.name, kinds)
+        values = parse_fields(parser, cls.name, kinds, _PLAN_DEFAULTS)
         return [values[key] for key in kinds]
 
     def print_parameters(self, printer: Printer) -> None:
         """Prints the fields inside ``<...>``."""
         own = {key: cast(Attribute, getattr(self, key)) for key in PLAN_FIELDS}
-        print_fields(printer, {**own, "period": self.period, "tiles": self.tiles})
+        fields = {**own, "period": self.period, "tiles": self.tiles}
+        print_fields(printer, fields, _PLAN_DEFAULTS)

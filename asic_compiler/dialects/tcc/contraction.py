@@ -8,7 +8,10 @@ from math import prod
 from xdsl.dialects.builtin import (
     AffineMapAttr,
     AnyFloat,
+    BFloat16Type,
     DenseArrayBase,
+    Float16Type,
+    StringAttr,
     SymbolRefAttr,
     UnitAttr,
     f32,
@@ -66,7 +69,34 @@ def _verify_partial(result: SSAValue, partial: bool) -> None:
         raise VerifyException(f"partial sums are f32 or f64, not {element}")
 
 
-def _verify_weight(weight: WeightOp, map_: AffineMapAttr | None, elements: int) -> None:
+BF16, INT8 = "bf16", "int8"
+NUMBERS = (BF16, INT8)
+"""Formats of the multipliers, other than the operands' own."""
+INT8_DEPTH = (2**31 - 1) // (127 * 127)
+"""Products of two 8-bit integers that an i32 always holds the sum of."""
+
+
+def _verify_numbers(numbers: StringAttr | None, operands: Sequence[SSAValue], depth: int) -> None:
+    """Rules of a format of the multipliers, which all contractions share."""
+    if numbers is None:
+        return
+    if numbers.data not in NUMBERS:
+        known = " or ".join(f'"{name}"' for name in NUMBERS)
+        raise VerifyException(f'the multipliers take {known}, not "{numbers.data}"')
+    for operand in operands:
+        element = buffer_type(operand).element_type
+        if not isinstance(element, Float16Type | BFloat16Type):
+            raise VerifyException(f"multipliers of {numbers.data} take f16 or bf16, not {element}")
+    if numbers.data == INT8 and depth > INT8_DEPTH:
+        raise VerifyException(f"sums of {depth} products do not fit an i32, only {INT8_DEPTH}")
+
+
+def _verify_weight(
+    weight: WeightOp, map_: AffineMapAttr | None, elements: int, numbers: StringAttr | None
+) -> None:
+    if numbers is not None and numbers.data == INT8 and weight.bits.value.data not in (4, 8):
+        bits = weight.bits.value.data
+        raise VerifyException(f"multipliers of int8 take weights of 4 or 8 bits, not of {bits}")
     if map_ is None and prod(weight.tensor.get_shape()) != elements:
         raise VerifyException(f"weight {weight.tensor} has not the {elements} elements of sizes")
 
@@ -82,7 +112,8 @@ class MmaOp(Instruction):
     ``weight_map`` that the constant is read through that map. The cut's n divides the b*n columns
     of all batch items (column ``b*N + n``) and its b is 1. Floats accumulate in f32 (f64 operands
     in f64) and are rounded once; with a cut k the result holds partial sums, which ``tcc.reduce``
-    adds.
+    adds. ``as "bf16"`` and ``as "int8"`` say that the multipliers take other numbers than the
+    operands are: docs/tcc-dialect.md, "Numbers", has what is computed then, to the bit.
 
     ``piece = [c, p]`` does the c-th of p equal ranges of this tile's part of k; the pieces after
     the first add to ``acc``, what the one before left. With ``rows`` it does a range of the tile's
@@ -99,8 +130,10 @@ class MmaOp(Instruction):
            of acc, and of the result before the last piece, are f32 or f64, or with rows acc has
            the type of the result.
         8. rows is said of a piece.
+        9. the multipliers' numbers are bf16 or int8, of operands in f16 or bf16; sums of int8
+           products fit an i32.
     Checked by the program: the weight has b*n*k elements (n*k if shared), or is read through a
-    map.
+    map; for int8 it is stored with 4 or 8 bits.
     """
 
     name = "tcc.mma"
@@ -115,13 +148,16 @@ class MmaOp(Instruction):
     transposed = opt_prop_def(UnitAttr)
     shared = opt_prop_def(UnitAttr)
     weight_map = opt_prop_def(AffineMapAttr)
+    numbers = opt_prop_def(StringAttr)
     result = result_def(BufferType)
 
     traits = traits_def(HasParent(ProgramOp))
     assembly_format = (
         "$input `,` $weight (`acc` $acc^ `:` type($acc))? `sizes` $sizes"
         " (`piece` $piece^)? (`rows` $rows^)? (`transposed` $transposed^)? (`shared` $shared^)?"
-        " (`through` $weight_map^)? `cut` $cut " + SCHEDULE + " `:` type($input) `->` type($result)"
+        " (`through` $weight_map^)? (`as` $numbers^)? `cut` $cut "
+        + SCHEDULE
+        + " `:` type($input) `->` type($result)"
     )
 
     def __init__(
@@ -139,6 +175,7 @@ class MmaOp(Instruction):
         piece: tuple[int, int] | None = None,
         rows: bool = False,
         acc: SSAValue | None = None,
+        numbers: str | None = None,
     ) -> None:
         super().__init__(
             operands=[input, [] if acc is None else [acc]],
@@ -148,6 +185,7 @@ class MmaOp(Instruction):
                 "weight": SymbolRefAttr(weight),
                 "sizes": _sizes(sizes),
                 "cut": cut,
+                "numbers": None if numbers is None else StringAttr(numbers),
                 "op": int_attr(op),
                 "transposed": UnitAttr() if transposed else None,
                 "shared": UnitAttr() if shared else None,
@@ -163,6 +201,7 @@ class MmaOp(Instruction):
         _verify_contraction(sizes, self.cut, (1, m, b * n, k), self.result)
         require_elements("input", self.input, b * m * k)
         require_elements("result", self.result, b * m * n)
+        _verify_numbers(self.numbers, [self.input], -(-k // self.cut.k.data))
         if self.piece is not None:
             require_piece(tuple(self.piece.get_values()))
         index, count = self.pieces
@@ -202,7 +241,8 @@ class MmaOp(Instruction):
         """Checks that the weight exists and fits."""
         weight = resolve(symbols, self.weight, WeightOp)
         b, _, n, k = self.sizes.get_values()
-        _verify_weight(weight, self.weight_map, n * k if self.shared else b * n * k)
+        elements = n * k if self.shared else b * n * k
+        _verify_weight(weight, self.weight_map, elements, self.numbers)
 
 
 @irdl_op_definition
@@ -220,6 +260,7 @@ class MmaDmemOp(Instruction):
         4. no dimension is cut in more parts than it has elements.
         5. with a cut k, partial sums of floats are f32 or f64.
         6. lhs, rhs and result have b*m*k, b*n*k (n*k if shared) and b*m*n elements.
+        7. numbers as ``tcc.mma``'s.
     """
 
     name = "tcc.mma_dmem"
@@ -230,11 +271,13 @@ class MmaDmemOp(Instruction):
     cut = prop_def(CutAttr)
     transposed = opt_prop_def(UnitAttr)
     shared = opt_prop_def(UnitAttr)
+    numbers = opt_prop_def(StringAttr)
     result = result_def(BufferType)
 
     traits = traits_def(HasParent(ProgramOp))
     assembly_format = (
-        "$lhs `,` $rhs `sizes` $sizes (`transposed` $transposed^)? (`shared` $shared^)? `cut` $cut "
+        "$lhs `,` $rhs `sizes` $sizes (`transposed` $transposed^)? (`shared` $shared^)?"
+        " (`as` $numbers^)? `cut` $cut "
         + SCHEDULE
         + " `:` type($lhs) `,` type($rhs) `->` type($result)"
     )
@@ -250,12 +293,14 @@ class MmaDmemOp(Instruction):
         *,
         transposed: bool = False,
         shared: bool = False,
+        numbers: str | None = None,
     ) -> None:
         super().__init__(
             operands=[lhs, rhs],
             properties={
                 "sizes": _sizes(sizes),
                 "cut": cut,
+                "numbers": None if numbers is None else StringAttr(numbers),
                 "op": int_attr(op),
                 "transposed": UnitAttr() if transposed else None,
                 "shared": UnitAttr() if shared else None,
@@ -272,6 +317,7 @@ class MmaDmemOp(Instruction):
         require_elements("lhs", self.lhs, b * m * k)
         require_elements("rhs", self.rhs, n * k if self.shared else b * n * k)
         require_elements("result", self.result, b * m * n)
+        _verify_numbers(self.numbers, [self.lhs, self.rhs], -(-k // self.cut.k.data))
 
 
 @irdl_op_definition
@@ -291,8 +337,9 @@ class ConvOp(Instruction):
         6. the result has groups*positions*filters elements.
         7. window, strides, dilations and both paddings have one entry a spatial dimension.
         8. a receptive field is the channels of a group times the window.
+        9. numbers as ``tcc.mma``'s.
     Checked by the program: the weight has groups*filters*field elements, or is read through a
-    map.
+    map; for int8 it is stored with 4 or 8 bits.
     """
 
     name = "tcc.conv"
@@ -308,13 +355,16 @@ class ConvOp(Instruction):
     high_padding = prop_def(Sizes)
     weight_map = opt_prop_def(AffineMapAttr)
     cut = prop_def(CutAttr)
+    numbers = opt_prop_def(StringAttr)
     result = result_def(BufferType)
 
     traits = traits_def(HasParent(ProgramOp))
     assembly_format = (
         "$input `,` $weight `sizes` $sizes `window` $window `strides` $strides"
         " `dilations` $dilations `padding` $low_padding $high_padding"
-        " (`through` $weight_map^)? `cut` $cut " + SCHEDULE + " `:` type($input) `->` type($result)"
+        " (`through` $weight_map^)? (`as` $numbers^)? `cut` $cut "
+        + SCHEDULE
+        + " `:` type($input) `->` type($result)"
     )
 
     def __init__(
@@ -332,6 +382,7 @@ class ConvOp(Instruction):
         low_padding: Sequence[int],
         high_padding: Sequence[int],
         weight_map: AffineMap | None = None,
+        numbers: str | None = None,
     ) -> None:
         super().__init__(
             operands=[input],
@@ -345,6 +396,7 @@ class ConvOp(Instruction):
                 "high_padding": _sizes(high_padding),
                 "weight_map": None if weight_map is None else AffineMapAttr(weight_map),
                 "cut": cut,
+                "numbers": None if numbers is None else StringAttr(numbers),
                 "op": int_attr(op),
             },
             result_types=[result],
@@ -356,6 +408,7 @@ class ConvOp(Instruction):
         groups, m, n, k = sizes if len(sizes) == 4 else (0, 0, 0, 0)
         _verify_contraction(sizes, self.cut, (1, m, groups * n, k), self.result)
         require_elements("result", self.result, groups * m * n)
+        _verify_numbers(self.numbers, [self.input], -(-k // self.cut.k.data))
         shape = buffer_type(self.input).sizes
         spatial = len(shape) - 2
         windows = (
@@ -374,7 +427,7 @@ class ConvOp(Instruction):
         """Checks that the weight exists and fits."""
         weight = resolve(symbols, self.weight, WeightOp)
         groups, _, n, k = self.sizes.get_values()
-        _verify_weight(weight, self.weight_map, groups * n * k)
+        _verify_weight(weight, self.weight_map, groups * n * k, self.numbers)
 
 
 CONTRACTIONS = (MmaOp, MmaDmemOp, ConvOp)

@@ -11,11 +11,12 @@ from asic_compiler.dialects.tcc.base import buffer_type
 from asic_compiler.program.access import Elements, table_columns
 from asic_compiler.program.elaborate import Elaboration, appended
 from asic_compiler.simulate.bodies import Body, compile_body, fold, run_body, start_accumulators
-from asic_compiler.simulate.elements import Array, constant, dtype_of, is_float, rounded
+from asic_compiler.simulate.elements import Array, constant, dtype_of, rounded
 from asic_compiler.simulate.functional.errors import OutsideMemoryError
 from asic_compiler.simulate.functional.indices import Index, Indices, Points
+from asic_compiler.simulate.functional.products import multiply
 from asic_compiler.simulate.functional.tile import Tile
-from asic_compiler.simulate.numerics import accumulate_block, combine
+from asic_compiler.simulate.numerics import combine
 
 
 class Arithmetic:
@@ -58,23 +59,10 @@ class Arithmetic:
         for block in work.blocks:
             if block.result.size == 0:
                 continue
-            lhs = tile.read(op.operands[0], block.lhs, op)
-            if block.outside is not None:
-                lhs = np.where(block.outside, np.zeros((), lhs.dtype), lhs)
-            if block.weights is not None and low == high:
-                # An empty part of k: its sums are zero, and it has no weights.
-                rhs = np.zeros((*block.weights.shape, 0), lhs.dtype)
-            elif block.weights is not None:
-                rhs = tile.weights(op)[:, low:high][block.weights]
-            else:
-                assert block.rhs is not None
-                rhs = tile.read(op.operands[1], block.rhs, op)
             before = None
             if isinstance(op, tcc.MmaOp) and op.acc is not None and op.rows is None:
                 before = tile.read(op.acc, block.result, op)
-            if not is_float(element):
-                lhs, rhs = lhs.astype(dtype_of(element)), rhs.astype(dtype_of(element))
-            total = accumulate_block(before, lhs, rhs)
+            total = multiply(tile, op, block, (low, high), before)
             elements.append(block.result.reshape(-1))
             values.append(rounded(total, element).reshape(-1))
         if not elements:

@@ -22,6 +22,7 @@ from asic_compiler.simulate.functional.errors import (
     UndefinedReadError,
 )
 from asic_compiler.simulate.functional.memory import Dmem
+from asic_compiler.simulate.integers import Codes
 from asic_compiler.simulate.packed import (
     Bytes,
     Rows,
@@ -33,6 +34,7 @@ from asic_compiler.simulate.packed import (
     stored_dtype,
     to_bytes,
     unpack,
+    unpack_codes,
 )
 from asic_compiler.simulate.wmem import Slice, Slices
 
@@ -108,6 +110,7 @@ class Tile:
     at: int = 0
     """The next instruction."""
     _decoded: dict[Slice, Array] = field(default_factory=dict[Slice, Array])
+    _codes: dict[Slice, Codes] = field(default_factory=dict[Slice, Codes])
     _parts: dict[SSAValue, Elements] = field(default_factory=dict[SSAValue, Elements])
 
     @property
@@ -242,13 +245,49 @@ class Tile:
 
     def weights(self, op: Any) -> Array:
         """What an instruction reads of WMEM: [rows, depth], or elements of a load."""
+        slice_ = self._slice(op)
+        if slice_ not in self._decoded:
+            self._decoded[slice_] = slice_.unpack(self._image_of(slice_))
+        return self._decoded[slice_]
+
+    def weight_codes(self, op: Any) -> Codes:
+        """The integers that a contraction reads of WMEM: [rows, depth]."""
+        slice_ = self._slice(op)
+        if slice_ not in self._codes:
+            self._codes[slice_] = slice_.codes(self._image_of(slice_))
+        return self._codes[slice_]
+
+    def _slice(self, op: Any) -> Slice:
         slice_ = self.slices.of(self.program, op, self.place)
         if slice_ is None or slice_ not in self.offsets:
             raise MissingElementsError("its image has no such slice", self.place, op)
-        if slice_ not in self._decoded:
-            start = self.offsets[slice_]
-            self._decoded[slice_] = slice_.unpack(self.image[start : start + slice_.size_bytes])
-        return self._decoded[slice_]
+        return slice_
+
+    def _image_of(self, slice_: Slice) -> Bytes:
+        start = self.offsets[slice_]
+        return self.image[start : start + slice_.size_bytes]
+
+    def stored_codes(
+        self, value: SSAValue, elements: Elements, op: tcc.Instruction
+    ) -> tuple[Codes, Elements] | None:
+        """Elements of a cache as the integers that they are stored as.
+
+        Returns:
+            Codes in the shape of ``elements``, each with its scale, and the row of each; None where
+            the buffer is no cache, or one of the model's own numbers.
+        """
+        name = self.cache_of.get(self.program.root[value])
+        if name is None:
+            return None
+        area = self.caches[name]
+        if not is_quantised(area.bits, area.element):
+            return None
+        at = self.positions.of(self.part(value), elements)
+        if at is None:
+            raise MissingElementsError("elements of a cache that it does not hold", self.place, op)
+        stored = unpack_codes(self._cache_bytes(name, op), area.rows, area.bits)
+        row = area.rows.of[at]
+        return Codes(stored.codes[at], stored.scale.astype(np.float32)[row]), row
 
     def read_cache(self, name: str, op: tcc.Instruction | None) -> Array:
         """Its part of a cache.
@@ -257,11 +296,14 @@ class Tile:
             UndefinedReadError: A buffer was written over it.
         """
         area = self.caches[name]
+        return unpack(self._cache_bytes(name, op), area.rows, area.bits, area.element)
+
+    def _cache_bytes(self, name: str, op: tcc.Instruction | None) -> Bytes:
+        area = self.caches[name]
         stop = area.start + area.size_bytes
         if not self.dmem.is_whole(area.start, stop, area.owner):
             raise UndefinedReadError(f"a buffer was written over cache @{name}", self.place, op)
-        data = np.ascontiguousarray(self.dmem.read(area.start, stop))
-        return unpack(data, area.rows, area.bits, area.element)
+        return np.ascontiguousarray(self.dmem.read(area.start, stop))
 
     def write_cache(self, name: str, values: Array) -> None:
         """Writes all of its part of a cache."""

@@ -4,8 +4,8 @@ Events are counted by the linker and busy cycles by the engine; what one costs i
 ``ppa.energy`` says, for the same design. Components are those of ``ppa.power.ENERGY_PARTS``.
 
 Unlike the model's, DMEM events hold the reads of what is sent, and copies within a tile; links
-carry each packet along its own tree. The operands' format is that of the program's tensors: a chip
-that computes in 8 bits is charged as FP16.
+carry each packet along its own tree. Contractions are charged in the format that their instructions
+say.
 """
 
 from __future__ import annotations
@@ -81,13 +81,18 @@ def event_costs(model: PPAModel, design: DesignBatch, chip: Chip) -> EventCosts:
     space = footprint(mapping, internals.logic, memories, interface, conditions.power_gating, node)
     average = (dmem * tiles).sum() / tiles.sum()
     memory = energy.memory_energy(stored, np.array([average]), space.tile_mm, space.hop_mm, node)
-    e, k = node.energy, node.energy_constants
+    e, k, f = node.energy, node.energy_constants, node.system.formats
+    access = 32.0 * e.register_file
     kind = _bands_of(chip, internals, model.profile.has_conv)
     instruction = k.instruction * node.scale_from_28nm
     joule = np.zeros((len(chip.classes), len(Event)))
     each = {
-        Event.MACS_NARROW: e.fp16_multiply + e.fp32_add + 32.0 * e.register_file,
-        Event.MACS_WIDE: e.fp32_multiply + e.fp32_add + 32.0 * e.register_file,
+        Event.MACS_NARROW: e.fp16_multiply + e.fp32_add + access,
+        Event.MACS_WIDE: e.fp32_multiply + e.fp32_add + access,
+        Event.MACS_BF16: f.bf16_multiply * e.fp16_multiply + e.fp32_add + access,
+        Event.MACS_INT8: f.int8_multiply * e.fp16_multiply + e.int32_add + access,
+        Event.RESCALES: e.fp32_multiply + f.unpack * e.fp16_add,
+        Event.UNPACKS: f.unpack * e.fp16_add,
         Event.ADDS_NARROW: e.fp16_add,
         Event.ADDS_WIDE: e.fp32_add,
         Event.MULTIPLIES_NARROW: e.fp16_multiply,

@@ -13,6 +13,8 @@ tcc.kernel @square over [3, 8] reduced = 0 maps [affine_map<(d0, d1) -> (d0, d1)
 }
 // CHECK: tcc.weight @up bits = 16 value = dense_resource<up> : tensor<16x8xf16>
 tcc.weight @up bits = 16 value = dense_resource<up> : tensor<16x8xf16>
+// CHECK: tcc.weight @narrow bits = 8 value = dense_resource<narrow> : tensor<16x8xf16>
+tcc.weight @narrow bits = 8 value = dense_resource<narrow> : tensor<16x8xf16>
 // CHECK: tcc.channel @in to <offset = [0, 0], size = [2, 2]> host "x" : tensor<3x8xf16>
 tcc.channel @in to <offset = [0, 0], size = [2, 2]> host "x" : tensor<3x8xf16>
 // CHECK: tcc.channel @between from <offset = [0, 0], size = [2, 2]> to <offset = [0, 0], size = [2, 2]> : tensor<3x8xf16>
@@ -49,6 +51,10 @@ tcc.program @all class = 0 stage = 0 period = 100 on [#asic.region<offset = [0, 
   // CHECK-NEXT: %[[U:.*]], %[[Y:.*]] = tcc.reduce %[[P]] with ["arith.addf"] along "k" scatter bytes = 96 cut <b = 1, m = 1, n = 2, k = 2, at = [0, 0, 2, 2], first = 0> op = 1 addr [256]
   %u, %y = tcc.reduce %p with ["arith.addf"] along "k" scatter bytes = 96 cut <b = 1, m = 1, n = 2, k = 2, at = [0, 0, 2, 2], first = 0> op = 1 addr [256] : !tcc.buffer<3x16xf32> -> !tcc.buffer<3x16xf16>
   tcc.wait %u op = 1
+  // CHECK: tcc.mma %[[X]], @narrow sizes [1, 3, 16, 8] as "int8" cut <b = 1, m = 1, n = 4, k = 1, at = [0, 0, 2, 2], first = 0> op = 2 addr [512]
+  %q = tcc.mma %x, @narrow sizes [1, 3, 16, 8] as "int8" cut <b = 1, m = 1, n = 4, k = 1, at = [0, 0, 2, 2], first = 0> op = 2 addr [512] : !tcc.buffer<3x8xf16> -> !tcc.buffer<3x16xf16>
+  // CHECK: tcc.mma_dmem %[[X]], %[[X]] sizes [1, 3, 3, 8] as "bf16" cut <b = 1, m = 1, n = 3, k = 1, at = [0, 0, 2, 2], first = 0> op = 3 addr [768]
+  %r = tcc.mma_dmem %x, %x sizes [1, 3, 3, 8] as "bf16" cut <b = 1, m = 1, n = 3, k = 1, at = [0, 0, 2, 2], first = 0> op = 3 addr [768] : !tcc.buffer<3x8xf16>, !tcc.buffer<3x8xf16> -> !tcc.buffer<3x3xf16>
   // CHECK: tcc.send @out, %[[Y]] bytes = 24 op = 1 : !tcc.buffer<3x16xf16>
   %s = tcc.send @out, %y bytes = 24 op = 1 : !tcc.buffer<3x16xf16>
   tcc.wait %s op = 1

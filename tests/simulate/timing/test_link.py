@@ -266,6 +266,28 @@ def test_contraction_by_hand() -> None:
     assert events[Event.WMEM_BITS] == blocks * 40 * 64 * 8
 
 
+def test_a_contraction_of_integers_by_hand() -> None:
+    """Twice the lanes; rows in f16 are read once more, for their scales."""
+    machine = linked("decoder", 3).machine
+    region = RegionAttr.of(0, 0, machine.mesh.width, machine.mesh.height)
+    cut = tcc.CutAttr.of(1, 1, 1, 1, region)
+    work = Contraction((1, 3, 40, 64), 16, 4.125, True, 16, numbers="int8")
+    cost = contraction_cost(machine, cut, work)
+    vlen, rows = machine.vlen[0], machine.rows[0]
+    blocks = np.ceil(3 / rows)
+    tensor = blocks * np.ceil(40 * 64 * 8 / vlen)
+    issued = np.ceil(tensor / 8) * machine.tensor_interval[0]
+    latency = machine.technology.timing_constants.tensor_latency
+    assert cost.cycles[0] == np.ceil(max(tensor, issued) + latency)
+    passes = np.ceil(40 / (vlen / (2 * min(rows, 3)))) + 1
+    assert cost.port[0] == 3 * 64 * 16 * passes + 3 * 40 * 16
+    events = cost.events(np.ones(machine.tiles, dtype=bool))
+    assert events[Event.MACS_INT8] == 3 * 40 * 64
+    assert events[Event.RESCALES] == 3 * 40
+    assert events[Event.WMEM_BITS] == blocks * 40 * 64 * 4.125
+    assert events[Event.MACS_NARROW] == events[Event.UNPACKS] == 0
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 13), st.integers(1, 3), st.integers(1, 30))
 def test_reductions_add_every_partial_result_once(size: int, count: int, elements: int) -> None:

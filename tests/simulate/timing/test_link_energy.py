@@ -9,17 +9,26 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "program"))
 from program_models import model, problem
 
-from asic_compiler.hardware.design import DesignBatch
+from asic_compiler.explore.problem import ChipProblem
+from asic_compiler.hardware.design import DesignBatch, Freedom
+from asic_compiler.mapping.profile import Profile
 from asic_compiler.plan.make import make_plan
 from asic_compiler.plan.plan import Plan
+from asic_compiler.ppa.conditions import Conditions
 from asic_compiler.program.generate import generate
 from asic_compiler.simulate.timing.energy import event_costs, model_energy, step_energy
 from asic_compiler.simulate.timing.link.events import Event
 from asic_compiler.simulate.timing.report import TimingReport, simulate_timing
+from asic_compiler.technology.library import load_node
+from asic_compiler.workload.extract import extract
 
 
 def designed(name: str, seed: int) -> tuple[DesignBatch, Plan]:
-    chips, rng = problem(name), np.random.default_rng(seed)
+    return designed_for(problem(name), seed)
+
+
+def designed_for(chips: ChipProblem, seed: int) -> tuple[DesignBatch, Plan]:
+    rng = np.random.default_rng(seed)
     discrete = np.concatenate([rng.integers(1, 17, (1, 2)), rng.integers(1, 3, (1, 2))], axis=1)
     continuous = rng.uniform(-1.0, 1.0, (1, len(chips.continuous_names)))
     design = chips.decode(discrete, continuous)
@@ -41,6 +50,25 @@ def test_work_costs_what_the_model_says(name: str, seed: int) -> None:
         assert found[part] == pytest.approx(expected[part], rel=0.1)
     for part in ("dmem", "issue", "noc", "clock"):
         assert 0.0 < found[part] < 10.0 * expected[part]
+
+
+@pytest.mark.parametrize(
+    ("precision", "kv"),
+    [("w8a8", 8), ("w4a8", 4), ("w8a8", 16), ("w4a16", 16), ("w8a16", 8), ("bf16", 16)],
+)
+def test_work_in_every_format_costs_what_the_model_says(precision: str, kv: int) -> None:
+    # A chip that computes in 8 bits was charged as FP16.
+    freedom = Freedom(precision=(precision,), kv_bits=(kv,))
+    profile = Profile(extract(model("decoder")))
+    chips = ChipProblem(profile, load_node("7nm"), Conditions(), freedom, (0.4, 0.4, 0.2))
+    design, plan = designed_for(chips, 3)
+    report = timed("decoder", plan)
+    found = step_energy(report, event_costs(chips.model, design, plan.chip))
+    expected = model_energy(plan.metrics)
+    for part in ("compute", "wmem"):
+        assert found[part] == pytest.approx(expected[part], rel=0.1)
+    assert 0.2 < found["dmem"] / expected["dmem"] < 2.0
+    assert report.latency_s == pytest.approx(plan.metrics.latency_s[0], rel=0.3)
 
 
 def test_energy_is_events_times_their_costs() -> None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numba import njit  # pyright: ignore
 
+from asic_compiler.simulate.timing.kernel import sources
+
 F = TypeVar("F", bound=Callable[..., Any])
 Array: TypeAlias = Any
 """Of integers or of records. Numpy's types do not know what is in a record."""
-
-FILES = ("layout", "calendar", "network", "ports", "tiles", "loop")
 
 
 # Counting references would cost atomic operations for each array of `State` at each call, ten
@@ -41,14 +41,15 @@ def inlined(function: F) -> F:
     return cast(F, njit(forceinline=True, **_PARTS)(function))
 
 
+@cache
 def digest() -> Array:
     """An empty array whose type names the text of all that is compiled.
 
     Numba looks for a cached function by its own file and its types, so that a change in a function
     or constant of another file would go unnoticed. As a field of ``State`` this makes it notice.
     """
-    text = b"".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in FILES)
-    name = f"d{hashlib.sha256(text).hexdigest()[:16]}"
+    loop = Path(__file__).with_name("loop.py")
+    name = f"d{sources.digest(loop, loop.parents[len(__name__.split('.')) - 2])[:16]}"
     return np.zeros(0, np.dtype([(name, np.int8)]))
 
 

@@ -8,7 +8,8 @@ Contraction of a part of m' rows, n' columns, k' deep, ``groups`` batch items, R
     tensor  = groups * ceil(m' / R) * ceil(k' n' / lanes),   lanes = VLEN / operand bits
     cycles  = max(tensor, ceil(tensor / 8) * interval) + tensor latency
     port    = (inputs * passes + outputs + rows of DMEM operands + sums that do not fit) / VLEN
-    passes  = ceil(n' / (VLEN / (2 min(R, m'))))
+    passes  = ceil(n' / (VLEN / (2 min(R, m')))), and one for the scales of rows that 8-bit
+              multipliers take
 
 Vector instruction of a body of ``operations`` in a chain, over ``points``:
 
@@ -29,6 +30,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from asic_compiler.dialects.tcc import CutAttr
+from asic_compiler.dialects.tcc.contraction import BF16, INT8
 from asic_compiler.machine.pipeline import (
     DIVIDE_CYCLES,
     LOOP_INSTRUCTIONS,
@@ -102,7 +104,7 @@ class Contraction:
 
     sizes: tuple[int, int, int, int]
     bits: int
-    """Of operands."""
+    """Of operands in DMEM."""
     stored_bits: float
     """Of an element of the operand whose rows go through the tensor unit."""
     in_wmem: bool
@@ -111,6 +113,10 @@ class Contraction:
     piece: tuple[int, int] = (0, 1)
     by_rows: bool = False
     """Whether that is one of rows, not of k."""
+    numbers: str | None = None
+    """What the multipliers take; None for operands as they are."""
+    group: int = 0
+    """Places of a row of weights that share a scale; 0 for all of it."""
 
 
 def contraction_cost(machine: Machine, cut: CutAttr, work: Contraction) -> Cost:
@@ -131,10 +137,12 @@ def contraction_cost(machine: Machine, cut: CutAttr, work: Contraction) -> Cost:
 
     vlen, tensor_rows = machine.vlen[p.tile], machine.rows[p.tile]
     blocks = np.ceil(rows / tensor_rows)
-    tensor = groups * blocks * np.ceil(depth * columns * work.bits / vlen)
+    eight = work.numbers == INT8
+    tensor = groups * blocks * np.ceil(depth * columns * (8 if eight else work.bits) / vlen)
     held = vlen / (2.0 * np.minimum(tensor_rows, np.maximum(rows, 1)))
     outputs = groups * rows * columns
-    port: Floats = 1.0 * items * rows * depth * work.bits * np.ceil(columns / held)
+    passes = np.ceil(columns / held) + (1.0 if eight else 0.0)
+    port: Floats = 1.0 * items * rows * depth * work.bits * passes
     last, first = index == count - 1, index == 0
     spills = rows * columns > 16.0 * vlen / 32.0
     port = port + np.where(last, outputs * work.result_bits, np.where(spills, 32.0 * outputs, 0.0))
@@ -148,12 +156,17 @@ def contraction_cost(machine: Machine, cut: CutAttr, work: Contraction) -> Cost:
     active = outputs > 0
     macs = outputs * depth
     events: dict[Event, Floats | Integers] = {
-        Event.MACS_NARROW if work.bits <= NARROW_BITS else Event.MACS_WIDE: macs,
+        _MACS.get(work.numbers or "") or _macs(work.bits): macs,
         Event.DMEM_BITS: port,
         Event.INSTRUCTIONS: instructions * (1.0 + LOOP_INSTRUCTIONS),
     }
+    if eight:
+        groups_of_scales = np.ceil(depth / work.group) if work.group else np.minimum(depth, 1)
+        events[Event.RESCALES] = outputs * groups_of_scales
     if work.in_wmem:
         events[Event.WMEM_BITS] = operand
+        if work.stored_bits < work.bits and not eight:
+            events[Event.UNPACKS] = groups * blocks * depth * columns
     return _cost(machine, Unit.TENSOR, p.tile, active, cycles, port, events)
 
 
@@ -240,6 +253,13 @@ def _cost(
     for event, values in events.items():
         amounts[event] = np.where(active, values, 0.0)
     return Cost(unit, all_cycles, all_port, all_active, tile, amounts)
+
+
+_MACS = {BF16: Event.MACS_BF16, INT8: Event.MACS_INT8}
+
+
+def _macs(bits: int) -> Event:
+    return Event.MACS_NARROW if bits <= NARROW_BITS else Event.MACS_WIDE
 
 
 def _length(span: tuple[Integers, Integers]) -> Integers:

@@ -31,3 +31,11 @@ class Event(IntEnum):
     """Payload bits between a tile and its router, in and out."""
     CROSSING_BITS = 13
     """Payload bits times borders between dies."""
+    MACS_BF16 = 14
+    """Multiply-accumulates of multipliers that take bf16."""
+    MACS_INT8 = 15
+    """Of multipliers that take 8-bit integers."""
+    RESCALES = 16
+    """Sums of integers that become floats."""
+    UNPACKS = 17
+    """Stored integers that floating-point multipliers take."""

@@ -12,6 +12,7 @@ from asic_compiler.dialects import tcc
 from asic_compiler.dialects.tcc.base import buffer_type
 from asic_compiler.program import access
 from asic_compiler.program.access import Cutting
+from asic_compiler.program.allocate import WEIGHT_GROUP
 from asic_compiler.program.elaborate import ElaboratedProgram, Elaboration, appended
 from asic_compiler.simulate.timing.link.costs import (
     MOVE,
@@ -66,16 +67,21 @@ class Costs:
     def _contraction(self, op: Matmul) -> Cost:
         operand = op.lhs if isinstance(op, tcc.MmaDmemOp) else op.input
         width = stored_bits(buffer_type(operand).element_type)
+        group = 0
         if isinstance(op, tcc.MmaDmemOp):
             stored = self._operand_bits(op.rhs)
         else:
             weight = self.elaboration.symbols[op.weight.root_reference.data]
             assert isinstance(weight, tcc.WeightOp)
             stored = float(min(weight.bits.value.data, width))
+            if stored < 8.0:
+                group, stored = WEIGHT_GROUP, stored + SCALE_BITS / WEIGHT_GROUP
         b, m, n, k = op.sizes.get_values()
         work = Contraction(
             sizes=(b, m, n, k),
             bits=width,
+            numbers=None if op.numbers is None else op.numbers.data,
+            group=group,
             stored_bits=stored,
             in_wmem=not isinstance(op, tcc.MmaDmemOp),
             result_bits=stored_bits(buffer_type(op.result).element_type),
