@@ -25,6 +25,7 @@ LEVELS = {
     "workload": 8,
     "hardware": 9,
     "technology": 10,
+    "interpret": 10,
     "dialects": 11,
     "files": 12,
     "registry": 12,
