@@ -141,7 +141,9 @@ def _iterate(
     yielded = machine.body(nest.block, arguments, points)
     space = points[0].shape if points else ()
     for result, map_, values in zip(results, nest.maps[len(inputs) :], yielded, strict=True):
-        result[index_of(map_, points, result.shape)] = np.broadcast_to(values, space)
+        values = np.broadcast_to(values, space)
+        index = index_of(map_, points, result.shape)
+        result[index] = values if index else values.reshape(-1)[-1]
 
 
 def _transpose(machine: Machine, op: Operation) -> Sequence[Array]:
