@@ -15,7 +15,7 @@ from asic_compiler.simulate.elements import Array, constant, dtype_of, is_float,
 from asic_compiler.simulate.functional.errors import OutsideMemoryError
 from asic_compiler.simulate.functional.indices import Index, Indices, Points
 from asic_compiler.simulate.functional.tile import Tile
-from asic_compiler.simulate.numerics import accumulate_block, combine
+from asic_compiler.simulate.numerics import accumulate_block, accumulator_dtype, combine
 
 
 class Arithmetic:
@@ -72,8 +72,10 @@ class Arithmetic:
             before = None
             if isinstance(op, tcc.MmaOp) and op.acc is not None and op.rows is None:
                 before = tile.read(op.acc, block.result, op)
-            if not is_float(element):
-                lhs, rhs = lhs.astype(dtype_of(element)), rhs.astype(dtype_of(element))
+            wide = dtype_of(element)
+            if is_float(element):  # sums for an f64 are f64, also of narrower operands
+                wide = np.promote_types(lhs.dtype, accumulator_dtype(element))
+            lhs, rhs = lhs.astype(wide, copy=False), rhs.astype(wide, copy=False)
             total = accumulate_block(before, lhs, rhs)
             elements.append(block.result.reshape(-1))
             values.append(rounded(total, element).reshape(-1))

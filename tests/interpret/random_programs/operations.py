@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import prod
 
-from bodies import BITS, FLOATS, INTEGERS, Body, is_float
-from programs import MOST_ELEMENTS, Shape, Tensor, Writer, affine
+from random_programs.bodies import BITS, FLOATS, INTEGERS, Body, is_float
+from random_programs.writer import MOST_ELEMENTS, Shape, Tensor, Writer, affine
 
 Mapped = tuple[Tensor, Sequence[str]]
 """A tensor and the results of its indexing map."""

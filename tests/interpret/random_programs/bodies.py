@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from choices import Choices
+from random_programs.choices import Choices
 
 FLOATS = ("f16", "f32", "bf16", "f64")
 INTEGERS = ("i8", "i32", "i64")

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
-from bodies import BITS, INTEGERS, Body, is_float
-from choices import Choices
+from random_programs.bodies import BITS, INTEGERS, Body, is_float
+from random_programs.choices import Choices
 
 Shape = tuple[int, ...]
 MOST_ELEMENTS = 256
@@ -145,10 +145,9 @@ class Writer:
         if computed and computed[-1] not in results:
             results.append(computed[-1])
         for _ in range(self.choices.integer(0, 2)):
-            what = self.choices.pick([*candidates, *self.weights] or results)
-            results.append(what)
-        if not results:
-            results = [self.pool[0]]
+            # Sometimes an argument or a weight as it is.
+            odd = self.choices.flip(10)
+            results.append(self.choices.pick([*candidates, *self.weights] if odd else computed or candidates))
         arguments = ", ".join(f"{t.name}: {t.type}" for t in self.arguments)
         types = ", ".join(t.type for t in results)
         names = ", ".join(t.name for t in results)
