@@ -82,8 +82,15 @@ class Guard:
         )
         self._report(self.samples.differences(own, wide), written_by)
 
-    def compare_outputs(self, outputs: Mapping[str, Array], written_by: str) -> None:
+    def compare_outputs(
+        self, outputs: Mapping[str, Array], written_by: str, slack: float = 0.0
+    ) -> None:
         """Compares what an execution gave, by the names of results.
+
+        Args:
+            outputs: As programs and files hold them.
+            written_by: What was executed, for the error.
+            slack: Share of a result's largest magnitude that floats may differ by besides.
 
         Raises:
             NumericsError: It is something else, or a result is missing.
@@ -95,7 +102,7 @@ class Guard:
             if name not in outputs or outputs[name].shape != type_.shape:
                 raise NumericsError(f"{written_by} lost the result '{name}'")
             own.append(take_in(outputs[name], element))
-        self._report(self.samples.differences(own, None), written_by)
+        self._report(self.samples.differences(own, None, slack), written_by)
 
     def _report(self, differences: Sequence[Difference], written_by: str) -> None:
         if not differences:

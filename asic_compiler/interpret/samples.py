@@ -70,21 +70,24 @@ class Samples:
             if self.own[0][i].size and not np.any(_firm([s[i] for s in self.own], element))
         )
 
-    def differences(self, own: Sequence[Array], wide: Sequence[Array] | None) -> list[Difference]:
+    def differences(
+        self, own: Sequence[Array], wide: Sequence[Array] | None, slack: float = 0.0
+    ) -> list[Difference]:
         """What another module's results may not be.
 
         Args:
             own: Its results in its own types.
             wide: And in float64; None where it was executed and not evaluated.
+            slack: Share of a result's largest magnitude that floats may differ by besides.
 
         Returns:
             At most one difference a result.
         """
         found: list[Difference] = []
         for i, element in enumerate(self.elements):
-            problem = _difference(i, [s[i] for s in self.own], own[i], element, False)
+            problem = _difference(i, [s[i] for s in self.own], own[i], element, False, slack)
             if problem is None and wide is not None:
-                problem = _difference(i, [s[i] for s in self.wide], wide[i], element, True)
+                problem = _difference(i, [s[i] for s in self.wide], wide[i], element, True, slack)
             if problem is not None:
                 found.append(problem)
         return found
@@ -131,7 +134,12 @@ def _agreed(samples: Sequence[Array], element: Attribute) -> Array:
 
 
 def _difference(
-    output: int, samples: Sequence[Array], after: Array, element: Attribute, wide: bool
+    output: int,
+    samples: Sequence[Array],
+    after: Array,
+    element: Attribute,
+    wide: bool,
+    slack: float,
 ) -> Difference | None:
     before = samples[0]
     agreed = _agreed(samples, element)
@@ -139,7 +147,9 @@ def _difference(
     with np.errstate(all="ignore"):
         error = np.abs(after - before, dtype=np.float64)
         if is_float(element):
-            allowed = _allowed(samples, agreed & np.isfinite(before), element, wide)
+            finite = agreed & np.isfinite(before)
+            allowed = _allowed(samples, finite, element, wide)
+            allowed += slack * np.abs(before[finite]).max(initial=0.0)
             same = (after == before) | (np.isnan(after) & np.isnan(before))
             error = np.where(same, 0.0, np.where(np.isnan(error), np.inf, error))
             error = np.where(_wrong_zero(samples, after), np.inf, error)

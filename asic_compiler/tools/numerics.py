@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from math import prod
+from pathlib import Path
 
 import numpy as np
 from xdsl.context import Context
@@ -13,12 +15,24 @@ from xdsl.ir import Attribute
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import tcc
+from asic_compiler.frontends.mlir_text import parse_module
 from asic_compiler.interpret.draw import resources, weight_elements
 from asic_compiler.interpret.elements import Array, is_float, take_in, width
 from asic_compiler.interpret.errors import CannotEvaluateError
-from asic_compiler.interpret.guard import Guard, NumericsError, guard, named_weights
+from asic_compiler.interpret.evaluate import MOST_POINTS, cost
+from asic_compiler.interpret.guard import (
+    Guard,
+    NumericsError,
+    guard,
+    named_weights,
+    signatures,
+)
+from asic_compiler.interpret.machine import function_of
 from asic_compiler.simulate import run_program
-from asic_compiler.simulate.tensors import inputs_of, weights_of
+from asic_compiler.simulate.tensors import inputs_of, load, weights_of
+
+IMPORT_SLACK = 1e-3
+"""Of a result's largest magnitude: torch-mlir approximates constants (that of gelu by 1.6e-4)."""
 
 
 def parse_seed(text: str) -> int:
@@ -41,15 +55,15 @@ class NumericsCheck:
     Args:
         context: Whose resources are the data of named weights.
         seed: Of what is drawn.
-        tell: Is given each note, a line.
+        notes: Is given each note; by default it goes to stderr.
     """
 
     def __init__(
-        self, context: Context, seed: int, tell: Callable[[str], None] | None = None
+        self, context: Context, seed: int, notes: Callable[[str], None] | None = None
     ) -> None:
         self._context = context
         self._seed = seed
-        self._tell = tell or _on_stderr
+        self._tell = notes or tell
         self._guard: Guard | None = None
 
     def look(self, module: ModuleOp, written_by: str | None) -> None:
@@ -105,6 +119,38 @@ def _narrow(module: ModuleOp) -> str | None:
     return None
 
 
+def verify_import(text: str, name: str, folder: Path) -> list[str]:
+    """Compares an imported module with what PyTorch computed from the same numbers.
+
+    Args:
+        text: The module.
+        name: Of the model, for messages.
+        folder: Weights, inputs and reference, as ``asic-import --with-weights`` writes them.
+
+    Returns:
+        Notes on what is not checked.
+
+    Raises:
+        NumericsError: The module computes something else.
+    """
+    module = parse_module(text, name)
+    files = [load(folder / f"{what}.safetensors") for what in ("inputs", "weights", "reference")]
+    inputs, weights, reference = files
+    try:
+        elements = weight_elements(module)
+        given = {key: take_in(weights[key], elements[key]) for key in weights if key in elements}
+        arguments, _ = signatures(module)
+        drawn = [
+            take_in(inputs[key], element)
+            for key, element in zip(arguments.names, arguments.elements, strict=True)
+        ]
+        held = guard(module, 0, given, drawn)
+    except CannotEvaluateError as error:
+        return [f"the module is not checked: {error}"]
+    held.compare_outputs(reference, "the import (the first number is the module's)", IMPORT_SLACK)
+    return held.notes
+
+
 def data_of(context: Context, module: ModuleOp) -> Mapping[str, Array]:
     """The named constants of a module whose data is in its text."""
     found: dict[str, Array] = {}
@@ -140,5 +186,19 @@ def _unpacked(blob: str, shape: tuple[int, ...], element: Attribute) -> Array | 
     return take_in(stored.reshape(shape), element)
 
 
-def _on_stderr(note: str) -> None:
+def too_large(text: str, name: str) -> str | None:
+    """Why a module cannot be evaluated, before anything is drawn for it; None if it can."""
+    module = parse_module(text, name)
+    try:
+        points = cost(function_of(module))
+    except CannotEvaluateError as error:
+        return str(error)
+    weights = sum(prod(r.type.get_shape()) for r in resources(module))
+    if points > MOST_POINTS or weights > MOST_POINTS:
+        return f"its {max(points, weights):.3g} points are more than {MOST_POINTS:.3g}"
+    return None
+
+
+def tell(note: str) -> None:
+    """Prints a note on stderr."""
     print(f"note: --verify-numerics: {note}", file=sys.stderr)

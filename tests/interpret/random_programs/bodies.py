@@ -69,7 +69,9 @@ class Body:
         if own == kind:
             return name
         if own == "index":
-            return self.converted(self.new("i64", f"arith.index_cast {name} : index to i64"), "i64", kind)
+            return self.converted(
+                self.new("i64", f"arith.index_cast {name} : index to i64"), "i64", kind
+            )
         if is_float(own) and is_float(kind):
             if BITS[own] == BITS[kind]:
                 name, own = self.new("f32", f"arith.extf {name} : {own} to f32"), "f32"
@@ -121,8 +123,12 @@ class Body:
             return self.new(kind, f"math.copysign {a}, {b} : {kind}")
         if what == 5:
             positive = self.new(kind, f"math.absf {self.any_of(kind)} : {kind}")
-            shifted = self.new(kind, f"arith.addf {positive}, {self.constant(kind, '0.5')} : {kind}")
-            return self.new(kind, f"math.{choices.pick(('sqrt', 'rsqrt', 'log'))} {shifted} : {kind}")
+            shifted = self.new(
+                kind, f"arith.addf {positive}, {self.constant(kind, '0.5')} : {kind}"
+            )
+            return self.new(
+                kind, f"math.{choices.pick(('sqrt', 'rsqrt', 'log'))} {shifted} : {kind}"
+            )
         if what == 4:
             bounded = self.new(kind, f"math.tanh {self.any_of(kind)} : {kind}")
             return self.new(kind, f"math.{choices.pick(_UNARY)} {bounded} : {kind}")

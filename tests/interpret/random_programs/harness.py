@@ -6,9 +6,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
-from random_programs.bodies import is_float
-from random_programs.designs import design, outputs_on
-from random_programs.writer import Program
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 
@@ -19,6 +16,9 @@ from asic_compiler.interpret.elements import Array, rounded, wrapped
 from asic_compiler.interpret.guard import guard
 from asic_compiler.interpret.machine import function_of, tensor_type
 from asic_compiler.passes.convert_linalg_to_asic import ConvertLinalgToAsic
+from random_programs.bodies import is_float
+from random_programs.designs import design, outputs_on
+from random_programs.writer import Program
 
 MESHES = ((1, 1), (2, 3))
 _SPECIAL = (0.0, -0.0, 1.0, -1.0, 0.5)
@@ -50,7 +50,9 @@ def arguments_of(module: ModuleOp, program: Program, seed: int) -> list[Array]:
             found[i] = rng.integers(0, program.below[i], found[i].shape)
         elif is_float(str(element)):
             special = rng.choice(_SPECIAL, found[i].shape)
-            found[i] = rounded(np.where(rng.random(found[i].shape) < 0.1, special, found[i]), element)
+            found[i] = rounded(
+                np.where(rng.random(found[i].shape) < 0.1, special, found[i]), element
+            )
         elif str(element) != "i1":
             wild = rng.integers(-(1 << 62), 1 << 62, found[i].shape)
             bits = int(str(element)[1:])

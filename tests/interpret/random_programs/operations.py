@@ -74,8 +74,11 @@ def numeric(kind: str) -> bool:
 
 def contraction(writer: Writer) -> None:
     """A sum of products over any dimensions, in any order, with a weight or another value."""
+    contracted(writer, writer.value(numeric, rank=1))
+
+
+def contracted(writer: Writer, left: Tensor) -> None:
     choices = writer.choices
-    left = writer.value(numeric, rank=1)
     letters = [f"d{i}" for i in range(len(left.shape))]
     sizes = dict(zip(letters, left.shape, strict=True))
     order = choices.shuffled(letters)
@@ -243,9 +246,7 @@ def reduction(writer: Writer) -> None:
             found.append(fold(body, "sum", found[0], accumulators[1], kind))
         return found
 
-    generic(
-        writer, inputs, [(out, kept) for out in outs], [x in folded for x in loops], fill
-    )
+    generic(writer, inputs, [(out, kept) for out in outs], [x in folded for x in loops], fill)
 
 
 def fold_start(writer: Writer, shape: Shape, kind: str, how: str) -> Tensor:
@@ -396,7 +397,8 @@ def expand(writer: Writer) -> None:
     writer.add(
         shape,
         source.kind,
-        f"tensor.expand_shape {source.name} {groups} output_shape {list(shape)} : {source.type} into $T",
+        f"tensor.expand_shape {source.name} {groups} output_shape {list(shape)} "
+        f": {source.type} into $T",
     )
 
 
@@ -442,7 +444,11 @@ def concat(writer: Writer) -> None:
             for t in (*writer.pool, *writer.weights)
             if t.kind == source.kind
             and len(t.shape) == len(source.shape)
-            and all(a == b for i, (a, b) in enumerate(zip(t.shape, source.shape, strict=True)) if i != axis)
+            and all(
+                a == b
+                for i, (a, b) in enumerate(zip(t.shape, source.shape, strict=True))
+                if i != axis
+            )
         ]
         pieces.append(choices.pick(fits))
     shape = (
@@ -520,11 +526,17 @@ def append(writer: Writer) -> None:
     size = choices.integer(1, max(1, cache.shape[axis] - 1))
     # Often the last slots, as a decoder writes them.
     last = cache.shape[axis] - size
-    made = insert_at(writer, cache, axis, size, last if choices.flip() else choices.integer(0, last))
+    made = insert_at(
+        writer, cache, axis, size, last if choices.flip() else choices.integer(0, last)
+    )
     if choices.flip(85):
         writer.returned.append(made)
     if choices.flip(60) and cache in writer.pool:
         writer.pool.remove(cache)  # so that mostly the new state alone is read
+    if choices.flip(80):
+        contracted(writer, made)  # as attention does
+        if choices.flip(70):
+            writer.returned.append(writer.pool[-1])
 
 
 # Gathers.

@@ -1,4 +1,4 @@
-"""Random programs of linalg on tensors: chains of what models are made of, and of what they are not.
+"""Random programs of linalg on tensors: chains of what models are made of, and of odd things.
 
 Every program is legal MLIR that means one thing. What a compiler does with it is to refuse it, or
 to give a module, and programs of tiles, that compute the same.
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
-from random_programs.bodies import BITS, INTEGERS, Body, is_float
+from random_programs.bodies import BITS, INTEGERS, is_float
 from random_programs.choices import Choices
 
 Shape = tuple[int, ...]
@@ -115,9 +115,13 @@ class Writer:
         # A weight of one name has one type.
         name = f"w{len(self.weights)}"
         if self.choices.flip(60):
-            tensor = self.add(shape, kind, f"arith.constant dense_resource<{name}> : $T", keep=False)
+            tensor = self.add(
+                shape, kind, f"arith.constant dense_resource<{name}> : $T", keep=False
+            )
         else:
-            tensor = self.add(shape, kind, f"arith.constant dense<{self.data(shape, kind)}> : $T", keep=False)
+            tensor = self.add(
+                shape, kind, f"arith.constant dense<{self.data(shape, kind)}> : $T", keep=False
+            )
         self.weights.append(tensor)
         return tensor
 
@@ -147,7 +151,9 @@ class Writer:
         for _ in range(self.choices.integer(0, 2)):
             # Sometimes an argument or a weight as it is.
             odd = self.choices.flip(10)
-            results.append(self.choices.pick([*candidates, *self.weights] if odd else computed or candidates))
+            results.append(
+                self.choices.pick([*candidates, *self.weights] if odd else computed or candidates)
+            )
         arguments = ", ".join(f"{t.name}: {t.type}" for t in self.arguments)
         types = ", ".join(t.type for t in results)
         names = ", ".join(t.name for t in results)
@@ -176,7 +182,9 @@ def program(choices: Choices, operations: Sequence[Callable[[Writer], None]]) ->
     writer = Writer(choices)
     for _ in range(choices.integer(1, 3)):
         shape = tuple(choices.integer(1, 5) for _ in range(choices.integer(1, 3)))
-        writer.argument(shape, choices.pick(("f32", "f16", "f32", *INTEGERS[:2], "f32", "bf16", "i1")))
+        writer.argument(
+            shape, choices.pick(("f32", "f16", "f32", *INTEGERS[:2], "f32", "bf16", "i1"))
+        )
     for _ in range(choices.integer(2, 8)):
         choices.pick(operations)(writer)
     return writer.finish()
