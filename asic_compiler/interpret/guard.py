@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, ModuleOp, StringAttr
 from xdsl.ir import Attribute
 
 from asic_compiler.interpret.draw import draw_arguments, draw_weights, weight_elements
-from asic_compiler.interpret.elements import Array, give_out, take_in
+from asic_compiler.interpret.elements import Array, give_out, is_float, take_in
 from asic_compiler.interpret.evaluate import evaluate
 from asic_compiler.interpret.machine import function_of, tensor_type
 from asic_compiler.interpret.numbers import Numbers
@@ -82,27 +83,39 @@ class Guard:
         )
         self._report(self.samples.differences(own, wide), written_by)
 
-    def compare_outputs(
-        self, outputs: Mapping[str, Array], written_by: str, slack: float = 0.0
-    ) -> None:
-        """Compares what an execution gave, by the names of results.
-
-        Args:
-            outputs: As programs and files hold them.
-            written_by: What was executed, for the error.
-            slack: Share of a result's largest magnitude that floats may differ by besides.
+    def compare_outputs(self, outputs: Mapping[str, Array], written_by: str) -> None:
+        """Compares what an execution gave in the module's own types, by the names of results.
 
         Raises:
             NumericsError: It is something else, or a result is missing.
         """
-        own: list[Array] = []
-        for name, element, type_ in zip(
-            self.results.names, self.results.elements, self.samples.own[0], strict=True
-        ):
-            if name not in outputs or outputs[name].shape != type_.shape:
+        found = self._in_order(outputs, written_by)
+        own = [take_in(a, e) for a, e in zip(found, self.results.elements, strict=True)]
+        self._report(self.samples.differences(own, None), written_by)
+
+    def compare_precise(self, outputs: Mapping[str, Array], written_by: str, slack: float) -> None:
+        """Compares what was computed more precisely than the module's own types are.
+
+        Args:
+            outputs: By the names of results.
+            written_by: What gave them, for the error.
+            slack: Share of a result's largest magnitude that floats may differ by.
+
+        Raises:
+            NumericsError: It is something else, or a result is missing.
+        """
+        found = self._in_order(outputs, written_by)
+        wide = [
+            np.asarray(array, np.float64) if is_float(element) else take_in(array, element)
+            for array, element in zip(found, self.results.elements, strict=True)
+        ]
+        self._report(self.samples.differences(None, wide, slack), written_by)
+
+    def _in_order(self, outputs: Mapping[str, Array], written_by: str) -> list[Array]:
+        for name, array in zip(self.results.names, self.samples.own[0], strict=True):
+            if name not in outputs or outputs[name].shape != array.shape:
                 raise NumericsError(f"{written_by} lost the result '{name}'")
-            own.append(take_in(outputs[name], element))
-        self._report(self.samples.differences(own, None, slack), written_by)
+        return [outputs[name] for name in self.results.names]
 
     def _report(self, differences: Sequence[Difference], written_by: str) -> None:
         if not differences:

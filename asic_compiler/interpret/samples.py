@@ -19,8 +19,9 @@ from asic_compiler.interpret.evaluate import evaluate
 from asic_compiler.interpret.machine import Weights, function_of, tensor_type
 from asic_compiler.interpret.numbers import Numbers
 
-SPREADS = 16.0
-"""Allowed errors are so many times the spread of the samples."""
+SPREADS = (2.0, 14.0)
+"""Allowed errors are so many times the spread of the samples, and so many more over the root of the
+number of elements: the fewer there are, the less their largest spread says."""
 STEPS = 16.0
 """And so many steps of the result's type."""
 _NOISY = {False: 3, True: 2}
@@ -71,13 +72,13 @@ class Samples:
         )
 
     def differences(
-        self, own: Sequence[Array], wide: Sequence[Array] | None, slack: float = 0.0
+        self, own: Sequence[Array] | None, wide: Sequence[Array] | None, slack: float = 0.0
     ) -> list[Difference]:
         """What another module's results may not be.
 
         Args:
-            own: Its results in its own types.
-            wide: And in float64; None where it was executed and not evaluated.
+            own: Its results in its own types; None where there are none.
+            wide: And in float64, or about as precise; None where there are none.
             slack: Share of a result's largest magnitude that floats may differ by besides.
 
         Returns:
@@ -85,7 +86,9 @@ class Samples:
         """
         found: list[Difference] = []
         for i, element in enumerate(self.elements):
-            problem = _difference(i, [s[i] for s in self.own], own[i], element, False, slack)
+            problem = None
+            if own is not None:
+                problem = _difference(i, [s[i] for s in self.own], own[i], element, False, slack)
             if problem is None and wide is not None:
                 problem = _difference(i, [s[i] for s in self.wide], wide[i], element, True, slack)
             if problem is not None:
@@ -180,7 +183,8 @@ def _allowed(samples: Sequence[Array], finite: Array, element: Attribute, wide: 
         if wide
         else 2.0 ** (float_format(element).least - float_format(element).precision + 1)
     )
-    return SPREADS * largest + STEPS * step * size + tiny
+    spreads = SPREADS[0] + SPREADS[1] / max(1, np.count_nonzero(finite)) ** 0.5
+    return spreads * largest + STEPS * step * size + tiny
 
 
 def _wrong_zero(samples: Sequence[Array], after: Array) -> Array:

@@ -147,7 +147,8 @@ def verify_import(text: str, name: str, folder: Path) -> list[str]:
         held = guard(module, 0, given, drawn)
     except CannotEvaluateError as error:
         return [f"the module is not checked: {error}"]
-    held.compare_outputs(reference, "the import (the first number is the module's)", IMPORT_SLACK)
+    # PyTorch computed in f32 from the module's numbers: no rounding of the module's has a part.
+    held.compare_precise(reference, "the import (PyTorch's is the second number)", IMPORT_SLACK)
     return held.notes
 
 

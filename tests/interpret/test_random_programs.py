@@ -13,38 +13,40 @@ from hypothesis import strategies as st
 from random_programs.choices import Choices, Drawn
 from random_programs.harness import Tally, follow
 from random_programs.operations import OPERATIONS
-from random_programs.writer import program
+from random_programs.writer import Program, program
 
 from asic_compiler.interpret.guard import NumericsError
 
 PROGRAMS = 320
-DESIGNED = 3
+DESIGNED = 2
 """Every so many programs are designed and executed as well: it takes longer."""
 MOST_REFUSED = 0.2
 
 
-@settings(
-    max_examples=PROGRAMS,
-    derandomize=True,
-    deadline=None,
-    database=None,
-    report_multiple_bugs=False,
-    phases=(Phase.generate, Phase.shrink),
-    suppress_health_check=list(HealthCheck),
-)
-@given(st.data())
-def _every_step_is_right(tally: Tally, data: st.DataObject) -> None:
-    written = program(Drawn(data.draw), OPERATIONS)
-    tally.counts["programs"] += 1
-    note(written.text)
-    designed = tally.counts["programs"] % DESIGNED == 0
-    follow(written, 0, tally, designed=designed)
+@st.composite
+def programs(draw: st.DrawFn) -> Program:
+    return program(Drawn(draw), OPERATIONS)
 
 
 def test_random_programs() -> None:
     tally = Tally()
-    _every_step_is_right(tally)
-    print(dict(tally.counts), tally.reasons.most_common(10))
+
+    @settings(
+        max_examples=PROGRAMS,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        report_multiple_bugs=False,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.integers(1, DESIGNED), programs())
+    def every_step_is_right(which: int, written: Program) -> None:
+        tally.counts["programs"] += 1
+        note(written.text)  # as a person would save it to a file and run it again
+        follow(written, 0, tally, designed=which == 1)
+
+    every_step_is_right()
     # A guard that refuses everything would be silent as well.
     assert tally.counts["programs"] >= 300
     for step in ("conversion", "program"):
