@@ -27,14 +27,18 @@ WIDER_RESULT = """func.func @main(%a: tensor<2x5xf32>, %b: tensor<5x3xf32>) -> t
   return %r : tensor<2x3xf64>
 }
 """
-# A product that is read in the body of another operation alone was taken for dead, and refused.
-READ_IN_A_BODY = """func.func @main(%a: tensor<3x4xf32>, %b: tensor<4x2xf32>, %i: tensor<5xi64>)
+# A nest that is read in the body of another operation alone was taken for dead, and refused.
+READ_IN_A_BODY = """func.func @main(%a: tensor<3x2xf32>, %b: tensor<2xf32>, %i: tensor<5xi64>)
     -> tensor<5x2xf32> {
-  %z = arith.constant 0.0 : f32
   %e = tensor.empty() : tensor<3x2xf32>
-  %f = linalg.fill ins(%z : f32) outs(%e : tensor<3x2xf32>) -> tensor<3x2xf32>
-  %m = linalg.matmul ins(%a, %b : tensor<3x4xf32>, tensor<4x2xf32>)
-    outs(%f : tensor<3x2xf32>) -> tensor<3x2xf32>
+  %m = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>,
+      affine_map<(d0, d1) -> (d1)>, affine_map<(d0, d1) -> (d0, d1)>],
+      iterator_types = ["parallel", "parallel"]}
+    ins(%a, %b : tensor<3x2xf32>, tensor<2xf32>) outs(%e : tensor<3x2xf32>) {
+  ^bb0(%x: f32, %y: f32, %s: f32):
+    %t = arith.addf %x, %y : f32
+    linalg.yield %t : f32
+  } -> tensor<3x2xf32>
   %o = tensor.empty() : tensor<5x2xf32>
   %r = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0)>,
       affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]}
