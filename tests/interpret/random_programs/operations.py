@@ -220,9 +220,12 @@ def reduction(writer: Writer) -> None:
     """A fold with a body and a start that need not be those of a sum; sometimes two results."""
     choices = writer.choices
     source = writer.value(numeric, rank=1)
+    if choices.flip(25):  # long rows, which several tiles may fold parts of
+        shape = (choices.integer(1, 2), choices.pick((24, 48, 96)))
+        source = writer.argument(shape, choices.pick(("f32", "f16", "i32")))
     rank = len(source.shape)
     loops = [f"d{i}" for i in range(rank)]
-    folded = choices.shuffled(loops)[: choices.integer(1, min(2, rank))]
+    folded = choices.shuffled(loops)[: min(rank, 2 if choices.flip(60) else 1)]
     kept = [x for x in loops if x not in folded]
     if choices.flip(15):
         kept = choices.shuffled(kept)
