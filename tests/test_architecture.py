@@ -26,6 +26,7 @@ LEVELS = {
     "workload": 9,
     "hardware": 10,
     "technology": 11,
+    "interpret": 11,
     "dialects": 12,
     "machine": 13,
     "files": 14,

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich.console import Console
 from rich.table import Table
@@ -23,7 +24,12 @@ from asic_compiler.frontends import (
 from asic_compiler.frontends.models.catalogue import NAMED_MODELS
 from asic_compiler.frontends.spec import DEFAULT_BATCH, DEFAULT_CONTEXT
 from asic_compiler.frontends.stages import Stages
-from asic_compiler.tools.console import check_output, ensure_stderr, write_output
+from asic_compiler.tools.console import (
+    EXIT_INTERNAL_ERROR,
+    check_output,
+    ensure_stderr,
+    write_output,
+)
 
 PROGRAM = "asic-import"
 
@@ -106,6 +112,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="with --with-weights: go on if memory may not suffice or f16 overflows",
     )
     parser.add_argument(
+        "--verify-numerics",
+        action="store_true",
+        help="compare what the module computes with PyTorch, on the same random inputs and "
+        "weights; a model too large for that is not compared, and a note says so",
+    )
+    parser.add_argument(
         "--locations", action="store_true", help="print the model's source line on every operation"
     )
     parser.add_argument(
@@ -126,6 +138,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console(stderr=True)
     try:
         imported = _import(arguments, console)
+        if arguments.verify_numerics and not _is_verified(arguments, imported, console):
+            return EXIT_INTERNAL_ERROR
         write_atomically(arguments.output, imported.text)
     except UserError as error:
         print(error.render(PROGRAM), file=sys.stderr)
@@ -146,7 +160,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _import(arguments: argparse.Namespace, console: Console) -> ImportedModel:
-    spec = ImportSpec(
+    check_output(arguments.output)
+    # What a user's model prints must not end up inside the module on stdout.
+    tensors = _tensor_request(arguments)
+    with _progress(console) as stages, redirect_stdout(sys.stderr):
+        return import_model(_spec(arguments), stages, tensors)
+
+
+def _spec(arguments: argparse.Namespace) -> ImportSpec:
+    return ImportSpec(
         model=arguments.model,
         phase=arguments.phase,
         batch=arguments.batch,
@@ -157,17 +179,40 @@ def _import(arguments: argparse.Namespace, console: Console) -> ImportedModel:
         locations=arguments.locations,
         reproducer=reproducer_path(arguments.output),
     )
-    check_output(arguments.output)
-    # What a user's model prints must not end up inside the module on stdout.
-    tensors = _tensor_request(arguments)
-    with _progress(console) as stages, redirect_stdout(sys.stderr):
-        return import_model(spec, stages, tensors)
+
+
+def _is_verified(arguments: argparse.Namespace, imported: ImportedModel, console: Console) -> bool:
+    """Compares with PyTorch, from the files that were written, or from some of its own."""
+    from asic_compiler.interpret.guard import NumericsError
+    from asic_compiler.tools.numerics import tell, too_large, verify_import
+
+    name = imported.workload.name
+    reason = too_large(imported.text, name)
+    if reason is not None:
+        tell(f"the module is not checked: {reason}")
+        return True
+    try:
+        if imported.tensor_files:
+            notes = verify_import(imported.text, name, imported.tensor_files[0].parent)
+        else:
+            with TemporaryDirectory() as folder, redirect_stdout(sys.stderr):
+                request = TensorRequest(Path(folder), arguments.seed or 0, force=True)
+                with _progress(console) as stages:
+                    again = import_model(_spec(arguments), stages, request)
+                notes = verify_import(again.text, name, Path(folder))
+    except NumericsError as error:
+        print(f"{PROGRAM}: internal error: {error}", file=sys.stderr)
+        print(f"{PROGRAM}: note: this is a defect of the import", file=sys.stderr)
+        return False
+    for note in notes:
+        tell(note)
+    return True
 
 
 def _tensor_request(arguments: argparse.Namespace) -> TensorRequest | None:
     if arguments.with_weights is None:
         for option, is_given in (("seed", arguments.seed is not None), ("force", arguments.force)):
-            if is_given:
+            if is_given and not (option == "seed" and arguments.verify_numerics):
                 raise UserError(
                     f"--{option} has no meaning here",
                     notes=["it belongs to --with-weights DIR: nothing else is drawn at random"],

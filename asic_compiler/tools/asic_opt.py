@@ -39,6 +39,8 @@ Input and output
 Looking inside
   --print-between-passes        print the IR after each pass on stderr
   --time-passes                 print the seconds of each pass on stderr
+  --verify-numerics[=SEED]      check after each pass, on small random inputs, that the module
+                                computes the same (docs/simulation.md)
   --disable-verify              do not verify the IR between passes
   --verify-diagnostics          for tests: print errors on stdout and succeed
   --debug                       show the Python trace of an error

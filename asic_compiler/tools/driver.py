@@ -34,6 +34,7 @@ from asic_compiler.tools.pass_options import (
     parse_pipeline,
 )
 
+_NUMERICS = "--verify-numerics"
 _FLAG = "--pass-flag"
 """What ``--<pass>`` becomes before argparse sees it, see `spell_pass_flags`."""
 
@@ -50,6 +51,8 @@ def spell_pass_flags(arguments: Sequence[str]) -> list[str]:
             return [*rewritten, *arguments[index:]]
         name, _, _ = argument[2:].partition("=")
         is_pass = argument.startswith("--") and name in PASSES
+        if argument == _NUMERICS:
+            argument = f"{_NUMERICS}=0"
         rewritten.append(f"{_FLAG}={argument[2:]}" if is_pass else argument)
     return rewritten
 
@@ -96,6 +99,7 @@ class AsicOptMain(xDSLOptMain):
         add(_FLAG, dest="pipeline", action="append", type=lambda text: ("flag", text))
         add("-f", "--frontend", choices=list(self.available_frontends))
         add("-t", "--target", default="mlir")
+        add(_NUMERICS, metavar="SEED")
         for names in (
             ("--allow-unregistered-dialect",),
             ("--no-implicit-module",),
@@ -160,6 +164,7 @@ class AsicOptMain(xDSLOptMain):
 
     def _between_passes(self) -> Callable[[ModulePass | None, ModuleOp, ModulePass | None], None]:
         started = time.perf_counter()
+        look = self._numerics()
 
         def callback(before: ModulePass | None, module: ModuleOp, after: ModulePass | None) -> None:
             nonlocal started
@@ -167,6 +172,7 @@ class AsicOptMain(xDSLOptMain):
                 print(f"{before.name}: {time.perf_counter() - started:.3f} s", file=sys.stderr)
             if not self.args.disable_verify:
                 verify_module(module, written_by=None if before is None else before.name)
+            look(module, None if before is None else before.name)
             if before is not None and after is not None and self.args.print_between_passes:
                 print(f"// IR after {before.name}", file=sys.stderr)
                 ExactPrinter(stream=sys.stderr).print_op(module)
@@ -175,6 +181,15 @@ class AsicOptMain(xDSLOptMain):
             started = time.perf_counter()
 
         return callback
+
+    def _numerics(self) -> Callable[[ModuleOp, str | None], None]:
+        """What ``--verify-numerics`` does with each module, and with the pass that wrote it."""
+        if self.args.verify_numerics is None:
+            return lambda module, written_by: None
+        # Imported here: it brings NumPy and the simulator.
+        from asic_compiler.tools.numerics import NumericsCheck, parse_seed
+
+        return NumericsCheck(self.ctx, parse_seed(self.args.verify_numerics)).look
 
     def apply_passes(self, prog: ModuleOp) -> None:
         """Runs the pipeline; what a pass prints goes to stderr, stdout is for the IR."""

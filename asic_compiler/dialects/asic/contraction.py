@@ -45,11 +45,11 @@ def _verify_elements(lhs: SSAValue, rhs: SSAValue, result: SSAValue) -> None:
 class MatmulOp(AsicOp):
     """Matrix products: ``result[b.., m, n] = sum_k lhs[b.., m, k] * rhs[b.., k, n]``.
 
-    Floats accumulate in f32 (f64 operands in f64), integers in the result's type; the sum is
-    rounded once, to the result's element type. ``transpose_rhs`` says that rhs holds [.., n, k],
-    as the weight of a linear layer does. A rank-2 rhs is shared by the whole batch. In a
-    grouped-query attention product the batch is sequences x key-value heads, and the query heads
-    that share one are rows of m: the cache appears once.
+    Floats accumulate in f32 (in f64 where operands or the result are f64), integers in the
+    result's type; the sum is rounded once, to the result's element type. ``transpose_rhs`` says
+    that rhs holds [.., n, k], as the weight of a linear layer does. A rank-2 rhs is shared by the
+    whole batch. In a grouped-query attention product the batch is sequences x key-value heads, and
+    the query heads that share one are rows of m: the cache appears once.
 
     Verified, besides the shared rules:
         4. lhs has rank 2 or more; rhs has rank 2, or lhs's rank and batch dimensions.

@@ -227,8 +227,8 @@ class GraphBuilder:
         return Access(access.value, view)
 
     def is_live(self, value: SSAValue) -> bool:
-        """Whether a live operation uses a value."""
-        return any(use.operation in self.live for use in value.uses)
+        """Whether a live operation uses a value, itself or in its body."""
+        return any(_ancestor_in(use.operation, self.live) for use in value.uses)
 
     def is_returned(self, value: SSAValue) -> bool:
         """Whether the function returns a value."""

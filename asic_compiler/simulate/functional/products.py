@@ -15,7 +15,7 @@ from asic_compiler.simulate.functional.errors import ExecutionError
 from asic_compiler.simulate.functional.indices import Block
 from asic_compiler.simulate.functional.tile import Tile
 from asic_compiler.simulate.integers import Codes, accumulate_integers, quantise_rows
-from asic_compiler.simulate.numerics import accumulate_block
+from asic_compiler.simulate.numerics import accumulate_block, accumulator_dtype
 
 Contraction: TypeAlias = tcc.MmaOp | tcc.MmaDmemOp | tcc.ConvOp
 
@@ -50,10 +50,12 @@ def multiply(
         assert block.rhs is not None
         rhs = tile.read(op.operands[1], block.rhs, op)
     element = buffer_type(op.result).element_type
-    if not is_float(element):
-        lhs, rhs = lhs.astype(dtype_of(element)), rhs.astype(dtype_of(element))
     if op.numbers is not None and op.numbers.data == BF16:
         lhs, rhs = rounded(lhs, BFloat16Type()), rounded(rhs, BFloat16Type())
+    wide = dtype_of(element)
+    if is_float(element):  # sums for an f64 are f64, also of narrower operands
+        wide = np.promote_types(lhs.dtype, accumulator_dtype(element))
+    lhs, rhs = lhs.astype(wide, copy=False), rhs.astype(wide, copy=False)
     return accumulate_block(before, lhs, rhs)
 
 

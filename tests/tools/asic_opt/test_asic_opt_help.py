@@ -17,6 +17,7 @@ class TestHelp:
         code, out, err = run("--help")
         assert (code, err) == (0, "")
         assert "--test-probe" in out
+        assert "--verify-numerics[=SEED]" in out
         assert "Notes on the module what it was told." in out
         assert "second paragraph" not in out
         assert re.search(r"node +process node \(default 3nm\)", out)

@@ -1,0 +1,1 @@
+"""Random programs of linalg on tensors, and designs for them."""

@@ -1,0 +1,62 @@
+"""What random programs have found, each as small as it goes, through every step."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from random_programs.harness import Tally, follow
+from random_programs.writer import Program
+
+# An f64 result of f32 operands was summed in f32 on a tile: 1e-8 off, where 1e-15 is right.
+WIDER_RESULT = """func.func @main(%a: tensor<2x5xf32>, %b: tensor<5x3xf32>) -> tensor<2x3xf64> {
+  %z = arith.constant 0.0 : f64
+  %e = tensor.empty() : tensor<2x3xf64>
+  %f = linalg.fill ins(%z : f64) outs(%e : tensor<2x3xf64>) -> tensor<2x3xf64>
+  %r = linalg.generic {indexing_maps = [affine_map<(d0, d1, d2) -> (d0, d2)>,
+      affine_map<(d0, d1, d2) -> (d2, d1)>, affine_map<(d0, d1, d2) -> (d0, d1)>],
+      iterator_types = ["parallel", "parallel", "reduction"]}
+    ins(%a, %b : tensor<2x5xf32>, tensor<5x3xf32>) outs(%f : tensor<2x3xf64>) {
+  ^bb0(%x: f32, %y: f32, %s: f64):
+    %u = arith.extf %x : f32 to f64
+    %v = arith.extf %y : f32 to f64
+    %p = arith.mulf %u, %v : f64
+    %t = arith.addf %s, %p : f64
+    linalg.yield %t : f64
+  } -> tensor<2x3xf64>
+  return %r : tensor<2x3xf64>
+}
+"""
+# A nest that is read in the body of another operation alone was taken for dead, and refused.
+READ_IN_A_BODY = """func.func @main(%a: tensor<3x2xf32>, %b: tensor<2xf32>, %i: tensor<5xi64>)
+    -> tensor<5x2xf32> {
+  %e = tensor.empty() : tensor<3x2xf32>
+  %m = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>,
+      affine_map<(d0, d1) -> (d1)>, affine_map<(d0, d1) -> (d0, d1)>],
+      iterator_types = ["parallel", "parallel"]}
+    ins(%a, %b : tensor<3x2xf32>, tensor<2xf32>) outs(%e : tensor<3x2xf32>) {
+  ^bb0(%x: f32, %y: f32, %s: f32):
+    %t = arith.addf %x, %y : f32
+    linalg.yield %t : f32
+  } -> tensor<3x2xf32>
+  %o = tensor.empty() : tensor<5x2xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0)>,
+      affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]}
+    ins(%i : tensor<5xi64>) outs(%o : tensor<5x2xf32>) {
+  ^bb0(%k: i64, %x: f32):
+    %row = arith.index_cast %k : i64 to index
+    %column = linalg.index 1 : index
+    %t = tensor.extract %m[%row, %column] : tensor<3x2xf32>
+    linalg.yield %t : f32
+  } -> tensor<5x2xf32>
+  return %r : tensor<5x2xf32>
+}
+"""
+
+
+@pytest.mark.parametrize("text", [WIDER_RESULT, READ_IN_A_BODY])
+def test_it_stays_found(text: str) -> None:
+    tally = Tally()
+    below = {2: 3} if text is READ_IN_A_BODY else {}
+    follow(Program(text, below), 0, tally, designed=True)
+    assert tally.counts == Counter({"conversion right": 1, "program right": 2})
