@@ -20,11 +20,11 @@ from xdsl.dialects.builtin import TensorType, bf16, f16, f32, i64
 from asic_compiler.diagnostics import UserError
 from asic_compiler.frontends.context import make_context
 from asic_compiler.frontends.mlir_text import parse_mlir
+from asic_compiler.simulate.comparison import compare
 from asic_compiler.simulate.tensor_files import TensorFacts, structure, write_arrays, write_tensors
 from asic_compiler.simulate.tensors import (
     check_related,
     check_whole,
-    compare,
     load,
     select,
     weights_of,
