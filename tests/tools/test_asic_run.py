@@ -128,6 +128,35 @@ def test_another_token_is_an_error_within_the_tolerance(files, monkeypatch, caps
     assert "'logits' gives another token at 1 of 1" in capsys.readouterr().err
 
 
+def test_a_reference_that_says_what_pytorch_loses(files, monkeypatch, capsys):
+    path = Path(files["reference"])
+    exact = {name: array.astype(np.float32) for name, array in LOGITS.items()}
+    own = {"own_type": "f16", "own_errors": '{"logits": 0.004}'}
+    write_arrays(path, exact, own)
+    simulator(monkeypatch, {"logits": np.array([[1, 4, 2.03125]], np.float16)})
+    assert run(files, "--check", str(path)) == 0
+    printed = capsys.readouterr()
+    assert "PyTorch f16" in printed.out
+    assert "4.000e-03" in printed.out
+    assert printed.err == ""
+    simulator(monkeypatch, {"logits": np.array([[1, 4, 2.0625]], np.float16)})
+    assert run(files, "--check", str(path)) == 1
+    assert "twice the 0.004 of PyTorch in f16" in capsys.readouterr().err
+    # What the user asks for is what counts.
+    assert run(files, "--check", str(path), "--tolerance", "0.02") == 0
+
+
+def test_a_narrow_cache_is_not_measured_by_f16(files, monkeypatch, capsys):
+    program = Path(files["p.mlir"])
+    program.write_text(PROGRAM.replace('"past", bits = 16', '"past", bits = 8'))
+    path = Path(files["reference"])
+    exact = {name: array.astype(np.float32) for name, array in LOGITS.items()}
+    write_arrays(path, exact, {"own_type": "f16", "own_errors": '{"logits": 0.0}'})
+    simulator(monkeypatch, {"logits": np.array([[1, 4, 2.03125]], np.float16)})
+    assert run(files, "--check", str(path)) == 0
+    assert "compared with 0.01: the program stores caches in 8 bits" in capsys.readouterr().err
+
+
 def test_not_a_number_is_an_error(files, monkeypatch, capsys):
     simulator(monkeypatch, {"logits": np.array([[1, 4, np.nan]], np.float16)})
     assert run(files, "--check", files["reference"], "--tolerance", "1e9") == 1
