@@ -15,6 +15,8 @@ from asic_compiler.frontends.pytorch import lowering
 from asic_compiler.frontends.pytorch.prepared import Prepared
 from asic_compiler.frontends.spec import Workload
 
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
+
 
 class Of(torch.nn.Module):
     def __init__(self, function: Callable[..., Any]) -> None:

@@ -15,6 +15,8 @@ from asic_compiler.frontends.models.catalogue import NAMED_MODELS
 from asic_compiler.frontends.models.config import find_recipe
 from asic_compiler.frontends.models.json_places import key_places
 
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
+
 
 def refused(config: object, write_config, **options) -> UserError:
     with pytest.raises(UserError) as caught:

@@ -18,6 +18,8 @@ from asic_compiler.frontends.gguf.tensors import GgufCheckpoint
 from asic_compiler.simulate.tensor_files import TensorFile
 from asic_compiler.tools import asic_import
 
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
+
 WIDTH, HEADS, KV_HEADS, HIDDEN, WORDS = 64, 4, 2, 96, 40
 TYPES = ("Q4_0", "Q4_1", "Q8_0", "F16", "BF16", "F32", "Q4_0")
 LAYER = {
