@@ -69,8 +69,10 @@ def _extreme(not_better: Any) -> Callable[..., Any]:
     """NaN on either side is the result; torch-mlir takes the other side."""
 
     def extreme(a: torch.Tensor, b: torch.Tensor) -> Any:
-        if not (a.is_floating_point() and b.is_floating_point() and a.dtype == b.dtype):
+        if not (a.is_floating_point() and b.is_floating_point()):
             return NotImplemented
+        dtype = torch.result_type(a, b)
+        a, b = a.to(dtype), b.to(dtype)
         takes_b = _aten.logical_or.default(not_better(a, b), _aten.ne.Tensor(b, b))
         return _aten.where.self(takes_b, b, a)
 
