@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.frontends.models.config import find_recipe
@@ -62,10 +63,11 @@ def import_model(
                 prepared = language.prepare(recipe, spec, mode)
                 if recipe.checkpoint is not None:
                     checkpoint.check(recipe.checkpoint, prepared)
+        notes = () if recipe is None else recipe.notes
         if tensors is None:
-            return lowering.lower(prepared, spec, mode, stages)
+            return replace(lowering.lower(prepared, spec, mode, stages), notes=notes)
         bundle.check_request(tensors, prepared)
         names = bundle.Names(prepared.module, prepared.prefix)
-        imported = lowering.lower(prepared, spec, mode, stages, names)
+        imported = replace(lowering.lower(prepared, spec, mode, stages, names), notes=notes)
         folder = None if recipe is None else recipe.checkpoint
         return bundle.write(tensors, prepared, imported, names, folder, stages)

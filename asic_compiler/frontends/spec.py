@@ -145,6 +145,8 @@ class ImportedModel:
     """Wall time of each stage, in the order they ran."""
     tensor_files: tuple[Path, ...] = ()
     """Weights, inputs and reference, where a `TensorRequest` asked for them."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of how the model was read, a line each."""
 
     @property
     def parameter_count(self) -> int:

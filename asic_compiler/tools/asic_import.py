@@ -43,6 +43,7 @@ MODEL is one of
   package.module:factory     a function that returns (nn.Module, example_inputs)
   a config.json              of the Hugging Face layout (llama, mistral, qwen2, qwen3, smolvlm, ...)
   a checkpoint folder        config.json and *.safetensors; names and shapes are checked
+  a GGUF file, or its folder llama, qwen2 and qwen3; quantised tensors are de-quantised
 """
 
 _EXAMPLES = """\
@@ -151,6 +152,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"{PROGRAM}: interrupted", file=sys.stderr)
         return 130
+    for note in imported.notes:
+        print(f"{PROGRAM}: note: {note}", file=sys.stderr)
     for path in imported.tensor_files:
         size_mb = path.stat().st_size / 1e6
         print(f"{PROGRAM}: wrote {path} ({size_mb:,.1f} MB)", file=sys.stderr)

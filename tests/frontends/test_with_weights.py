@@ -414,3 +414,33 @@ def test_a_folder_that_cannot_be_made(write_config, tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot make"):
         imported(write_config(ONE_LAYER), tmp_path / "file" / "made", context=8)
+
+
+def test_the_reference_says_what_pytorchs_own_f16_loses(write_config, tmp_path: Path):
+    request = TensorRequest(tmp_path / "run")
+    import_model(ImportSpec(write_config(ONE_LAYER), context=8), tensors=request)
+    reference = TensorFile(tmp_path / "run/reference.safetensors")
+    errors = json.loads(reference.metadata["own_errors"])
+    assert reference.metadata["own_type"] == "f16"
+    assert set(errors) == set(reference)
+    assert 0 < errors["logits"] < 1e-2
+
+
+def test_caches_of_a_checkpoint_are_what_its_layers_make(write_config, tmp_path: Path):
+    # Random numbers there make a trained model magnify roundings, as much as the draw decides.
+    path = write_config(ONE_LAYER)
+    folder = Path(path).parent
+    import_model(ImportSpec(path, context=8), tensors=TensorRequest(tmp_path / "run"))
+    weights = TensorFile(tmp_path / "run/weights.safetensors")
+    save_file(
+        {name: np.array(weights[name]) for name in weights if "inv_freq" not in name},
+        folder / "model.safetensors",
+    )
+    spec = ImportSpec(str(folder), batch=2, context=80)
+    import_model(spec, tensors=TensorRequest(tmp_path / "own"))
+    keys = TensorFile(tmp_path / "own/inputs.safetensors")["past.0.key"]
+    hidden = 80 // 8
+    # The sequences see other tokens, each from its first visible slot on; 64, then again.
+    assert not np.array_equal(keys[0, :, 0], keys[1, :, hidden])
+    np.testing.assert_array_equal(keys[0, :, 64], keys[0, :, 1])
+    np.testing.assert_array_equal(keys[1, :, 64 + hidden], keys[1, :, 1 + hidden])

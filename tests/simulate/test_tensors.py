@@ -20,11 +20,11 @@ from xdsl.dialects.builtin import TensorType, bf16, f16, f32, i64
 from asic_compiler.diagnostics import UserError
 from asic_compiler.frontends.context import make_context
 from asic_compiler.frontends.mlir_text import parse_mlir
+from asic_compiler.simulate.comparison import OwnArithmetic, compare, own_arithmetic
 from asic_compiler.simulate.tensor_files import TensorFacts, structure, write_arrays, write_tensors
 from asic_compiler.simulate.tensors import (
     check_related,
     check_whole,
-    compare,
     load,
     select,
     weights_of,
@@ -362,6 +362,36 @@ class TestCompare:
             "logits         1x2    5.000e-01      1.250e-01      1/1 same",
             "present.0.key  1      0.000e+00      0.000e+00",
         ]
+
+    def test_a_limit_is_twice_what_pytorch_loses_and_a_thousandth(self):
+        reference = {"y": np.array([1.0, 100])}
+        own = own_arithmetic({"own_type": "f16", "own_errors": '{"y": 0.004}'})
+        assert own is not None
+        assert own.limit("y") == pytest.approx(0.009)
+        near, far = ({"y": np.array([1.0 + d, 100])} for d in (0.89, 0.91))
+        assert compare(near, reference).failures_beside(own) == []
+        (failure,) = compare(far, reference).failures_beside(own)
+        assert failure.endswith("more than 0.009: twice the 0.004 of PyTorch in f16, and 0.001")
+        assert "PyTorch f16" in compare(near, reference).table(own)
+
+    def test_what_pytorch_overflows_in_is_no_measure(self):
+        # Twice infinity would accept everything.
+        own = OwnArithmetic("f16", {"y": math.inf})
+        assert own.limit("y") == own.limit("unknown") == 0.01
+        outputs = {"y": np.array([math.nan])}
+        assert compare(outputs, {"y": np.ones(1)}).failures_beside(own)
+
+    @pytest.mark.parametrize("text", ["[]", "{", '{"y": "x"}', '{"y": -1}', '{"y": NaN}'])
+    def test_figures_that_cannot_be_read(self, text: str):
+        with pytest.raises(UserError, match="own_errors"):
+            own_arithmetic({"own_errors": text})
+
+    def test_the_margin_of_another_token(self):
+        reference = {"logits": np.array([[[1.0, 2, 4]], [[3, 2, 1]]])}
+        outputs = {"logits": np.array([[[1, 2, 4]], [[3, 3.1, 1]]])}
+        figure = compare(outputs, reference).outputs[0]
+        assert figure.margin == 0.25
+        assert figure.tokens == "1/2 same, margin 2.50e-01"
 
     def test_other_names_and_shapes_are_an_error(self):
         outputs = {"a": np.zeros(2), "b": np.zeros(3)}

@@ -107,7 +107,8 @@ def test_a_check_that_passes(files, capsys):
         "1/1",
         "same",
     ]
-    assert printed.err == ""
+    # The reference is of another tool, or an older one: what the check measures by is said.
+    assert printed.err.startswith("asic-run: note: compared with 0.01: the reference does not say")
 
 
 def test_a_check_of_a_narrow_format_says_what_is_compared(files, capsys):
@@ -123,7 +124,7 @@ def test_a_figure_beyond_the_tolerance_is_an_error_after_the_table(files, monkey
     assert run(files, "--check", files["reference"]) == 1
     printed = capsys.readouterr()
     assert "1.562e-02" in printed.out
-    assert printed.err.startswith("asic-run: error: the outputs are not those of '")
+    assert "asic-run: error: the outputs are not those of '" in printed.err
     assert "'logits' is off by 0.0156 of its largest magnitude (at [0, 2])" in printed.err
     assert run(files, "--check", files["reference"], "--tolerance", "0.02") == 0
     assert run(files, "--check", files["reference"], "--tolerance", "0.015625") == 0
@@ -133,6 +134,35 @@ def test_another_token_is_an_error_within_the_tolerance(files, monkeypatch, caps
     simulator(monkeypatch, {"logits": np.array([[1, 4, 4.02]], np.float16)})
     assert run(files, "--check", files["reference"], "--tolerance", "1") == 1
     assert "'logits' gives another token at 1 of 1" in capsys.readouterr().err
+
+
+def test_a_reference_that_says_what_pytorch_loses(files, monkeypatch, capsys):
+    path = Path(files["reference"])
+    exact = {name: array.astype(np.float32) for name, array in LOGITS.items()}
+    own = {"own_type": "f16", "own_errors": '{"logits": 0.004}'}
+    write_arrays(path, exact, own)
+    simulator(monkeypatch, {"logits": np.array([[1, 4, 2.03125]], np.float16)})
+    assert run(files, "--check", str(path)) == 0
+    printed = capsys.readouterr()
+    assert "PyTorch f16" in printed.out
+    assert "4.000e-03" in printed.out
+    assert printed.err == ""
+    simulator(monkeypatch, {"logits": np.array([[1, 4, 2.0625]], np.float16)})
+    assert run(files, "--check", str(path)) == 1
+    assert "twice the 0.004 of PyTorch in f16" in capsys.readouterr().err
+    # What the user asks for is what counts.
+    assert run(files, "--check", str(path), "--tolerance", "0.02") == 0
+
+
+def test_a_narrow_cache_is_not_measured_by_f16(files, monkeypatch, capsys):
+    program = Path(files["p.mlir"])
+    program.write_text(PROGRAM.replace('"past", bits = 16', '"past", bits = 8'))
+    path = Path(files["reference"])
+    exact = {name: array.astype(np.float32) for name, array in LOGITS.items()}
+    write_arrays(path, exact, {"own_type": "f16", "own_errors": '{"logits": 0.0}'})
+    simulator(monkeypatch, {"logits": np.array([[1, 4, 2.03125]], np.float16)})
+    assert run(files, "--check", str(path)) == 0
+    assert "compared with 0.01: the program stores caches in 8 bits" in capsys.readouterr().err
 
 
 def test_not_a_number_is_an_error(files, monkeypatch, capsys):

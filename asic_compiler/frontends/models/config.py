@@ -11,12 +11,15 @@ from typing import Any, cast
 
 from asic_compiler.diagnostics import SourceLocation, UserError
 from asic_compiler.frontends.models.catalogue import NAMED_MODELS, Config, named_model
-from asic_compiler.frontends.spec import ElementType, ImportSpec
+from asic_compiler.frontends.models.fields import Reading, check_fields
+from asic_compiler.frontends.models.json_places import KeyPath, key_places
+from asic_compiler.frontends.spec import DEFAULT_CONTEXT, ElementType, ImportSpec
 
 # Each of these is imported and compared with PyTorch by a test.
 LANGUAGE_MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3")
 VISION_LANGUAGE_MODEL_TYPES = ("idefics3", "smolvlm")
 
+_MOST_BYTES = 10_000_000
 _TEXT_KEYS = (
     "vocab_size",
     "hidden_size",
@@ -37,7 +40,9 @@ class Recipe:
     config: Config
     dtype: ElementType
     checkpoint: Path | None
-    """Folder of safetensors files to check names and shapes against."""
+    """Folder of safetensors files, or GGUF file, to check names and shapes against."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of how the model was read."""
 
     @property
     def has_vision(self) -> bool:
@@ -58,8 +63,18 @@ def find_recipe(spec: ImportSpec) -> Recipe:
     """
     path = Path(spec.model)
     checkpoint = None
+    told: tuple[str, ...] = ()
+    gguf = _gguf_file(path)
+    places: dict[KeyPath, SourceLocation] = {}
     if spec.model in NAMED_MODELS:
         name, config, shown = spec.model, copy.deepcopy(named_model(spec.model).config), spec.model
+    elif gguf is not None:
+        from asic_compiler.frontends.gguf.tensors import GgufCheckpoint
+
+        stored = GgufCheckpoint(gguf)
+        name = gguf.stem if gguf == path else path.resolve().name
+        config, shown, checkpoint = stored.config, str(gguf), gguf
+        told = (stored.note(),)
     elif path.is_dir():
         file = path / "config.json"
         if not file.is_file():
@@ -67,34 +82,60 @@ def find_recipe(spec: ImportSpec) -> Recipe:
                 f"no config.json in '{path}'",
                 notes=["a checkpoint folder holds config.json and *.safetensors files"],
             )
-        name, config, shown, checkpoint = path.resolve().name, _read(file), str(file), path
+        config, places = _read(file)
+        name, shown, checkpoint = path.resolve().name, str(file), path
     elif path.is_file():
-        name, config, shown = path.resolve().parent.name, _read(path), str(path)
+        config, places = _read(path)
+        name, shown = path.resolve().parent.name, str(path)
         name = name if path.name == "config.json" else path.stem
-    elif path.suffix == ".json" or "/" in spec.model:
+    elif path.suffix in (".json", ".gguf") or "/" in spec.model:
         notes = ["models are never downloaded: give a local config.json or checkpoint folder"]
         raise UserError(f"no such file or folder: '{spec.model}'", notes=notes)
     else:
         named_model(spec.model)
         raise AssertionError("named_model raises on unknown names")
     _check(config, shown)
+    parts = ((spec.part or "text"),) if config["model_type"] in VISION_LANGUAGE_MODEL_TYPES else ()
+    context = spec.context or DEFAULT_CONTEXT
+    check_fields(config, Reading(shown, context, places), parts)
     own_dtype = _take_dtypes(config)
-    recipe = Recipe(name, config, spec.dtype or own_dtype or "f16", checkpoint)
+    recipe = Recipe(name, config, spec.dtype or own_dtype or "f16", checkpoint, told)
     _truncate(recipe, spec)
     return recipe
 
 
-def _read(file: Path) -> Config:
+def _gguf_file(path: Path) -> Path | None:
+    """The GGUF file that is meant by a file or a folder; None if there is none.
+
+    Raises:
+        UserError: A folder holds several, and no other checkpoint.
+    """
+    if path.suffix == ".gguf":
+        return path if path.is_file() else None
+    if not path.is_dir() or any(path.glob("*.safetensors")):
+        return None
+    files = sorted(path.glob("*.gguf"))
+    if len(files) > 1:
+        notes = [f"give one of them: {', '.join(file.name for file in files[:4])}"]
+        raise UserError(f"'{path}' holds {len(files)} GGUF files", notes=notes)
+    return files[0] if files else None
+
+
+def _read(file: Path) -> tuple[Config, dict[KeyPath, SourceLocation]]:
+    """A configuration, and where its keys stand."""
     try:
-        data: Any = json.loads(file.read_text(encoding="utf-8"))
+        if file.stat().st_size > _MOST_BYTES:
+            raise UserError(f"'{file}' is no configuration: longer than {_MOST_BYTES:,} bytes")
+        text = file.read_text(encoding="utf-8")
+        data: Any = json.loads(text)
     except json.JSONDecodeError as error:
         where = SourceLocation(str(file), error.lineno, error.colno)
         raise UserError(f"not valid JSON: {error.msg}", where) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise UserError(f"cannot read '{file}': {error}") from None
     if not isinstance(data, dict):
         raise UserError(f"'{file}' is not a Hugging Face configuration: no JSON object")
-    return cast(Config, data)
+    return cast(Config, data), key_places(text, str(file))
 
 
 def _check(config: Config, shown: str) -> None:

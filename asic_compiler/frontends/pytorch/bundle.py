@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,10 +16,13 @@ from torch.utils import _pytree as pytree
 from asic_compiler.diagnostics import UserError
 from asic_compiler.frontends.pytorch import inputs as example_inputs
 from asic_compiler.frontends.pytorch import weights
+from asic_compiler.frontends.pytorch.checkpoint import open_checkpoint
 from asic_compiler.frontends.pytorch.graph import ELEMENT_TYPES, Names
 from asic_compiler.frontends.pytorch.prepared import Prepared
+from asic_compiler.frontends.pytorch.warm_cache import cache_contents
 from asic_compiler.frontends.spec import ImportedModel, TensorRequest
 from asic_compiler.frontends.stages import Stages
+from asic_compiler.simulate.comparison import OWN_ERRORS, OWN_TYPE, relative_error
 from asic_compiler.simulate.tensor_files import TensorFacts, structure, write_tensors
 
 __all__ = ["Names", "check_request", "write"]
@@ -70,7 +74,7 @@ def write(
         prepared: The model: without weights, but for a factory.
         imported: What was made of it.
         names: What the program reads.
-        checkpoint: Folder with the weights' values; None to draw them.
+        checkpoint: Folder or GGUF file with the weights' values; None to draw them.
         stages: Told of each stage.
 
     Returns:
@@ -107,12 +111,19 @@ def write(
                 values = writer.values()
             with stages.run("inputs"):
                 drawn = example_inputs.draw(prepared, imported.arguments, request.seed)
+                if checkpoint is not None:
+                    drawn = _with_caches(drawn, prepared, imported, values, request.seed)
                 given = dict(zip((a.name for a in imported.arguments), drawn, strict=True))
                 metadata["inputs"] = _write(paths[1], given, metadata)
+            names_of_results = [result.name for result in imported.results]
             with stages.run("reference"):
-                with weights.wide(prepared.module, values):
+                own = _own_results(prepared, values, drawn)
+                for key, value in values.items():
+                    values[key] = weights.at_least_f32(value)
+                with weights.holding(prepared.module, values, weights.at_least_f32):
                     results = _evaluate(request, prepared, imported, drawn)
-                named = dict(zip((r.name for r in imported.results), results, strict=True))
+                named = dict(zip(names_of_results, results, strict=True))
+                metadata |= _own_errors(own, named)
                 _write(paths[2], named, metadata)
             for path in paths:
                 path.replace(request.folder / path.name)
@@ -121,8 +132,27 @@ def write(
     return replace(imported, tensor_files=tuple(request.folder / file for file in files))
 
 
+def _with_caches(
+    drawn: list[torch.Tensor],
+    prepared: Prepared,
+    imported: ImportedModel,
+    values: dict[int, torch.Tensor],
+    seed: int,
+) -> list[torch.Tensor]:
+    """Inputs with caches that the checkpoint's own layers filled."""
+    with weights.holding(prepared.module, values, weights.unchanged):
+        contents = cache_contents(prepared, seed)
+    if contents is None:
+        return drawn
+    made = iter(contents)
+    return [
+        next(made).to(value.dtype) if info.role in ("kv_key", "kv_value") else value
+        for info, value in zip(imported.arguments, drawn, strict=True)
+    ]
+
+
 class _Weights:
-    """Gives the bytes of one weight after the other, and keeps each as f32."""
+    """Gives the bytes of one weight after the other, and keeps each in its own type."""
 
     def __init__(
         self, request: TensorRequest, prepared: Prepared, names: Names, checkpoint: Path | None
@@ -132,7 +162,7 @@ class _Weights:
         if prepared.examples is not None:
             self._source = weights.as_built
         elif checkpoint is not None:
-            self._source = weights.stored(checkpoint)
+            self._source = weights.stored(open_checkpoint(checkpoint))
         else:
             self._source = weights.drawn(request.seed, weights.tied(prepared.module))
         self._parameters = {
@@ -148,11 +178,11 @@ class _Weights:
         owner, parameter = self._parameters[name]
         value = self._source(name, owner, parameter)
         fitted = weights.fitting(name, value, parameter.dtype)
-        self._values[id(parameter)] = weights.at_least_f32(fitted)
+        self._values[id(parameter)] = fitted
         return _bytes(fitted)
 
     def values(self) -> dict[int, torch.Tensor]:
-        """Each parameter's value as f32 by the parameter's id, also of those nobody reads."""
+        """Each parameter's value by the parameter's id, also of those nobody reads."""
         for name, (_, parameter) in self._parameters.items():
             if id(parameter) not in self._values:
                 self.data(name)
@@ -173,6 +203,46 @@ def _write(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[st
     return write_tensors(path, facts, lambda name: _bytes(tensors[name]), metadata)
 
 
+def _results(prepared: Prepared, drawn: list[torch.Tensor]) -> list[torch.Tensor]:
+    """The tensors that the module gives for these inputs."""
+    leaves, tree = pytree.tree_flatten(prepared.inputs)
+    # Cloned: what a module does to its inputs must not reach the next evaluation.
+    values = iter([value.clone() for value in drawn])
+    leaves = [next(values) if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
+    with torch.no_grad():
+        outputs = prepared.module(*pytree.tree_unflatten(leaves, tree))
+    return [leaf for leaf in pytree.tree_leaves(outputs) if isinstance(leaf, torch.Tensor)]
+
+
+def _own_results(
+    prepared: Prepared, values: dict[int, torch.Tensor], drawn: list[torch.Tensor]
+) -> list[torch.Tensor] | None:
+    """What the module computes in the program's own element types; None where PyTorch cannot."""
+    try:
+        with weights.holding(prepared.module, values, weights.unchanged):
+            return _results(prepared, drawn)
+    except Exception:  # not every operator of PyTorch exists for every type
+        return None
+
+
+def _own_errors(
+    own: list[torch.Tensor] | None, reference: Mapping[str, torch.Tensor]
+) -> dict[str, str]:
+    """Metadata: how far each own result is from the reference, for a check to be measured by."""
+    if own is None:
+        return {}
+    errors: dict[str, float] = {}
+    narrowest = min((o.dtype for o in own if o.is_floating_point()), key=_bits, default=None)
+    for result, (name, wide) in zip(own, reference.items(), strict=True):
+        errors[name] = relative_error(weights.at_least_f32(result).numpy(), wide.numpy())
+    shown = "integers" if narrowest is None else ELEMENT_TYPES[narrowest]
+    return {OWN_TYPE: shown, OWN_ERRORS: json.dumps(errors)}
+
+
+def _bits(dtype: torch.dtype) -> int:
+    return torch.finfo(dtype).bits
+
+
 def _evaluate(
     request: TensorRequest,
     prepared: Prepared,
@@ -180,16 +250,9 @@ def _evaluate(
     drawn: list[torch.Tensor],
 ) -> list[torch.Tensor]:
     """What the module computes in f32 from inputs of the program's own element types."""
-    leaves, tree = pytree.tree_flatten(prepared.inputs)
-    values = iter(drawn)
-    leaves = [
-        weights.at_least_f32(next(values)) if isinstance(leaf, torch.Tensor) else leaf
-        for leaf in leaves
-    ]
     watch = _RangeWatch(prepared.module)
     try:
-        with torch.no_grad():
-            outputs = prepared.module(*pytree.tree_unflatten(leaves, tree))
+        results = _results(prepared, [weights.at_least_f32(value) for value in drawn])
     except Exception as error:
         summary = " ".join(str(error).split())
         notes = ["the model must follow the type of its inputs, without .half() and the like"]
@@ -198,7 +261,6 @@ def _evaluate(
         )
     finally:
         watch.remove()
-    results = [leaf for leaf in pytree.tree_leaves(outputs) if isinstance(leaf, torch.Tensor)]
     types = (
         *imported.argument_types,
         *(f"x{p.element_type}>" for p in imported.parameters.values()),

@@ -68,7 +68,7 @@ def _normal(like: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     return from_numpy(rng.standard_normal(tuple(like.shape), np.float32)).to(like.dtype)
 
 
-def _hidden_slots(workload: Workload) -> np.ndarray[Any, Any]:
+def hidden_slots(workload: Workload) -> np.ndarray[Any, Any]:
     """First slots that each sequence of a decode step does not see [batch]."""
     most = workload.context - 1
     return np.minimum(np.arange(workload.batch) * workload.context // 8, most)
@@ -77,7 +77,7 @@ def _hidden_slots(workload: Workload) -> np.ndarray[Any, Any]:
 def _positions(workload: Workload) -> np.ndarray[Any, Any]:
     if workload.phase == "prefill":
         return np.tile(np.arange(workload.context), (workload.batch, 1))
-    return (workload.context - 1 - _hidden_slots(workload))[:, None]
+    return (workload.context - 1 - hidden_slots(workload))[:, None]
 
 
 def _seen(workload: Workload) -> np.ndarray[Any, Any]:
@@ -86,4 +86,4 @@ def _seen(workload: Workload) -> np.ndarray[Any, Any]:
     if workload.phase == "prefill":
         causal = slots[None, :] <= slots[:, None]
         return np.tile(causal, (workload.batch, 1, 1, 1))
-    return (slots[None, :] >= _hidden_slots(workload)[:, None])[:, None, None, :]
+    return (slots[None, :] >= hidden_slots(workload)[:, None])[:, None, None, :]

@@ -19,6 +19,7 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, TensorArgument
 
 from asic_compiler.diagnostics import SourceLocation, UserError
+from asic_compiler.frontends.pytorch.decompositions import own_decompositions
 from asic_compiler.frontends.pytorch.graph import Names, ir, torch_dialect_module
 from asic_compiler.frontends.pytorch.pipeline import (
     BACKEND_PIPELINE,
@@ -69,7 +70,8 @@ def _quiet() -> Generator[None]:
 def decompose(program: ExportedProgram) -> ExportedProgram:
     """The program in the operators that torch-mlir knows, and free of ordering tokens."""
     untyped: Any = program  # the table's type is unknown to pyright
-    program = untyped.run_decompositions(_decompositions.get_decomposition_table())
+    table = {**_decompositions.get_decomposition_table(), **own_decompositions()}
+    program = untyped.run_decompositions(table)
     # Tokens order the side effects of assertions: the importer rejects them, a chip has none.
     if any(spec.kind == InputKind.TOKEN for spec in program.graph_signature.input_specs):
         program = _effects._remove_effect_tokens(program)

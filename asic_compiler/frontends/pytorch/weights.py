@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from math import prod
-from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -14,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from asic_compiler.diagnostics import UserError
-from asic_compiler.simulate.tensor_files import TensorFile
+from asic_compiler.frontends.pytorch.checkpoint import Checkpoint
 
 # Typed by hand: PyTorch leaves the array's type open, which pyright (strict) refuses.
 from_numpy: Callable[[NDArray[Any]], torch.Tensor] = cast(Any, torch).from_numpy
@@ -50,19 +49,12 @@ def drawn(seed: int, tied: frozenset[int]) -> Source:
     return value
 
 
-def stored(folder: Path) -> Source:
-    """The weights of a checkpoint folder, read one at a time.
-
-    Raises:
-        UserError: A file is not whole.
-    """
-    files = [TensorFile(path) for path in sorted(folder.glob("*.safetensors"))]
+def stored(checkpoint: Checkpoint) -> Source:
+    """The weights of a checkpoint, read one at a time."""
 
     def value(name: str, owner: torch.nn.Module, parameter: torch.nn.Parameter) -> torch.Tensor:
         del owner, parameter
-        # A later file wins, as in the check of names and shapes.
-        file = next(file for file in reversed(files) if name in file)
-        return from_numpy(np.array(file[name]))
+        return from_numpy(checkpoint.tensor(name))
 
     return value
 
@@ -109,10 +101,17 @@ def tied(module: torch.nn.Module) -> frozenset[int]:
 
 
 @contextmanager
-def wide(module: torch.nn.Module, values: dict[int, torch.Tensor]) -> Generator[None]:
-    """The module with values in place of the parameters of these ids, and narrow buffers as f32.
+def holding(
+    module: torch.nn.Module, values: dict[int, torch.Tensor], convert: Callable[[Any], Any]
+) -> Generator[None]:
+    """The module with values in place of the parameters of these ids, and converted buffers.
 
     What was there returns on exit: a module may be the user's own.
+
+    Args:
+        module: It and its parts.
+        values: By id of the parameter.
+        convert: Gives what stands for a buffer: `at_least_f32`, or `unchanged`.
     """
     before: list[tuple[torch.nn.Module, str, torch.Tensor]] = []
     made = {key: torch.nn.Parameter(value, requires_grad=False) for key, value in values.items()}
@@ -123,11 +122,16 @@ def wide(module: torch.nn.Module, values: dict[int, torch.Tensor]) -> Generator[
             before.append((part, name, buffer))
     try:
         for part, name, tensor in before:
-            setattr(part, name, made.get(id(tensor), at_least_f32(tensor)))
+            setattr(part, name, made.get(id(tensor), convert(tensor)))
         yield
     finally:
         for part, name, tensor in before:
             setattr(part, name, tensor)
+
+
+def unchanged(tensor: Any) -> Any:
+    """A tensor as it is."""
+    return tensor
 
 
 def at_least_f32(tensor: Any) -> Any:

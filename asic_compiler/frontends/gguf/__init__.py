@@ -1,0 +1,1 @@
+"""GGUF files (llama.cpp): header, configuration, and tensors de-quantised."""
