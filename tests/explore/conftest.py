@@ -1,11 +1,6 @@
-"""The operator tables of the model's tests serve here too."""
-
-import sys
-from pathlib import Path
+"""What holds for every test of the searches."""
 
 import torch
-
-sys.path.append(str(Path(__file__).parents[1] / "ppa"))
 
 # Networks of a few hundred rows: a second thread only waits, on a busy machine for minutes.
 torch.set_num_threads(1)
