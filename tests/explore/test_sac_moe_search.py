@@ -1,5 +1,7 @@
 """The learner as a whole, on a problem whose best design is known."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from toy_problems import WalkAndTune
@@ -12,7 +14,7 @@ from asic_compiler.explore.strategies.sac_moe.strategy import SacMoe
 SHORT = SacMoe(SacMoeConfig(hidden=64, batch=128, updates_per_step=8))
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_sac_moe_clearly_beats_random_search_and_nears_the_optimum(seed):
     problem = WalkAndTune()
     learned = search(problem, SHORT, evaluations=1500, seed=seed)
@@ -28,7 +30,7 @@ def test_torch_is_left_as_it_was():
     threads = torch.get_num_threads()
     torch.manual_seed(3)
     state = torch.get_rng_state()
-    search(WalkAndTune(), SHORT, evaluations=100)
+    search(WalkAndTune(), SacMoe(replace(SHORT.config, patient_budget=0)), evaluations=100)
     assert torch.get_num_threads() == threads
     assert not torch.are_deterministic_algorithms_enabled()
     # No draw from the global generator either.
