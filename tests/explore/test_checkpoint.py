@@ -1,16 +1,14 @@
 """Searches that are interrupted, and checkpoints that are not what they claim to be."""
 
 import hashlib
-import itertools
 import json
 import os
-import signal
 import struct
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from killing import WRITING, killed, on_the_way_to
 from safetensors.numpy import load, save
 from toy_problems import NothingFits, WalkAndTune
 
@@ -160,58 +158,17 @@ def test_what_was_infeasible_so_far_resumes_too(tmp_path):
     assert digest(resumed) == digest(whole)
 
 
-def dies():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def on_the_way_to(call):
-    """Dies instead of the call."""
-    return lambda *arguments: dies()
-
-
-def on_the_way_from(call):
-    def done(*arguments):
-        call(*arguments)
-        dies()
-
-    return done
-
-
-def in_the_midst_of(sync):
-    """Dies when half of the file has come to the disk."""
-
-    def half(descriptor):
-        os.ftruncate(descriptor, os.fstat(descriptor).st_size // 2)
-        sync(descriptor)
-        dies()
-
-    return half
-
-
 MOMENTS = {
     "evaluating": (WalkAndTune, "evaluate", on_the_way_to),
     "before the file": (container, "encode", on_the_way_to),
-    "half of the file": (os, "fsync", in_the_midst_of),
-    "before the renaming": (Path, "replace", on_the_way_to),
-    "after the renaming": (Path, "replace", on_the_way_from),
+    **WRITING,
 }
 """Where a search can be when it is killed: a call that it makes, and which side of it."""
 
 
-def killed(path, moment, count):
-    """A process of its own works on the search, going on where it can, and is killed.
-
-    Nothing is timed: the process ends itself at the call of this number.
-    """
-    child = os.fork()
-    if child == 0:
-        owner, name, end = MOMENTS[moment]
-        call, calls = getattr(owner, name), itertools.count(1)
-        last = end(call)
-        setattr(owner, name, lambda *args: (last if next(calls) == count else call)(*args))
-        SMALL.run_kept(WalkAndTune(), BUDGET, 3, None, Keeper(path, resumable(path), 1))
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+def works_on(path):
+    """Goes on where it can, and writes a checkpoint after every batch."""
+    SMALL.run_kept(WalkAndTune(), BUDGET, 3, None, Keeper(path, resumable(path), 1))
 
 
 def resumable(path):
@@ -243,7 +200,7 @@ def test_a_search_killed_at_any_moment_goes_on_to_the_same_bytes(tmp_path):
     path = tmp_path / "run.ckpt"
     done = []
     for moment, count in KILLS:
-        assert killed(path, moment, count) == -signal.SIGKILL
+        assert killed(lambda: works_on(path), MOMENTS[moment], count)
         done.append(evaluations_in(path))
         left = [p.name for p in tmp_path.glob(".*.tmp")]
         assert len(left) == (moment in ("half of the file", "before the renaming"))
