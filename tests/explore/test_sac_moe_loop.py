@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from learners import HASTY
 from toy_problems import NothingFits, WalkAndTune
 
 from asic_compiler.explore.search import search
@@ -17,11 +18,6 @@ from asic_compiler.explore.strategies.sac_moe.replay import Replay
 from asic_compiler.explore.strategies.sac_moe.strategy import SacMoe
 
 SMALL = SacMoeConfig(hidden=16, batch=16, mpc_candidates=16, mpc_horizon=3)
-# Every part is there, none thinks for long: where a test asks what happens and not how well.
-HASTY = SacMoeConfig(
-    hidden=16, batch=16, environments=8, patient_budget=0, surrogate_hidden=16, surrogate_start=20,
-    surrogate_updates=2,
-)  # fmt: skip
 SWITCHED = (
     "hidden=16 batch=16 environments=8 episode_length=4 mpc_epsilon=0.5 mpc_candidates=4 "
     "surrogate_hidden=16 surrogate_start=20 surrogate_updates=2 epsilon_start=0.4 patient_budget=0 "

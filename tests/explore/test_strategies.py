@@ -19,7 +19,7 @@ from asic_compiler.explore.strategies import optuna_search, resolve, strategy_na
 from asic_compiler.explore.strategies.flat import STARTS
 
 EVERY = strategy_names()
-SLOW = {"bayesian": 67, "tpe": 80, "sb3-sac": 30, "sac-moe": 100}
+SLOW = {"bayesian": 67, "tpe": 80, "sb3-sac": 30, "sac-moe": 60}
 """Budgets of those that think long about a design."""
 ON_POINTS = ("annealing", "bayesian", "cma-es", "gradient", "grid", "nsga2", "nsga3", "tpe")
 
@@ -90,6 +90,8 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(strategy):
     again = search(Strict(), strategy, budget, 5)
     for name, column in first.history.items():
         assert column.tobytes() == again.history[name].tobytes(), name
+    assert first.archive.members.features.tobytes() == again.archive.members.features.tobytes()
+    assert first.best.continuous.tobytes() == again.best.continuous.tobytes()
     assert first.history["performance"].tobytes() != other.history["performance"].tobytes()
 
 
