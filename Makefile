@@ -4,7 +4,7 @@
 PYTHON ?= python3
 PIP_ARGS ?=
 EVALUATIONS ?= 4613
-# Processes of the tests, 0 for none beside pytest. Each loads PyTorch (half a gigabyte): more than eight do not pay.
+# Processes of the tests, 0 for none beside pytest; at most eight, each loads PyTorch (0.5 GB).
 JOBS ?= auto
 
 VENV := .venv
