@@ -1,9 +1,11 @@
 # Everything works from a fresh clone: `make demo`, `make test`.
-# Knobs: PYTHON=python3.12, PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+# Knobs: PYTHON=python3.12, PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu", JOBS=4
 
 PYTHON ?= python3
 PIP_ARGS ?=
 EVALUATIONS ?= 4613
+# Processes of the tests, 0 for none beside pytest; at most eight, each loads PyTorch (0.5 GB).
+JOBS ?= auto
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,15 +14,20 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check $(PIP_ARGS)
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: demo test lint format bench clean help
+# Each process begins with an equal run of whole files, so that what a file's tests share is made
+# once; who is done takes from the end of another's run.
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 --dist worksteal
+
+.PHONY: demo test test-all lint format bench clean help
 
 help:
-	@echo "make demo    design a chip for Llama 3.1 8B: PyTorch in, chip and program out"
-	@echo "make test    ruff, pytest and lit"
-	@echo "make lint    ruff check, ruff format --check and pyright"
-	@echo "make format  format the sources"
-	@echo "make bench   run the shorter benchmarks, and print the tables of those that take hours"
-	@echo "make clean   remove the environment and all that was generated"
+	@echo "make demo      design a chip for Llama 3.1 8B: PyTorch in, chip and program out"
+	@echo "make test      ruff, pytest and lit on all cores: what continuous integration runs"
+	@echo "make test-all  the same with the tests marked slow"
+	@echo "make lint      ruff check, ruff format --check and pyright"
+	@echo "make format    format the sources"
+	@echo "make bench     run the shorter benchmarks, and print the tables of those that take hours"
+	@echo "make clean     remove the environment and all that was generated"
 
 demo: $(RUN_STAMP)
 	@mkdir -p demo
@@ -33,7 +40,12 @@ demo: $(RUN_STAMP)
 
 test: $(DEV_STAMP)
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest
+	$(PYTEST)
+	$(BIN)/lit --quiet tests/lit
+
+test-all: $(DEV_STAMP)
+	$(BIN)/ruff check .
+	$(PYTEST) -m "slow or not slow"
 	$(BIN)/lit --quiet tests/lit
 
 lint: $(DEV_STAMP)

@@ -22,7 +22,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-sys.path.append(str(Path(__file__).parents[1] / "tests" / "ppa"))
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
 from workloads import transformer
 
 from asic_compiler.explore.problem import ChipProblem

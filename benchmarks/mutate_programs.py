@@ -2,7 +2,7 @@
 
     python benchmarks/mutate_programs.py [--count 60]
 
-Every mutant of a Llama and of a CNN (see tests/simulate/functional/mutations.py) is checked and
+Every mutant of a Llama and of a CNN (see tests/support/mutations.py) is checked and
 executed on real inputs. It is caught when the verifier or `program.check` reports it, when the
 execution stops with an error, or when an output differs from the unbroken program's.
 """
@@ -31,7 +31,7 @@ from asic_compiler.simulate.elements import Array
 from asic_compiler.simulate.tensors import inputs_of, load, select, weights_of
 from asic_compiler.tools.asic_import import main as import_main
 
-sys.path.insert(0, str(MODELS.parent / "functional"))
+sys.path.insert(0, str(MODELS.parents[1] / "support"))
 from mutations import mutants
 
 CHOSEN = (("Llama decode, batch 3", (4, 4)), ("CNN", (2, 3)))

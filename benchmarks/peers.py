@@ -29,7 +29,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-sys.path.append(str(Path(__file__).parents[1] / "tests" / "ppa"))
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
 from workloads import table as program
 from workloads import transformer
 

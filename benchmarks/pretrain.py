@@ -40,7 +40,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 
-sys.path.append(str(Path(__file__).parents[1] / "tests" / "ppa"))
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
 from search_evidence.workloads import table_of
 from workloads import transformer
 

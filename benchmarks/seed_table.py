@@ -24,7 +24,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-sys.path.append(str(Path(__file__).parents[1] / "tests" / "ppa"))
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
 from workloads import transformer
 
 from asic_compiler.hardware.design import DesignBatch, Freedom, decode

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-sys.path.append(str(Path(__file__).parents[1] / "tests" / "ppa"))
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
 
 import asic_compiler as ac
 from asic_compiler.explore.run import Exploration, Request, explore

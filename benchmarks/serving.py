@@ -4,7 +4,7 @@
         [--prefill llama-prefill.mlir]
 
 Each row is a search for the most tokens/s within the power. The operator tables are written down
-from the model's dimensions (tests/ppa/workloads.py), so that batch and context can be changed
+from the model's dimensions (tests/support/workloads.py), so that batch and context can be changed
 without an import. With ``--prefill`` (an import with ``--phase prefill``) the chips found run that
 prompt as well, in their own format. The table is Markdown.
 """
@@ -19,7 +19,7 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-sys.path.append(str(Path(__file__).parents[1] / "tests" / "ppa"))
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
 from workloads import transformer
 from xdsl.context import Context
 

@@ -20,7 +20,7 @@ def test_explore_returns_the_plan_and_annotates_the_module():
 
 def test_a_search_goes_on_from_its_checkpoint(tmp_path: Path):
     state = str(tmp_path / "state.safetensors")
-    asked = {"strategy": "sac-moe", "evaluations": 96}
+    asked = {"strategy": "sac-moe", "evaluations": 40}
 
     def score(**options: str) -> float:
         found = ac.design_chip(ac.parse_file(str(MODEL)), **asked, **options)

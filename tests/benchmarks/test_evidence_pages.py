@@ -10,6 +10,9 @@ from search_evidence import pages, pictures, tables
 from search_evidence.figures import difference
 from search_evidence.pages import Evidence
 
+# The tables ask for the ranges of a workload's problem; importing the two takes half a minute.
+pytestmark = pytest.mark.usefixtures("small")
+
 PAGE = """# Searches
 
 <!-- overview llama 4613 annealing@92 cma-es@92 -->

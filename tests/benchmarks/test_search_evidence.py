@@ -17,6 +17,7 @@ from search_evidence.runs import Task, code_digest, curve, model_digest, run
 from workloads import transformer
 
 from asic_compiler.explore.strategies import strategy_names
+from asic_compiler.workload.table import OperatorKind
 
 pytestmark = pytest.mark.usefixtures("small")
 
@@ -46,6 +47,20 @@ def test_a_table_is_read_as_it_was_written():
     np.testing.assert_array_equal(again.sequence, table.sequence)
     np.testing.assert_array_equal(again.edges, table.edges)
     assert workloads.written(again) == workloads.written(table)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(workloads.WORKLOADS))
+def test_a_workload_of_the_evidence_is_imported_whole(name):
+    """All layers; tests/workload/test_extract.py imports one of each model."""
+    options = dict(workloads.WORKLOADS[name].options)
+    table = workloads._imported(workloads.WORKLOADS[name])
+    assert (table.phase, table.context) == (options["phase"], options["context"])
+    layers = {"llama": 32, "smolvlm": 30}[name]
+    appends = [n for n, c in zip(table.names, table.sequence, strict=True)
+               if table.classes[c].kind is OperatorKind.KV_APPEND]  # fmt: skip
+    assert len(appends) == 2 * layers
+    assert workloads.written(workloads.read(workloads.written(table))) == workloads.written(table)
 
 
 def test_a_record_says_what_was_found_and_the_same_run_says_the_same():

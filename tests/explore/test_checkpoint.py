@@ -3,13 +3,12 @@
 import hashlib
 import json
 import os
-import signal
 import struct
-import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from killing import WRITING, killed, on_the_way_to
 from safetensors.numpy import load, save
 from toy_problems import NothingFits, WalkAndTune
 
@@ -159,31 +158,56 @@ def test_what_was_infeasible_so_far_resumes_too(tmp_path):
     assert digest(resumed) == digest(whole)
 
 
-def killed_after(seconds, path):
-    """A process of its own works on the search, going on where it can, and is killed."""
-    child = os.fork()
-    if child == 0:
-        SMALL.run_kept(WalkAndTune(), BUDGET, 3, None, Keeper(path, resumable(path), 1))
-        os._exit(0)
-    time.sleep(seconds)
-    os.kill(child, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+MOMENTS = {
+    "evaluating": (WalkAndTune, "evaluate", on_the_way_to),
+    "before the file": (container, "encode", on_the_way_to),
+    **WRITING,
+}
+"""Where a search can be when it is killed: a call that it makes, and which side of it."""
+
+
+def works_on(path):
+    """Goes on where it can, and writes a checkpoint after every batch."""
+    SMALL.run_kept(WalkAndTune(), BUDGET, 3, None, Keeper(path, resumable(path), 1))
 
 
 def resumable(path):
     return path if path.exists() else None
 
 
+def evaluations_in(path):
+    """How many a checkpoint holds; it must be whole."""
+    if not path.exists():
+        return 0
+    designs = (
+        StateReader(container.read(path, KIND)).part("search").part("recorder").part("designs")
+    )
+    return len(designs.array("power_w", np.float64, (None,)))
+
+
+# An evaluation is the fingerprint's, or a search's. The first process leaves no file; each of the
+# others goes on from what the one before it left.
+KILLS = [
+    ("before the file", 1), ("half of the file", 1), ("before the renaming", 2),
+    ("evaluating", 4), ("half of the file", 3), ("after the renaming", 4), ("evaluating", 1),
+    ("after the renaming", 1), ("before the file", 3),
+]  # fmt: skip
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # fork beside torch's idle threads
-def test_a_search_killed_at_random_moments_goes_on_to_the_same_bytes(tmp_path):
-    search(WalkAndTune(), SMALL, 100)  # what torch imports at its first step takes longer than all
-    began = time.perf_counter()
+def test_a_search_killed_at_any_moment_goes_on_to_the_same_bytes(tmp_path):
     whole = digest(search(WalkAndTune(), SMALL, BUDGET, seed=3))
-    took = time.perf_counter() - began
     path = tmp_path / "run.ckpt"
-    moments = np.random.default_rng(0).uniform(0.0, took, 5)
-    codes = [killed_after(moment, path) for moment in moments]
-    assert -signal.SIGKILL in codes
+    done = []
+    for moment, count in KILLS:
+        assert killed(lambda: works_on(path), MOMENTS[moment], count)
+        done.append(evaluations_in(path))
+        left = [p.name for p in tmp_path.glob(".*.tmp")]
+        assert len(left) == (moment in ("half of the file", "before the renaming"))
+    # What was renamed is whole and is gone on from: nothing, nothing, and then ever more.
+    assert done[:2] == [0, 0] < done[2:4]
+    assert done == sorted(done)
+    assert len(set(done)) > 4
     last = SMALL.run_kept(WalkAndTune(), BUDGET, 3, None, Keeper(path, resumable(path), 1))
     assert digest(last) == whole
     assert [p.name for p in tmp_path.iterdir()] == ["run.ckpt"]

@@ -21,7 +21,10 @@ from asic_compiler.explore.strategies.sac_moe.policy_file import load_policy, sa
 from asic_compiler.explore.strategies.sac_moe.pretrain import pretrain
 from asic_compiler.explore.strategies.sac_moe.strategy import SacMoe
 
-CONFIG = SacMoeConfig(hidden=32, batch=64, environments=8, updates_per_step=4)
+CONFIG = SacMoeConfig(
+    hidden=32, batch=64, environments=8, updates_per_step=4, patient_budget=0, surrogate_hidden=16,
+    surrogate_start=20, surrogate_updates=2,
+)  # fmt: skip
 
 
 class Goal(WalkAndTune):

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from learners import HASTY
 from toy_problems import NothingFits, WalkAndTune
 
 from asic_compiler.explore.search import search
@@ -17,6 +18,15 @@ from asic_compiler.explore.strategies.sac_moe.replay import Replay
 from asic_compiler.explore.strategies.sac_moe.strategy import SacMoe
 
 SMALL = SacMoeConfig(hidden=16, batch=16, mpc_candidates=16, mpc_horizon=3)
+SWITCHED = (
+    "hidden=16 batch=16 environments=8 episode_length=4 mpc_epsilon=0.5 mpc_candidates=4 "
+    "surrogate_hidden=16 surrogate_start=20 surrogate_updates=2 epsilon_start=0.4 patient_budget=0 "
+)
+
+
+@pytest.fixture(scope="module")
+def all_parts():
+    return search(WalkAndTune(), SacMoe(parse_config(SWITCHED)), 300)
 
 
 @pytest.mark.parametrize(
@@ -27,13 +37,10 @@ SMALL = SacMoeConfig(hidden=16, batch=16, mpc_candidates=16, mpc_horizon=3)
         "crossover_share=0", "elite_per_mesh=16",
     ],
 )  # fmt: skip
-def test_each_part_can_be_switched_off_and_makes_a_difference(text):
-    common = "hidden=16 batch=16 environments=8 episode_length=4 mpc_epsilon=0.5 mpc_candidates=4 "
-    common += "surrogate_start=20 epsilon_start=0.4 patient_budget=0 "
-    plain = search(WalkAndTune(), SacMoe(parse_config(common)), 400)
-    without = search(WalkAndTune(), SacMoe(parse_config(common + text)), 400)
-    assert without.evaluations == 400
-    assert plain.history["performance"].tobytes() != without.history["performance"].tobytes()
+def test_each_part_can_be_switched_off_and_makes_a_difference(all_parts, text):
+    without = search(WalkAndTune(), SacMoe(parse_config(SWITCHED + text)), 300)
+    assert without.evaluations == 300
+    assert all_parts.history["performance"].tobytes() != without.history["performance"].tobytes()
 
 
 def test_where_all_actions_explore_there_is_nothing_to_plan():
@@ -63,13 +70,13 @@ def test_context_is_observed():
     class Told(WalkAndTune):
         context = np.array([0.25, -0.5])
 
-    result = search(Told(), SacMoe(SacMoeConfig(hidden=16, batch=16)), 100)
-    plain = search(WalkAndTune(), SacMoe(SacMoeConfig(hidden=16, batch=16)), 100)
+    result = search(Told(), SacMoe(HASTY), 100)
+    plain = search(WalkAndTune(), SacMoe(HASTY), 100)
     assert result.history["performance"].tobytes() != plain.history["performance"].tobytes()
 
 
 def test_the_signals_tell_gate_epsilon_and_losses():
-    config = SacMoeConfig(hidden=16, batch=16, environments=8, episode_length=4, experts=3)
+    config = dataclasses.replace(HASTY, episode_length=4, experts=3)
     signals = search(WalkAndTune(), SacMoe(config), 300).signals
     gates = np.stack([signals[f"gate.{k}"] for k in range(3)])
     np.testing.assert_allclose(gates.sum(axis=0), 1.0, atol=1e-5)
@@ -92,7 +99,7 @@ def test_each_proposal_of_a_design_explores_or_is_the_policys(monkeypatch):
 
     monkeypatch.setattr(Loop, "_policy", policy)
     monkeypatch.setattr(Loop, "_screened", screened)
-    config = SacMoeConfig(hidden=16, batch=16, environments=8, epsilon_start=0.5, epsilon_end=0.5)
+    config = dataclasses.replace(HASTY, epsilon_start=0.5, epsilon_end=0.5)
     search(WalkAndTune(), SacMoe(config), 400)
     asked = np.stack(kinds)
     assert asked.mean() == pytest.approx(0.5, abs=0.05)
@@ -101,7 +108,7 @@ def test_each_proposal_of_a_design_explores_or_is_the_policys(monkeypatch):
 
 
 def test_where_nothing_fits_every_part_still_works():
-    config = SacMoeConfig(hidden=16, batch=16, environments=8, mpc_epsilon=0.5, mpc_candidates=4)
+    config = dataclasses.replace(HASTY, mpc_epsilon=0.5, mpc_candidates=4)
     assert search(NothingFits(), SacMoe(config), 200).best is None
 
 

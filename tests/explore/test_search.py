@@ -3,12 +3,21 @@ import sys
 
 import numpy as np
 import pytest
+from learners import HASTY
 from toy_problems import NothingFits, WalkAndTune
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.explore.reward import score
 from asic_compiler.explore.search import search
 from asic_compiler.explore.strategies import strategy_names
+from asic_compiler.explore.strategies.sac_moe.strategy import SacMoe
+
+LEARNER = SacMoe(HASTY)
+STRATEGIES = [
+    "random",
+    pytest.param(LEARNER, id="sac-moe"),
+    pytest.param("sac-moe", id="sac-moe as shipped", marks=pytest.mark.slow),
+]
 
 
 class Watcher:
@@ -75,7 +84,7 @@ def test_the_observer_hears_of_the_end_of_a_search_that_fails():
     assert watcher.ended == 1
 
 
-@pytest.mark.parametrize("strategy", ["random", "sac-moe"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("budget", [1, 10, 17, 60])
 def test_a_small_budget_is_spent_exactly(strategy, budget):
     problem = WalkAndTune()
@@ -83,7 +92,7 @@ def test_a_small_budget_is_spent_exactly(strategy, budget):
     assert result.evaluations == sum(problem.calls) == budget == len(result.history["score"])
 
 
-@pytest.mark.parametrize("strategy", ["random", "sac-moe"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_where_nothing_is_feasible_the_nearest_design_is_the_answer(strategy):
     result = search(NothingFits(), strategy, evaluations=200)
     assert result.best is None
@@ -94,7 +103,7 @@ def test_where_nothing_is_feasible_the_nearest_design_is_the_answer(strategy):
     assert not result.history["feasible_share"].any()
 
 
-@pytest.mark.parametrize("strategy", ["random", "sac-moe"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(strategy):
     first, again, other = (
         search(WalkAndTune(), strategy, evaluations=200, seed=seed) for seed in (5, 5, 6)
@@ -105,8 +114,8 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(strategy):
 
 def test_watching_does_not_change_the_result():
     assert_same_bytes(
-        search(WalkAndTune(), "sac-moe", evaluations=120),
-        search(WalkAndTune(), "sac-moe", evaluations=120, observer=Watcher()),
+        search(WalkAndTune(), LEARNER, evaluations=120),
+        search(WalkAndTune(), LEARNER, evaluations=120, observer=Watcher()),
     )
 
 

@@ -19,3 +19,5 @@ tools = Path(sys.executable).parent.as_posix()
 config.environment["PATH"] = f"{tools}:{config.environment['PATH']}"
 # Columns of error messages must not depend on the terminal.
 config.environment["COLUMNS"] = "100"
+# lit runs as many files at once as there are cores.
+config.environment["OMP_NUM_THREADS"] = "1"

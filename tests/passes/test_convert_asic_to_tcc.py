@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
+from program_models import model, parse, plan
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, StringAttr
-
-sys.path.append(str(Path(__file__).parents[1] / "program"))
-from program_models import model, parse, plan
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects.asic import PLAN, PlanAttr

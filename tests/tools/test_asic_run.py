@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from program_models import model, plan
 
 import asic_compiler.simulate as simulate
 from asic_compiler.dialects import tcc
@@ -20,9 +21,6 @@ from asic_compiler.simulate.images import ImageFolder
 from asic_compiler.simulate.tensor_files import TensorFile, write_arrays
 from asic_compiler.simulate.timing.report import simulate_timing
 from asic_compiler.tools import asic_run
-
-sys.path.append(str(Path(__file__).parents[1] / "program"))
-from program_models import model, plan
 
 # The least that asic-run looks at: two arguments, one of them a cache, a weight, a program.
 PROGRAM = """\

@@ -1,19 +1,15 @@
 """Programs linked for the timing engine: what is sent, counted and waited for."""
 
 import json
-import sys
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from xdsl.dialects.builtin import IntAttr
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "program"))
 from program_models import model, plan, problem
+from xdsl.dialects.builtin import IntAttr
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import tcc

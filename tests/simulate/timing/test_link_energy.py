@@ -1,12 +1,7 @@
 """Energy of simulated steps beside that of the cost model."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "program"))
 from program_models import model, problem
 
 from asic_compiler.explore.problem import ChipProblem

@@ -8,14 +8,10 @@ weights stream past R rows.
 
 from __future__ import annotations
 
-import sys
 from math import ceil
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "program"))
 from program_models import parse
 
 from asic_compiler.explore.problem import ChipProblem, Conditions

@@ -148,7 +148,7 @@ class TestEndings:
 
     @pytest.mark.parametrize(
         ("text", "options", "code"),
-        [("nonsense", (), 1), (None, ("--rl-explore=node=7nm evaluations=64 policy=none",), 0)],
+        [("nonsense", (), 1), (None, ("--rl-explore=node=7nm evaluations=64 strategy=random",), 0)],
     )
     def test_closed_stderr_keeps_messages_out_of_the_module(self, text, options, code):
         mlp = Path(__file__).parents[2] / "lit" / "rl-explore" / "mlp.mlir"
