@@ -18,7 +18,7 @@ from asic_compiler.explore.protocol import FloatArray, Problem
 from asic_compiler.explore.reward import score
 from asic_compiler.explore.search import SearchResult
 from asic_compiler.explore.strategies.flat import FlatSearch
-from asic_compiler.explore.strategies.torch_state import one_deterministic_thread
+from asic_compiler.explore.strategies.learning.torch_state import one_deterministic_thread
 
 
 @dataclass(frozen=True, slots=True)
