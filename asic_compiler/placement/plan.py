@@ -9,7 +9,9 @@ import numpy as np
 from asic_compiler.hardware.chip import Chip, Rectangle, TileClass
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.floorplan import ORDERS, stage_positions
+from asic_compiler.hardware.precision import FORMATS
 from asic_compiler.hardware.space import FloatArray
+from asic_compiler.hardware.weight_store import STORES
 from asic_compiler.ppa.capacity import rows_of
 from asic_compiler.ppa.links import STEPS
 from asic_compiler.ppa.model import Internals, Metrics, PPAModel
@@ -107,6 +109,9 @@ def make_plan(model: PPAModel, design: DesignBatch, temperature_c: float) -> Eva
         kv_bits=int(design.kv_bits[0]),
         stages=int(design.stages[0]),
         classes=_tile_classes(design, internals, model.profile.has_conv),
+        precision=FORMATS[int(design.precision[0])].name,
+        weight_store=str(STORES[int(design.weight_store[0])]),
+        dram_devices=int(metrics.dram_devices[0]),
     )
     return EvaluatedPlan(
         chip,

@@ -17,7 +17,8 @@ import numpy as np
 
 from asic_compiler.explore.protocol import FloatArray, Problem
 from asic_compiler.explore.reward import normalised, score
-from asic_compiler.explore.search import SearchResult, search
+from asic_compiler.explore.search import search
+from asic_compiler.explore.strategy import SearchResult
 
 from .figures import hypervolume
 from .plan import EVERY

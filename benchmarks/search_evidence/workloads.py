@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from asic_compiler.explore.problem import ChipProblem
-from asic_compiler.explore.run import Request, make_problem
+from asic_compiler.explore.request import Request
+from asic_compiler.explore.run import make_problem
 from asic_compiler.files import write_atomic
 from asic_compiler.workload.table import BodyCost, OperatorClass, OperatorKind, OperatorTable
 

@@ -8,8 +8,9 @@ import pytest
 from toy_problems import WalkAndTune
 from workloads import transformer
 
+from asic_compiler.explore.request import Request
 from asic_compiler.explore.reward import score
-from asic_compiler.explore.run import Request, make_problem
+from asic_compiler.explore.run import make_problem
 from asic_compiler.explore.search import search
 from asic_compiler.explore.trace.binding import constraints, edges, neighbourhood
 from asic_compiler.explore.trace.changes import ablation

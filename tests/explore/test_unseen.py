@@ -7,7 +7,8 @@ from workloads import transformer
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.explore.protocol import context_of
-from asic_compiler.explore.run import Request, explore, make_problem
+from asic_compiler.explore.request import Request
+from asic_compiler.explore.run import explore, make_problem
 from asic_compiler.explore.unseen import ACTS, LEARNS, is_unseen
 
 # The 1B Llama of the training (benchmarks/pretrain.py), and as it would be with half the layers.

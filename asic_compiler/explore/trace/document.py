@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 from asic_compiler.explore.problem import ChipProblem
-from asic_compiler.explore.search import SearchResult
+from asic_compiler.explore.strategy import SearchResult
 from asic_compiler.explore.trace.binding import constraints, edges, neighbourhood
 from asic_compiler.explore.trace.changes import ablation
 from asic_compiler.explore.trace.front import trades
