@@ -40,7 +40,7 @@ def design_chip(
         module: linalg or ``asic`` IR; it is raised and annotated in place.
         checkpoint: File that the state of the search is written to now and then.
         resume: Checkpoint of the same search, to go on from.
-        **request: Fields of ``asic_compiler.explore.run.Request``: ``node``, ``mode``,
+        **request: Fields of ``asic_compiler.explore.options.SearchOptions``: ``node``, ``mode``,
             ``evaluations``, ``seed``, ``power_w``, ...
 
     Raises:

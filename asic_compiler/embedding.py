@@ -9,7 +9,8 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 
 from asic_compiler.diagnostics import UserError
-from asic_compiler.explore.run import Exploration, Request, explore, make_problem
+from asic_compiler.explore.request import Request
+from asic_compiler.explore.run import Exploration, explore, make_problem
 from asic_compiler.frontends.mlir_text import parse_module
 from asic_compiler.passes.convert_linalg_to_asic import ConvertLinalgToAsic
 from asic_compiler.plan.attributes import annotate
@@ -62,7 +63,7 @@ def environment(
         mode: ``high-performance`` or ``low-power``.
         goal: What to maximize or minimize, subject to what (docs/goals.md).
         episode_length: Steps until truncation.
-        **request: Further fields of ``asic_compiler.explore.run.Request``.
+        **request: Further fields of ``asic_compiler.explore.options.SearchOptions``.
 
     Raises:
         UserError: The model cannot be read or imported, or an option has no meaning.
@@ -70,7 +71,8 @@ def environment(
     from asic_compiler.explore.gym_env import ChipDesignEnv
 
     _check(request)
-    chosen = Request(node=node, mode=mode, goal=goal, **request).resolved()
+    request |= {"node": node, "mode": mode, "goal": goal}
+    chosen = Request(**request).resolved()
     return ChipDesignEnv(make_problem(_table(model), chosen), episode_length)
 
 

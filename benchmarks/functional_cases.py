@@ -21,7 +21,8 @@ import numpy as np
 from xdsl.context import Context
 
 from asic_compiler.explore.problem import ChipProblem
-from asic_compiler.explore.run import Request, explore
+from asic_compiler.explore.request import Request
+from asic_compiler.explore.run import explore
 from asic_compiler.frontends.mlir_text import parse_module
 from asic_compiler.hardware.design import Freedom
 from asic_compiler.hardware.space import INDEX

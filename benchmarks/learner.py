@@ -32,9 +32,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import gymnasium
 import numpy as np
 import torch
-from search_evidence.runs import bare
+from search_evidence.runs import statements
 
-from asic_compiler.explore.strategies import sac_moe
+from asic_compiler.explore import strategies
 from asic_compiler.explore.strategies.sac_moe.agent import Agent
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
 from asic_compiler.explore.strategies.sac_moe.networks import Dimensions
@@ -43,7 +43,10 @@ from asic_compiler.files import write_atomic
 
 RESULTS = Path(__file__).parent / "data" / "learner.json"
 LEARNERS = ("ours", "sb3")
-PARTS = ("agent", "distributions", "networks", "replay")
+PARTS = (
+    "sac_moe/agent", "sac_moe/distributions", "sac_moe/networks", "sac_moe/replay",
+    "learning/adam", "learning/layers",
+)  # fmt: skip
 """Modules of the learner that this script runs."""
 EPISODES = 20
 WARM_UP = 100
@@ -183,13 +186,13 @@ def code_digest() -> str:
 
     Options of what only a search of chips has (proposals, niches) change nothing here.
     """
-    sources = [(Path(sac_moe.__path__[0]) / f"{name}.py").read_text() for name in PARTS]
+    sources = [(Path(strategies.__path__[0]) / f"{name}.py").read_text() for name in PARTS]
     read = set(re.findall(r"\bconfig\.(\w+)", "".join(sources)))
     read |= set(re.findall(r"\bOURS\.(\w+)", Path(__file__).read_text()))
     options = {name: value for name, value in OURS.describe().items() if name in read}
     told = hashlib.sha256(repr(options).encode())
-    for source in sources:
-        told.update(bare(source).encode())
+    for statement in sorted(one for source in sources for one in statements(source)):
+        told.update(statement.encode())
     return told.hexdigest()[:12]
 
 

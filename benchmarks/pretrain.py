@@ -47,20 +47,23 @@ from workloads import transformer
 from asic_compiler.explore.archive import take
 from asic_compiler.explore.checkpoint import container
 from asic_compiler.explore.checkpoint.state import State, StateReader
+from asic_compiler.explore.options import DEFAULT_EVALUATIONS
 from asic_compiler.explore.problem import ChipProblem
 from asic_compiler.explore.protocol import Evaluation, FloatArray, IntArray
+from asic_compiler.explore.request import Request
 from asic_compiler.explore.reward import score
-from asic_compiler.explore.run import Request, make_problem
-from asic_compiler.explore.search import DEFAULT_EVALUATIONS, Strategy, search
+from asic_compiler.explore.run import make_problem
+from asic_compiler.explore.search import search
 from asic_compiler.explore.strategies import resolve
+from asic_compiler.explore.strategies.evolution.elite import Elite
+from asic_compiler.explore.strategies.evolution.known import KnownDesigns
 from asic_compiler.explore.strategies.flat import merit
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig, parse_config
-from asic_compiler.explore.strategies.sac_moe.exploration.elite import Elite
-from asic_compiler.explore.strategies.sac_moe.known import KnownDesigns
 from asic_compiler.explore.strategies.sac_moe.networks import Actor, dimensions_of
 from asic_compiler.explore.strategies.sac_moe.policy_file import SHIPPED, load_policy, save_policy
 from asic_compiler.explore.strategies.sac_moe.pretrain import Progress, pretrain
 from asic_compiler.explore.strategies.sac_moe.strategy import SacMoe
+from asic_compiler.explore.strategy import Strategy
 from asic_compiler.workload.table import OperatorTable
 
 Design = tuple[IntArray, FloatArray]

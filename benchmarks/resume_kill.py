@@ -32,9 +32,10 @@ from asic_compiler.explore.checkpoint import container
 from asic_compiler.explore.checkpoint.keeper import KIND, Keeper
 from asic_compiler.explore.checkpoint.state import StateReader
 from asic_compiler.explore.problem import ChipProblem
-from asic_compiler.explore.run import Request, make_problem
-from asic_compiler.explore.search import SearchResult
+from asic_compiler.explore.request import Request
+from asic_compiler.explore.run import make_problem
 from asic_compiler.explore.strategies.sac_moe.strategy import SacMoe
+from asic_compiler.explore.strategy import SearchResult
 
 
 def digest(result: SearchResult) -> str:

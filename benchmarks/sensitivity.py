@@ -20,7 +20,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
 
 import asic_compiler as ac
-from asic_compiler.explore.run import Exploration, Request, explore
+from asic_compiler.explore.request import Request
+from asic_compiler.explore.run import Exploration, explore
 from asic_compiler.ppa.corners import FIGURES, Corners
 from asic_compiler.report.summary import summary
 

@@ -25,7 +25,8 @@ from xdsl.context import Context
 
 import asic_compiler as ac
 from asic_compiler.diagnostics import UserError
-from asic_compiler.explore.run import Exploration, Request, explore
+from asic_compiler.explore.request import Request
+from asic_compiler.explore.run import Exploration, explore
 from asic_compiler.hardware.legality import REASONS
 from asic_compiler.mapping.profile import Profile
 from asic_compiler.passes.convert_linalg_to_asic import ConvertLinalgToAsic

@@ -14,8 +14,10 @@ import time
 from pathlib import Path
 from statistics import median
 
-from asic_compiler.explore.run import Request, make_problem
-from asic_compiler.explore.search import DEFAULT_EVALUATIONS, search
+from asic_compiler.explore.options import DEFAULT_EVALUATIONS
+from asic_compiler.explore.request import Request
+from asic_compiler.explore.run import make_problem
+from asic_compiler.explore.search import search
 from asic_compiler.frontends.context import make_context
 from asic_compiler.frontends.mlir_text import parse_mlir
 from asic_compiler.passes.convert_linalg_to_asic import ConvertLinalgToAsic

@@ -5,7 +5,7 @@ from __future__ import annotations
 from asic_compiler.diagnostics import UserError
 from asic_compiler.explore.problem import ChipProblem
 from asic_compiler.explore.protocol import Evaluation
-from asic_compiler.explore.search import SearchResult
+from asic_compiler.explore.strategy import SearchResult
 from asic_compiler.hardware.design import DesignBatch
 from asic_compiler.hardware.legality import REASONS, Constraints, Reason
 from asic_compiler.ppa.metrics import Metrics

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from asic_compiler.explore.run import Exploration, Request
+from asic_compiler.explore.request import Request
+from asic_compiler.explore.run import Exploration
 from asic_compiler.ppa.breakdown import Breakdown
 from asic_compiler.ppa.kv_cache import WINDOW_NOTE
 from asic_compiler.ppa.power import ENERGY_PARTS
 from asic_compiler.report.uncertainty import uncertainty_rows
-
-AREA_PARTS: tuple[str, ...] = ("logic", "sram", "wmem", "noc", "interface")
 
 
 def summary(exploration: Exploration) -> str:

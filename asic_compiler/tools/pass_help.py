@@ -2,8 +2,10 @@
 
 Importing a pass means importing xDSL and numpy: half a second that ``--help`` should not cost.
 A pass is a dataclass, so its file says it all: the first line of the docstring, the annotated
-fields with their defaults, and what each option means, from ``field(metadata={"help": ...})`` or
-a class variable ``option_help``. A test compares this reading with the classes themselves.
+fields with their defaults, and what each option means, from ``field(metadata={"help": ...})``,
+``option(default, help, ...)`` of ``explore/options.py`` or a class variable ``option_help``. Base
+classes are followed into the files of this package that they are imported from. A test compares
+this reading with the classes themselves.
 """
 
 from __future__ import annotations
@@ -57,13 +59,13 @@ def _find_class(module: str, name: str) -> tuple[ast.Module, ast.ClassDef]:
 
 
 def _inherited_options(tree: ast.Module, node: ast.ClassDef) -> tuple[OptionInfo, ...]:
-    """Those of the pass that it extends, in their order, then its own; its own replace those."""
+    """Those of the classes that it extends, in their order, then its own; its own replace those."""
     options: dict[str, OptionInfo] = {}
     for base in (base.id for base in node.bases if isinstance(base, ast.Name)):
         for statement in tree.body:
             match statement:
                 case ast.ImportFrom(module=str() as module, names=names) if module.startswith(
-                    "asic_compiler.passes."
+                    "asic_compiler."
                 ) and any(alias.name == base for alias in names):
                     found = _inherited_options(*_find_class(module, base))
                     options |= {option.name: option for option in found}
@@ -111,9 +113,12 @@ def _option_help(tree: ast.Module, node: ast.ClassDef) -> dict[str, str]:
 
 
 def _default(tree: ast.Module, kind: str, value: ast.expr | None) -> tuple[str | None, str]:
-    """The default as text, and the help of a ``field(...)``."""
+    """The default as text, and the help of a ``field(...)`` or an ``option(...)``."""
     if value is None:
         return ("" if "None" in kind else None), ""
+    if isinstance(value, ast.Call) and ast.unparse(value.func) == "option":
+        default, text = value.args
+        return _spell(_evaluate(tree, default)), str(_evaluate(tree, text))
     if isinstance(value, ast.Call) and ast.unparse(value.func).endswith("field"):
         keywords = {keyword.arg: keyword.value for keyword in value.keywords}
         metadata: Any = _evaluate(tree, keywords["metadata"]) if "metadata" in keywords else {}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from asic_compiler.explore.search import DEFAULT_EVALUATIONS, Strategy
+from asic_compiler.explore.options import DEFAULT_EVALUATIONS
 from asic_compiler.explore.strategies import resolve
+from asic_compiler.explore.strategy import Strategy
 
 SEEDS, FEW_SEEDS = 10, 5
 

@@ -17,7 +17,8 @@ import numpy as np
 
 from asic_compiler.explore.protocol import FloatArray, Problem
 from asic_compiler.explore.reward import normalised, score
-from asic_compiler.explore.search import SearchResult, search
+from asic_compiler.explore.search import search
+from asic_compiler.explore.strategy import SearchResult
 
 from .figures import hypervolume
 from .plan import EVERY
@@ -31,7 +32,8 @@ Of the default ranges 2e-4 is 0.1 % of the figure of merit."""
 
 LIBRARIES = ("numpy", "torch", "cma", "pymoo", "optuna", "scipy", "gymnasium", "stable-baselines3")
 _EXPLORE = ROOT / "asic_compiler" / "explore"
-_SHARED = ("reward.py", "strategies/flat.py", "strategies/torch_state.py")
+_STRATEGIES = "asic_compiler.explore.strategies."
+_SHARED = ("reward.py", "strategies/flat.py")
 _WALKS = ("environment.py", "features.py")
 _OWN = {"sb3": (*_WALKS, "gym_env.py"), "strategy": (*_WALKS, "foresight.py", "problem.py")}
 """What a strategy depends on besides, by the name of its module."""
@@ -207,7 +209,10 @@ def model_digest(workload: str, node: str) -> str:
 
 @cache
 def code_digest(label: str) -> str:
-    """Of the strategy's own source without comments and docstrings, its options and its policy.
+    """Of the source that a strategy is made of, its options and its policy.
+
+    That is its own module, the modules of ``strategies/`` that it imports, directly or not, and
+    what is listed above. A statement that moves from one of them to another is no change.
 
     Raises:
         FileNotFoundError: It begins with the shipped policy, and none is shipped.
@@ -216,24 +221,58 @@ def code_digest(label: str) -> str:
     module = sys.modules[type(entrant.make()).__module__]
     assert module.__file__ is not None
     own = Path(module.__file__)
-    files = sorted(own.parent.rglob("*.py")) if own.parent.name != "strategies" else [own]
-    shared = (*_SHARED, *_OWN.get(own.stem, ()))
+    files = {*_within_strategies(own), *(_EXPLORE / name for name in _SHARED)}
+    files |= {_EXPLORE / name for name in _OWN.get(own.stem, ())}
     told = hashlib.sha256(repr((entrant.options, entrant.policy, entrant.train)).encode())
     if entrant.policy == "default":
         told.update((own.parent / "policy.safetensors").read_bytes())
-    for path in [*files, *(_EXPLORE / name for name in shared)]:
-        told.update(bare(path.read_text()).encode())
+    for statement in sorted(one for path in files for one in statements(path.read_text())):
+        told.update(statement.encode())
     return told.hexdigest()[:12]
+
+
+def _within_strategies(own: Path) -> set[Path]:
+    """A module and the modules of strategies that it is made of."""
+    found: set[Path] = set()
+    open_files = [own]
+    while open_files:
+        path = open_files.pop()
+        found.add(path)
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(_STRATEGIES):
+                parts = (node.module or "").removeprefix(_STRATEGIES).split(".")
+                other = _EXPLORE.joinpath("strategies", *parts).with_suffix(".py")
+                if other.exists() and other not in found:
+                    open_files.append(other)
+    return found
+
+
+def statements(source: str) -> list[str]:
+    """The statements of a module as trees, without docstrings and imports of our own modules."""
+    return [ast.dump(one) for one in _bare_tree(source).body if not _is_of_ours(one)]
 
 
 def bare(source: str) -> str:
     """Source as a tree without docstrings: rewording is no change."""
+    return ast.dump(_bare_tree(source))
+
+
+def _bare_tree(source: str) -> ast.Module:
     tree = ast.parse(source)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
             node.body = [one for one in body if not _is_text(one)]  # type: ignore[attr-defined]
-    return ast.dump(tree)
+    return tree
+
+
+def _is_of_ours(statement: ast.stmt) -> bool:
+    """Whether it imports names of this package under their own names."""
+    match statement:
+        case ast.ImportFrom(module=str() as module, names=names):
+            return module.startswith("asic_compiler.") and all(one.asname is None for one in names)
+        case _:
+            return False
 
 
 def _is_text(statement: ast.stmt) -> bool:

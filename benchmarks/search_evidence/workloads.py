@@ -9,11 +9,13 @@ import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from asic_compiler.explore.problem import ChipProblem
-from asic_compiler.explore.run import Request, make_problem
+from asic_compiler.explore.request import Request
+from asic_compiler.explore.run import make_problem
 from asic_compiler.files import write_atomic
 from asic_compiler.workload.table import BodyCost, OperatorClass, OperatorKind, OperatorTable
 
@@ -30,7 +32,7 @@ class Workload:
     """A model, what of it is run, and the mode that a chip is sought for."""
 
     title: str
-    mode: str
+    mode: Literal["high-performance", "low-power"]
     model: str
     options: tuple[tuple[str, str | int], ...]
     """Of ``ImportSpec``."""

@@ -367,3 +367,18 @@ def test_an_ablation_is_compared_with_the_whole_of_the_same_node_and_seed():
     assert rows[1][5] == "1 / 1"
     assert rows[1][4] == "-1.00% to +1.01%"
     assert list(tables.ablations(records, "llama", "4613")) == []
+
+
+def test_a_statement_that_moves_is_no_change_of_the_code_and_one_that_changes_is():
+    first = "from asic_compiler.explore.a import layer\n\nx = layer(1)\n"
+    second = '"""Words."""\nfrom asic_compiler.explore.b import layer\nx = layer(1)\n'
+    assert runs.statements(first) == runs.statements(second)
+    assert runs.statements(first) != runs.statements(first.replace("1", "2"))
+    named = "from asic_compiler.explore.a import other as layer\nx = layer(1)\n"
+    assert runs.statements(first) != runs.statements(named)
+
+
+def test_the_code_of_sac_moe_is_also_what_it_takes_from_other_rooms():
+    own = runs.ROOT / "asic_compiler" / "explore" / "strategies"
+    found = {str(p.relative_to(own)) for p in runs._within_strategies(own / "sac_moe/strategy.py")}
+    assert {"sac_moe/agent.py", "evolution/moves.py", "learning/adam.py"} <= found

@@ -10,8 +10,8 @@ from toy_problems import WalkAndTune
 from asic_compiler.explore.archive import take
 from asic_compiler.explore.checkpoint.state import StateError, StateReader
 from asic_compiler.explore.search import search
+from asic_compiler.explore.strategies.evolution.known import KnownDesigns
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
-from asic_compiler.explore.strategies.sac_moe.known import KnownDesigns
 from asic_compiler.explore.strategies.sac_moe.networks import Actor, dimensions_of
 from asic_compiler.explore.strategies.sac_moe.policy_file import save_policy
 from asic_compiler.explore.strategies.sac_moe.strategy import SacMoe

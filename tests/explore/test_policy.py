@@ -11,12 +11,13 @@ from workloads import transformer
 from asic_compiler.diagnostics import UserError
 from asic_compiler.explore.checkpoint import container
 from asic_compiler.explore.checkpoint.state import StateError
+from asic_compiler.explore.request import Request
 from asic_compiler.explore.reward import score
-from asic_compiler.explore.run import Request, make_problem
+from asic_compiler.explore.run import make_problem
 from asic_compiler.explore.search import search
+from asic_compiler.explore.strategies.evolution.known import KnownDesigns
 from asic_compiler.explore.strategies.sac_moe import policy_file
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
-from asic_compiler.explore.strategies.sac_moe.known import KnownDesigns
 from asic_compiler.explore.strategies.sac_moe.policy_file import load_policy, save_policy
 from asic_compiler.explore.strategies.sac_moe.pretrain import pretrain
 from asic_compiler.explore.strategies.sac_moe.strategy import SacMoe

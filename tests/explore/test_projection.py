@@ -12,7 +12,8 @@ from asic_compiler.diagnostics import UserError
 from asic_compiler.explore.checkpoint.fingerprint import fingerprint
 from asic_compiler.explore.constraint_text import parse_constraints
 from asic_compiler.explore.constraints import VARIABLES, Restriction
-from asic_compiler.explore.run import Request, explore, make_problem
+from asic_compiler.explore.request import Request
+from asic_compiler.explore.run import explore, make_problem
 from asic_compiler.explore.search import search
 from asic_compiler.explore.strategies import strategy_names
 from asic_compiler.hardware.derive import make_bands, size_tiles

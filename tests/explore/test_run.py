@@ -5,7 +5,8 @@ import pytest
 from workloads import transformer
 
 from asic_compiler.diagnostics import UserError
-from asic_compiler.explore.run import MODES, Request, explore, make_problem
+from asic_compiler.explore.request import MODES, Request
+from asic_compiler.explore.run import explore, make_problem
 
 SMALL = transformer(
     layers=2, hidden=64, heads=4, kv_heads=2, head_dim=16, ffn=128, vocab=256, context=32

@@ -14,7 +14,7 @@ from asic_compiler.explore.strategies.sac_moe.distributions import (
     gumbel_noise,
     tanh_gaussian,
 )
-from asic_compiler.explore.strategies.sac_moe.exploration.epsilon import EpsilonSchedule
+from asic_compiler.explore.strategies.sac_moe.epsilon import EpsilonSchedule
 from asic_compiler.explore.strategies.sac_moe.networks import Dimensions, balance_loss
 from asic_compiler.explore.strategies.sac_moe.replay import Batch, Replay
 from asic_compiler.explore.strategies.sac_moe.reward_scale import RewardScale

@@ -9,15 +9,15 @@ from asic_compiler.explore.checkpoint.state import StateError, StateReader
 from asic_compiler.explore.environment import DesignEnvironment
 from asic_compiler.explore.protocol import niche_of
 from asic_compiler.explore.search import search
-from asic_compiler.explore.strategies.flat import merit
-from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
-from asic_compiler.explore.strategies.sac_moe.exploration import moves
-from asic_compiler.explore.strategies.sac_moe.exploration.elite import Elite
-from asic_compiler.explore.strategies.sac_moe.exploration.moves import (
+from asic_compiler.explore.strategies.evolution import moves
+from asic_compiler.explore.strategies.evolution.elite import Elite
+from asic_compiler.explore.strategies.evolution.moves import (
     crossed,
     exploring_actions,
     reshaped,
 )
+from asic_compiler.explore.strategies.flat import merit
+from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
 from asic_compiler.explore.strategies.sac_moe.strategy import SacMoe
 
 PROBLEM = WalkAndTune()

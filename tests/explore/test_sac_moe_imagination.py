@@ -8,16 +8,16 @@ import torch
 from toy_problems import WalkAndTune
 
 from asic_compiler.explore.reward import reward, score
-from asic_compiler.explore.strategies.sac_moe.agent import Agent
-from asic_compiler.explore.strategies.sac_moe.candidates import Candidates
-from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
-from asic_compiler.explore.strategies.sac_moe.exploration.moves import refining
-from asic_compiler.explore.strategies.sac_moe.imagination.planner import Planner
-from asic_compiler.explore.strategies.sac_moe.imagination.refinement import refined
-from asic_compiler.explore.strategies.sac_moe.imagination.surrogate import (
+from asic_compiler.explore.strategies.evolution.candidates import Candidates
+from asic_compiler.explore.strategies.evolution.moves import refining
+from asic_compiler.explore.strategies.evolution.refinement import refined
+from asic_compiler.explore.strategies.evolution.surrogate import (
     Surrogate,
     expected_improvement,
 )
+from asic_compiler.explore.strategies.sac_moe.agent import Agent
+from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
+from asic_compiler.explore.strategies.sac_moe.imagination.planner import Planner
 from asic_compiler.explore.strategies.sac_moe.imagination.world_model import WorldModel
 from asic_compiler.explore.strategies.sac_moe.loop import Loop
 from asic_compiler.explore.strategies.sac_moe.networks import Dimensions

@@ -9,9 +9,9 @@ from learners import HASTY
 from toy_problems import NothingFits, WalkAndTune
 
 from asic_compiler.explore.search import search
+from asic_compiler.explore.strategies.evolution.surrogate import Surrogate
 from asic_compiler.explore.strategies.sac_moe.agent import Agent
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig, parse_config
-from asic_compiler.explore.strategies.sac_moe.imagination.surrogate import Surrogate
 from asic_compiler.explore.strategies.sac_moe.loop import Loop
 from asic_compiler.explore.strategies.sac_moe.networks import Dimensions
 from asic_compiler.explore.strategies.sac_moe.replay import Replay

@@ -4,7 +4,8 @@ import numpy as np
 from toy_problems import WalkAndTune
 
 from asic_compiler.explore.recorder import Recorder
-from asic_compiler.explore.search import conclude, search
+from asic_compiler.explore.search import search
+from asic_compiler.explore.strategy import conclude
 
 
 def test_signals_stand_beside_the_evaluation_they_were_noted_at():

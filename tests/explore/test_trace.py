@@ -8,8 +8,9 @@ import pytest
 from toy_problems import WalkAndTune
 from workloads import transformer
 
+from asic_compiler.explore.request import Request
 from asic_compiler.explore.reward import score
-from asic_compiler.explore.run import Request, make_problem
+from asic_compiler.explore.run import make_problem
 from asic_compiler.explore.search import search
 from asic_compiler.explore.trace.binding import constraints, edges, neighbourhood
 from asic_compiler.explore.trace.changes import ablation
@@ -20,8 +21,8 @@ from asic_compiler.explore.trace.history import (
     incumbent_rows,
     signal_table,
 )
-from asic_compiler.explore.trace.probe import Probe, step_from
 from asic_compiler.explore.trace.values import NAMES, shown
+from asic_compiler.explore.trace.variants import Variants, step_from
 from asic_compiler.hardware.space import CONTINUOUS, INDEX
 
 TABLE = transformer(layers=2, hidden=256, heads=4, kv_heads=2, head_dim=64, ffn=512, vocab=4096,
@@ -89,10 +90,10 @@ def test_what_a_variable_did_is_the_score_without_it(searched, trace):
     chips, result = searched
     rows = incumbent_rows(result.history)
     discrete, continuous = actions_at(chips, result.history, rows[:1])
-    probe = Probe(chips, result.best)
+    variants = Variants(chips, result.best)
     for change in trace["changes"]["first_feasible"]["variables"]:
         at = NAMES.index(change["variable"])
-        own_d, own_c = probe.discrete.copy(), probe.continuous.copy()
+        own_d, own_c = variants.discrete.copy(), variants.continuous.copy()
         if at < 4:
             own_d[at] = discrete[0, at]
         else:
@@ -110,8 +111,8 @@ def test_what_a_variable_did_is_the_score_without_it(searched, trace):
 
 def test_a_design_compared_with_itself_changed_nothing(searched):
     chips, result = searched
-    probe = Probe(chips, result.best)
-    same = ablation(probe, 1, result.best.discrete[0], result.best.continuous[0])
+    variants = Variants(chips, result.best)
+    same = ablation(variants, 1, result.best.discrete[0], result.best.continuous[0])
     assert same["variables"] == []
 
 
@@ -132,11 +133,11 @@ def test_every_constraint_has_its_slack(searched, trace):
 def test_a_budget_that_holds_the_throughput_back_binds_and_relaxing_it_buys():
     chips = problem(goal="maximize tokens_per_s subject to power <= 0.5 W")
     result = search(chips, "random", evaluations=300, seed=1)
-    probe = Probe(chips, result.best)
-    power = constraints(probe, result.history)[0]
+    variants = Variants(chips, result.best)
+    power = constraints(variants, result.history)[0]
     assert power["binds"]
     assert power["slack"] <= 1e-3
-    assert probe.fastest_clock
+    assert variants.fastest_clock
     assert power["buys"]["score_gained"] > 0.0
     assert 1.0 < power["buys"]["performance_ratio"] < 1.1
     assert power["buys"]["power_ratio"] == pytest.approx(1.01, rel=1e-3)
@@ -147,7 +148,7 @@ def test_a_pinned_variable_that_costs_says_so():
     goal = "maximize tokens_per_s subject to power <= 90 W"
     chips = problem(constraints="vdd = 0.45 V; mesh in 1x1..64x64", goal=goal)
     result = search(chips, "random", evaluations=300, seed=1)
-    rows = {r["constraint"]: r for r in constraints(Probe(chips, result.best), result.history)}
+    rows = {r["constraint"]: r for r in constraints(Variants(chips, result.best), result.history)}
     supply = rows["vdd = 0.45 V"]
     assert supply["binds"]
     assert supply["buys"]["by"] == "a step of vdd"
@@ -163,7 +164,7 @@ def test_constraints_of_every_kind_are_relaxed():
             "dies <= 2 and tokens_per_s >= 5 and clock <= 900 MHz")  # fmt: skip
     chips = problem(goal=goal)
     result = search(chips, "random", evaluations=200, seed=1)
-    rows = constraints(Probe(chips, result.best), result.history)
+    rows = constraints(Variants(chips, result.best), result.history)
     assert [(row["kind"], row["relaxed"]) for row in rows[:5]] == [
         ("budget", "die_area <= 404 mm2"), ("budget", "dies <= 3"),
         ("budget", "tokens_per_s >= 4.95"), ("goal", "latency <= 1.01 s"),
@@ -179,17 +180,17 @@ def test_constraints_of_every_kind_are_relaxed():
 def test_an_infeasible_design_has_no_score():
     chips = problem(goal="maximize tokens_per_s subject to power <= 0.5 W and dies <= 1")
     result = search(chips, "random", evaluations=100, seed=1)
-    probe = Probe(chips, result.best)
+    variants = Variants(chips, result.best)
     rows = np.flatnonzero(~result.history["feasible"])[:5]
     assert len(rows)
-    _, scores = probe.evaluate(*actions_at(chips, result.history, rows))
+    _, scores = variants.evaluate(*actions_at(chips, result.history, rows))
     assert np.isneginf(scores).all()
 
 
 def test_a_fixed_clock_is_a_constraint():
     chips = problem(mode="low-power", power_w=1.0)
     result = search(chips, "random", evaluations=100, seed=1)
-    rows = constraints(Probe(chips, result.best), result.history)
+    rows = constraints(Variants(chips, result.best), result.history)
     clock = next(row for row in rows if row["constraint"].startswith("clock ="))
     assert clock["binds"]
     assert clock["slack"] == 0.0
@@ -213,11 +214,13 @@ def test_trades_are_of_the_front_and_not_the_chosen(searched, trace):
 
 def test_the_neighbourhood_is_one_step_away(searched, trace):
     chips, result = searched
-    probe = Probe(chips, result.best)
-    names, discrete, continuous = probe.neighbours(chips)
-    moved = (discrete != probe.discrete).sum(axis=1) + (continuous != probe.continuous).sum(axis=1)
+    variants = Variants(chips, result.best)
+    names, discrete, continuous = variants.neighbours(chips)
+    moved = (discrete != variants.discrete).sum(axis=1) + (continuous != variants.continuous).sum(
+        axis=1
+    )
     assert (moved == 1).all()
-    assert trace["neighbourhood"] == neighbourhood(probe)
+    assert trace["neighbourhood"] == neighbourhood(variants)
     assert trace["neighbourhood"]["evaluated"] == len(names)
 
 
@@ -234,7 +237,7 @@ def test_steps_change_the_value_and_stay_inside(variable, x):
 
 def test_edges_are_ends_of_the_design_space(searched):
     chips, result = searched
-    found = {row["variable"]: row["end"] for row in edges(Probe(chips, result.best))}
+    found = {row["variable"]: row["end"] for row in edges(Variants(chips, result.best))}
     value = shown(chips, result.best)[0]
     for name, end in found.items():
         if name in INDEX and CONTINUOUS[INDEX[name]].unit in ("bit", "ports", "rows"):

@@ -7,7 +7,9 @@ from workloads import transformer
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.explore.protocol import context_of
-from asic_compiler.explore.run import Request, explore, make_problem
+from asic_compiler.explore.request import Request
+from asic_compiler.explore.run import explore, make_problem
+from asic_compiler.explore.strategies.sac_moe import policy_file
 from asic_compiler.explore.unseen import ACTS, LEARNS, is_unseen
 
 # The 1B Llama of the training (benchmarks/pretrain.py), and as it would be with half the layers.
@@ -71,5 +73,13 @@ def test_a_policy_learns_where_it_was_not_trained_unless_told_otherwise(
     assert found.result.notes == notes
     # What is said of the run gives it again.
     if "strategy" not in options:
-        said = found.documented({"predicted": {}, "search": {}})["search"]
-        assert said["train"] is bool(learns)
+        assert found.request.told("search")["train"] is bool(learns)
+
+
+def test_the_policy_is_read_once(monkeypatch):
+    """It was read to see whether it had to learn, and again by the search."""
+    read = []
+    load = policy_file.load_policy
+    monkeypatch.setattr(policy_file, "load_policy", lambda *a: read.append(a) or load(*a))
+    explore(TRAINED, REQUEST)
+    assert len(read) == 1

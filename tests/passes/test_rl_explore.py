@@ -16,9 +16,9 @@ from asic_compiler.dialects.asic import CHIP, chip_of
 from asic_compiler.frontends.context import make_context
 from asic_compiler.frontends.mlir_text import parse_mlir
 from asic_compiler.hardware.spec import SCHEMA_VERSION, schema
-from asic_compiler.passes.emit import open_run
 from asic_compiler.passes.rl_explore import RLExplorePass
 from asic_compiler.program.placement.search import STRATEGIES
+from asic_compiler.report.run.folder import open_run
 from asic_compiler.tools import asic_opt
 from asic_compiler.workload.extract import operators
 

@@ -8,6 +8,7 @@ from workloads import table, transformer
 
 from asic_compiler.hardware.design import Freedom, decode
 from asic_compiler.hardware.legality import Constraints
+from asic_compiler.hardware.weight_store import WeightStore
 from asic_compiler.mapping.profile import Profile
 from asic_compiler.plan.make import make_plan
 from asic_compiler.ppa.conditions import Conditions
@@ -48,6 +49,15 @@ def test_the_classes_tile_the_mesh_and_hold_what_the_model_counted(seed):
     if plan.metrics.legal[0]:
         dmem = sum(c.tiles * c.dmem_bytes for c in chip.classes)
         assert dmem >= PROFILE.total_kv_bytes * chip.stages
+
+
+def test_the_chip_names_its_weight_store_and_its_format():
+    """They were written into the chip later, by whoever had a breakdown at hand."""
+    freedom = Freedom(precision=("w8a8",), weight_stores=(WeightStore.LPDDR5X,))
+    design = decode(np.array([[8, 8, 1, 1]]), np.zeros((1, 30)), NODE, freedom)
+    plan = make_plan(MODEL, design, 85.0)
+    assert (plan.chip.precision, plan.chip.weight_store) == ("w8a8", "lpddr5x")
+    assert plan.chip.dram_devices == plan.metrics.dram_devices[0] > 0
 
 
 @settings(max_examples=40, deadline=None)

@@ -21,7 +21,8 @@ from asic_compiler.hardware.weight_store import STORES
 from asic_compiler.machine.regions import REGION_NAMES
 from asic_compiler.mapping.profile import Profile
 from asic_compiler.plan.attributes import annotate, plan_of
-from asic_compiler.plan.plan import Assignment, Plan, make_plan
+from asic_compiler.plan.make import make_plan
+from asic_compiler.plan.plan import Assignment, Plan
 from asic_compiler.ppa.kv_cache import windowed
 from asic_compiler.program.emit import program_text
 from asic_compiler.program.generate import generate

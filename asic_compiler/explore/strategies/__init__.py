@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
 from asic_compiler.diagnostics import UserError
-from asic_compiler.explore.search import Strategy
+from asic_compiler.explore.strategy import Strategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,17 @@ def strategy_names() -> tuple[str, ...]:
     return tuple(sorted(_ENTRIES))
 
 
-def resolve(name: str) -> Strategy:
-    """The strategy of that name with its default configuration.
+def resolve(name: str, options: Mapping[str, Any] | None = None) -> Strategy:
+    """The strategy of that name.
+
+    Args:
+        name: One of :func:`strategy_names`.
+        options: Those that it has alone, which its ``configured`` takes; without any it is the
+            strategy with its default configuration.
 
     Raises:
         UserError: If there is none (the note lists those there are), or a library that it needs is
-            not installed (the note says how to install it).
+            not installed (the note says how to install it); or an option has no meaning.
     """
     if name not in _ENTRIES:
         raise UserError(
@@ -66,4 +73,5 @@ def resolve(name: str) -> Strategy:
                 'or all strategies at once: pip install "asic-compiler[strategies]"',
             ],
         )
-    return getattr(import_module(f"{__name__}.{entry.module}"), entry.attribute)()
+    kind = getattr(import_module(f"{__name__}.{entry.module}"), entry.attribute)
+    return kind.configured(**options) if options else kind()

@@ -11,8 +11,8 @@ import numpy as np
 
 from asic_compiler.explore.observer import Observer
 from asic_compiler.explore.protocol import FloatArray, Problem
-from asic_compiler.explore.search import SearchResult
 from asic_compiler.explore.strategies.flat import FlatSearch
+from asic_compiler.explore.strategy import SearchResult
 
 
 @dataclass(frozen=True, slots=True)

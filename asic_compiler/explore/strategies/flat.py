@@ -14,7 +14,7 @@ from asic_compiler.explore.observer import Observer
 from asic_compiler.explore.protocol import Evaluation, FloatArray, IntArray, Problem
 from asic_compiler.explore.recorder import Recorder
 from asic_compiler.explore.reward import score
-from asic_compiler.explore.search import SearchResult, conclude
+from asic_compiler.explore.strategy import SearchResult, conclude
 
 STARTS = 64
 """Designs of ``problem.start`` that a search on points begins with."""

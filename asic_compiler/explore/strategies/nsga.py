@@ -22,8 +22,8 @@ from pymoo.util.ref_dirs import get_reference_directions
 from asic_compiler.explore.observer import Observer
 from asic_compiler.explore.protocol import Problem
 from asic_compiler.explore.reward import normalised
-from asic_compiler.explore.search import SearchResult
 from asic_compiler.explore.strategies.flat import STARTS, FlatSearch
+from asic_compiler.explore.strategy import SearchResult
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from optuna.trial import FrozenTrial, create_trial
 from asic_compiler.explore.observer import Observer
 from asic_compiler.explore.protocol import FloatArray, Problem
 from asic_compiler.explore.reward import score
-from asic_compiler.explore.search import SearchResult
 from asic_compiler.explore.strategies.flat import FlatSearch
-from asic_compiler.explore.strategies.torch_state import one_deterministic_thread
+from asic_compiler.explore.strategies.learning.torch_state import one_deterministic_thread
+from asic_compiler.explore.strategy import SearchResult
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,8 @@ from asic_compiler.explore.gym_env import BudgetSpentError, ChipDesignEnv, FlatA
 from asic_compiler.explore.observer import Observer
 from asic_compiler.explore.protocol import Problem
 from asic_compiler.explore.recorder import Recorder
-from asic_compiler.explore.search import SearchResult, conclude
-from asic_compiler.explore.strategies.torch_state import one_deterministic_thread
+from asic_compiler.explore.strategies.learning.torch_state import one_deterministic_thread
+from asic_compiler.explore.strategy import SearchResult, conclude
 
 
 @dataclass(frozen=True, slots=True)

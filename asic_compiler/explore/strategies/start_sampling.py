@@ -9,7 +9,7 @@ import numpy as np
 from asic_compiler.explore.observer import Observer
 from asic_compiler.explore.protocol import Problem
 from asic_compiler.explore.recorder import Recorder
-from asic_compiler.explore.search import SearchResult, conclude
+from asic_compiler.explore.strategy import SearchResult, conclude
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from asic_compiler.explore.problem import ChipProblem
 from asic_compiler.explore.protocol import FloatArray, IntArray
 from asic_compiler.explore.recorder import Columns
 from asic_compiler.explore.trace.history import actions_at
-from asic_compiler.explore.trace.probe import Probe
+from asic_compiler.explore.trace.variants import Variants
 from asic_compiler.hardware.legality import MAX_DMEM_BYTES, MAX_IMEM_BYTES, MAX_WMEM_BYTES
 from asic_compiler.hardware.space import CONTINUOUS, DISCRETE
 from asic_compiler.ppa.conditions import Conditions
@@ -53,17 +53,17 @@ class _Limit:
         return replace(self.bound, value=value * (1.0 + RELAXED_BY if up else 1.0 - RELAXED_BY))
 
 
-def constraints(probe: Probe, history: Columns) -> list[Json]:
+def constraints(variants: Variants, history: Columns) -> list[Json]:
     """Every constraint with its slack and what relaxing it alone would buy.
 
     What it buys is the best score among the same candidates with and without relaxing: the best
     design, its neighbours of one step, and the search's own near misses. It is a lower bound: a new
     search of the relaxed problem might find more.
     """
-    problem = probe.problem
-    design = problem.decode(probe.best.discrete, probe.best.continuous)
+    problem = variants.problem
+    design = problem.decode(variants.best.discrete, variants.best.continuous)
     metrics = problem.model.evaluate(design)
-    near = _near_misses(probe, history)
+    near = _near_misses(variants, history)
     out: list[Json] = []
     for limit in _limits(problem):
         bound, relaxed = limit.bound, limit.relaxed
@@ -78,34 +78,34 @@ def constraints(probe: Probe, history: Columns) -> list[Json]:
                 "slack": slack,
                 "binds": slack <= BINDS_WITHIN,
                 "relaxed": str(relaxed),
-                "buys": _buys(probe, limit.relax(relaxed), near),
+                "buys": _buys(variants, limit.relax(relaxed), near),
             }
         )
     if problem.projection is not None:
         for item in problem.projection.restrictions.items:
             if item.variable not in OUTCOMES:
-                out.append(_restricted(probe, item, near))
-    return out + _memories(probe)
+                out.append(_restricted(variants, item, near))
+    return out + _memories(variants)
 
 
-def edges(probe: Probe) -> list[Json]:
+def edges(variants: Variants) -> list[Json]:
     """Variables of the best design that stand at an end of the whole design space."""
     out: list[Json] = []
-    for variable, value in zip(DISCRETE, probe.best.discrete[0].tolist(), strict=True):
+    for variable, value in zip(DISCRETE, variants.best.discrete[0].tolist(), strict=True):
         if value in (variable.low, variable.high):
             out.append(_edge(variable.name, value == variable.low))
-    for variable, x in zip(CONTINUOUS, probe.best.continuous[0], strict=True):
+    for variable, x in zip(CONTINUOUS, variants.best.continuous[0], strict=True):
         value = float(variable.decode(np.array(x)))
         if value in (variable.low, variable.high) and variable.name not in _NO_EDGE:
             out.append(_edge(variable.name, value == variable.low))
     return out
 
 
-def neighbourhood(probe: Probe) -> Json:
+def neighbourhood(variants: Variants) -> Json:
     """Whether a single step from the best design would be better: a check of the search."""
-    names, discrete, continuous = probe.neighbours(probe.problem)
-    _, scores = probe.evaluate(discrete, continuous)
-    gains = scores - probe.score
+    names, discrete, continuous = variants.neighbours(variants.problem)
+    _, scores = variants.evaluate(discrete, continuous)
+    gains = scores - variants.score
     top = int(np.argmax(gains))
     better = gains > _NOTHING
     return {
@@ -187,21 +187,21 @@ def _slack(bound: Bound, value: float) -> float:
     return max(0.0, 1.0 - ratio if bound.relation is Relation.AT_MOST else ratio - 1.0)
 
 
-def _near_misses(probe: Probe, history: Columns) -> tuple[IntArray, FloatArray]:
+def _near_misses(variants: Variants, history: Columns) -> tuple[IntArray, FloatArray]:
     near = ~history["feasible"].astype(bool) & (history["violation"] <= _NEAR)
     rows = np.flatnonzero(near)
     scores = np.asarray(history["score"], dtype=np.float64)[rows]
     rows = rows[np.argsort(-scores, kind="stable")][:_NEAR_MISSES]
-    return actions_at(probe.problem, history, rows)
+    return actions_at(variants.problem, history, rows)
 
 
-def _buys(probe: Probe, relaxed: ChipProblem, near: tuple[IntArray, FloatArray]) -> Json:
+def _buys(variants: Variants, relaxed: ChipProblem, near: tuple[IntArray, FloatArray]) -> Json:
     """The best of the candidates under the relaxed problem against the best as it was."""
-    names, discrete, continuous = probe.neighbours(relaxed)
-    discrete = np.concatenate([probe.discrete[None], discrete, near[0]])
-    continuous = np.concatenate([probe.continuous[None], continuous, near[1]])
-    before, old = probe.evaluate(discrete, continuous)
-    after, new = probe.evaluate(discrete, continuous, relaxed)
+    names, discrete, continuous = variants.neighbours(relaxed)
+    discrete = np.concatenate([variants.discrete[None], discrete, near[0]])
+    continuous = np.concatenate([variants.continuous[None], continuous, near[1]])
+    before, old = variants.evaluate(discrete, continuous)
+    after, new = variants.evaluate(discrete, continuous, relaxed)
     was, now = int(np.argmax(old)), int(np.argmax(new))
     labels = ["the design as it is", *(f"a step of {name}" for name in names)]
     labels += ["a near miss of the search"] * len(near[0])
@@ -223,12 +223,12 @@ def _buys(probe: Probe, relaxed: ChipProblem, near: tuple[IntArray, FloatArray])
     }
 
 
-def _restricted(probe: Probe, item: Restriction, near: tuple[IntArray, FloatArray]) -> Json:
+def _restricted(variants: Variants, item: Restriction, near: tuple[IntArray, FloatArray]) -> Json:
     """A restricted variable: what a step beyond its bounds would buy, the others kept."""
-    projection = probe.problem.projection
+    projection = variants.problem.projection
     assert projection is not None
     others = Restrictions(tuple(r for r in projection.restrictions.items if r != item))
-    buys = _buys(probe, _like(probe.problem, restrictions=others), near)
+    buys = _buys(variants, _like(variants.problem, restrictions=others), near)
     return {
         "constraint": str(item),
         "kind": "variable",
@@ -241,10 +241,10 @@ def _restricted(probe: Probe, item: Restriction, near: tuple[IntArray, FloatArra
     }
 
 
-def _memories(probe: Probe) -> list[Json]:
+def _memories(variants: Variants) -> list[Json]:
     """Memories of the fullest tile against the largest that the design space has."""
-    problem = probe.problem
-    design = problem.decode(probe.best.discrete, probe.best.continuous)
+    problem = variants.problem
+    design = problem.decode(variants.best.discrete, variants.best.continuous)
     metrics, internals = problem.model.evaluate_equal_stages(design)
     assert isinstance(metrics, Metrics)
     needs = (

@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 from asic_compiler.explore.problem import ChipProblem
-from asic_compiler.explore.search import SearchResult
+from asic_compiler.explore.strategy import SearchResult
 from asic_compiler.explore.trace.binding import constraints, edges, neighbourhood
 from asic_compiler.explore.trace.changes import ablation
 from asic_compiler.explore.trace.front import trades
@@ -20,8 +20,8 @@ from asic_compiler.explore.trace.history import (
     incumbents,
     signal_table,
 )
-from asic_compiler.explore.trace.probe import Probe
 from asic_compiler.explore.trace.values import NAMES, UNITS, shown
+from asic_compiler.explore.trace.variants import Variants
 
 SCHEMA_VERSION = "1.0"
 
@@ -43,13 +43,13 @@ def decision_trace(problem: ChipProblem, result: SearchResult) -> Json:
     history = result.history
     rows = incumbent_rows(history)
     discrete, continuous = actions_at(problem, history, rows)
-    probe = Probe(problem, best)
-    designs, _ = probe.evaluate(discrete, continuous)
+    variants = Variants(problem, best)
+    designs, _ = variants.evaluate(discrete, continuous)
     references = {"first_feasible": 0}
     if len(rows) > 2:
         references["previous_incumbent"] = len(rows) - 2
     changes: Json = {
-        name: ablation(probe, int(history["evaluation"][rows[at]]), discrete[at], continuous[at])
+        name: ablation(variants, int(history["evaluation"][rows[at]]), discrete[at], continuous[at])
         for name, at in references.items()
         if 0 <= at < len(rows) - 1
     }
@@ -68,24 +68,24 @@ def decision_trace(problem: ChipProblem, result: SearchResult) -> Json:
             "front": len(result.archive),
         },
         "design": {
-            "score": probe.score,
+            "score": variants.score,
             "performance": float(best.performance[0]),
             "power_w": float(best.power_w[0]),
             "area_mm2": float(best.area_mm2[0]),
-            "fastest_clock": probe.fastest_clock,
+            "fastest_clock": variants.fastest_clock,
             "variables": [
                 {"variable": name, "value": values[name], "unit": UNITS[name]} for name in NAMES
             ],
         },
         "incumbents": incumbents(problem, history, designs),
         "changes": changes,
-        "constraints": constraints(probe, history),
-        "edges": edges(probe),
-        "neighbourhood": neighbourhood(probe),
-        "trades": trades(probe, result.archive),
+        "constraints": constraints(variants, history),
+        "edges": edges(variants),
+        "neighbourhood": neighbourhood(variants),
+        "trades": trades(variants, result.archive),
         "signals": signal_table(result.signals),
     }
-    return {**document, "analysis_evaluations": probe.evaluations}
+    return {**document, "analysis_evaluations": variants.evaluations}
 
 
 def to_text(trace: Json) -> str:

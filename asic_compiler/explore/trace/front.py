@@ -8,15 +8,15 @@ import numpy as np
 
 from asic_compiler.explore.archive import ParetoArchive, concatenate, take
 from asic_compiler.explore.reward import score
-from asic_compiler.explore.trace.probe import Probe
 from asic_compiler.explore.trace.values import differing, shown
+from asic_compiler.explore.trace.variants import Variants
 
 Json = dict[str, Any]
 
 NEXT_BEST = 5
 
 
-def trades(probe: Probe, archive: ParetoArchive) -> list[Json]:
+def trades(variants: Variants, archive: ParetoArchive) -> list[Json]:
     """The next-best members by score and the ends of the front, each against the chosen design.
 
     Ratios above 1 are more of the quantity than the chosen design has.
@@ -24,7 +24,7 @@ def trades(probe: Probe, archive: ParetoArchive) -> list[Json]:
     members = archive.members
     if members is None:
         return []
-    scores = score(members, probe.problem)
+    scores = score(members, variants.problem)
     order = np.lexsort((np.arange(len(members)), -scores)).tolist()[1:]
     ends = {
         "fastest": int(np.argmax(members.performance)),
@@ -41,8 +41,8 @@ def trades(probe: Probe, archive: ParetoArchive) -> list[Json]:
         return []
     chosen = [(", ".join(labels), row) for row, labels in names.items()]
     rows = take(members, np.array([row for _, row in chosen]))
-    best = probe.best
-    here, *values = shown(probe.problem, concatenate([best, rows]))
+    best = variants.best
+    here, *values = shown(variants.problem, concatenate([best, rows]))
     return [
         {
             "name": name,

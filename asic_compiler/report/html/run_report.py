@@ -11,10 +11,9 @@ from asic_compiler.explore.trace.document import SCHEMA_VERSION
 from asic_compiler.report.html.decision import decision
 from asic_compiler.report.html.page import figure, heading, page, paragraph, quantity, table
 from asic_compiler.report.html.svg import Series, plot
+from asic_compiler.report.run.folder import HARDWARE, PARETO, TRACE
 
 Json = dict[str, Any]
-
-HARDWARE, PARETO, TRACE = "hardware.json", "pareto.json", "trace.json"
 
 
 def run_report(folder: Path) -> str:

@@ -13,7 +13,7 @@ from asic_compiler.interpret.guard import Guard, named_weights
 from asic_compiler.mapping.profile import Profile
 from asic_compiler.plan.make import make_plan
 from asic_compiler.plan.plan import Plan
-from asic_compiler.ppa.model import Conditions
+from asic_compiler.ppa.conditions import Conditions
 from asic_compiler.program.check import check
 from asic_compiler.program.generate import generate
 from asic_compiler.simulate import run_program

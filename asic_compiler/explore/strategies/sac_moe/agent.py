@@ -12,7 +12,14 @@ from torch.nn import functional
 
 from asic_compiler.explore.checkpoint.state import State, StateReader
 from asic_compiler.explore.environment import STEP_CHOICES
-from asic_compiler.explore.protocol import BoolArray, FloatArray, IntArray
+from asic_compiler.explore.protocol import BoolArray, Float32Array, FloatArray, IntArray
+from asic_compiler.explore.strategies.learning.adam import Adam
+from asic_compiler.explore.strategies.learning.tensor_state import (
+    module_state,
+    restore_module,
+    restore_torch_generator,
+    torch_generator_state,
+)
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
 from asic_compiler.explore.strategies.sac_moe.distributions import (
     categorical,
@@ -26,16 +33,8 @@ from asic_compiler.explore.strategies.sac_moe.networks import (
     TwinCritics,
     balance_loss,
 )
-from asic_compiler.explore.strategies.sac_moe.replay import Batch, Float32Array
+from asic_compiler.explore.strategies.sac_moe.replay import Batch
 from asic_compiler.explore.strategies.sac_moe.reward_scale import RewardScale
-from asic_compiler.explore.strategies.sac_moe.tensor_state import (
-    adam_state,
-    module_state,
-    restore_adam,
-    restore_module,
-    restore_torch_generator,
-    torch_generator_state,
-)
 
 
 class Agent:
@@ -64,11 +63,9 @@ class Agent:
         )
         self._actor_parameters = list(self.actor.parameters())
         rate = config.learning_rate
-        self._actor_optimiser = torch.optim.Adam(self._actor_parameters, lr=rate, fused=True)
-        self._critic_optimiser = torch.optim.Adam(self.critics.parameters(), lr=rate, fused=True)
-        self._alpha_optimiser = torch.optim.Adam(
-            [self.log_alpha], lr=config.alpha_learning_rate, fused=True
-        )
+        self._actor_optimiser = Adam(self._actor_parameters, rate)
+        self._critic_optimiser = Adam(self.critics.parameters(), rate)
+        self._alpha_optimiser = Adam([self.log_alpha], config.alpha_learning_rate)
 
     @torch.no_grad()
     def act(self, observation: FloatArray, greedy: BoolArray) -> tuple[IntArray, FloatArray]:
@@ -108,7 +105,7 @@ class Agent:
         critic_loss = (weight * error.square()).mean(dim=1).sum()
         self._critic_optimiser.zero_grad()
         critic_loss.backward()
-        _step(self._critic_optimiser)
+        self._critic_optimiser.step()
 
         self._updates += 1
         if self._updates % self._config.actor_period == 0:
@@ -122,7 +119,7 @@ class Agent:
         gradients = torch.autograd.grad(actor_loss, self._actor_parameters)
         for parameter, gradient in zip(self._actor_parameters, gradients, strict=True):
             parameter.grad = gradient
-        _step(self._actor_optimiser)
+        self._actor_optimiser.step()
 
         self.tune(entropy)
 
@@ -191,7 +188,7 @@ class Agent:
         """Raises a temperature whose entropy is below its target, lowers it otherwise."""
         # The gradient of log_alpha * (entropy - target), the usual surrogate for alpha * (...).
         self.log_alpha.grad = entropy - self.target_entropy
-        _step(self._alpha_optimiser)
+        self._alpha_optimiser.step()
         limit = self._config.log_alpha_limit
         with torch.no_grad():
             self.log_alpha.clamp_(-limit, limit)
@@ -212,9 +209,9 @@ class Agent:
             "critics": module_state(self.critics),
             "targets": module_state(self.targets),
             "log_alpha": self.log_alpha.detach().numpy().copy(),
-            "actor_optimiser": adam_state(self._actor_optimiser),
-            "critic_optimiser": adam_state(self._critic_optimiser),
-            "alpha_optimiser": adam_state(self._alpha_optimiser),
+            "actor_optimiser": self._actor_optimiser.state(),
+            "critic_optimiser": self._critic_optimiser.state(),
+            "alpha_optimiser": self._alpha_optimiser.state(),
             "generator": torch_generator_state(self._generator),
             "updates": self._updates,
         }
@@ -228,9 +225,9 @@ class Agent:
         log_alpha = reader.array("log_alpha", np.float32, (2,), -limit, limit)
         with torch.no_grad():
             self.log_alpha.copy_(torch.as_tensor(log_alpha))
-        restore_adam(self._actor_optimiser, reader.part("actor_optimiser"))
-        restore_adam(self._critic_optimiser, reader.part("critic_optimiser"))
-        restore_adam(self._alpha_optimiser, reader.part("alpha_optimiser"))
+        self._actor_optimiser.restore(reader.part("actor_optimiser"))
+        self._critic_optimiser.restore(reader.part("critic_optimiser"))
+        self._alpha_optimiser.restore(reader.part("alpha_optimiser"))
         restore_torch_generator(self._generator, reader.part("generator"))
         self._updates = reader.integer("updates")
 
@@ -239,8 +236,3 @@ class Agent:
 
     def _gumbel(self, like: Tensor) -> Tensor:
         return gumbel_noise(tuple(like.shape), self._generator)
-
-
-def _step(optimiser: torch.optim.Optimizer) -> None:
-    # torch leaves the closure's type open; this is the one place that calls it.
-    optimiser.step()  # pyright: ignore[reportUnknownMemberType]

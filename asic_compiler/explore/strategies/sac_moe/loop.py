@@ -18,22 +18,22 @@ from asic_compiler.explore.protocol import (
     tied_of,
 )
 from asic_compiler.explore.recorder import Recorder
-from asic_compiler.explore.strategies.flat import merit
-from asic_compiler.explore.strategies.sac_moe.agent import Agent
-from asic_compiler.explore.strategies.sac_moe.candidates import Candidates
-from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
-from asic_compiler.explore.strategies.sac_moe.exploration.elite import Elite
-from asic_compiler.explore.strategies.sac_moe.exploration.epsilon import EpsilonSchedule
-from asic_compiler.explore.strategies.sac_moe.exploration.moves import (
+from asic_compiler.explore.strategies.evolution.candidates import Candidates
+from asic_compiler.explore.strategies.evolution.elite import Elite
+from asic_compiler.explore.strategies.evolution.moves import (
     RESHAPED,
     crossed,
     exploring_actions,
     refining,
     reshaped,
 )
+from asic_compiler.explore.strategies.evolution.refinement import Move, refined
+from asic_compiler.explore.strategies.evolution.surrogate import Surrogate
+from asic_compiler.explore.strategies.flat import merit
+from asic_compiler.explore.strategies.sac_moe.agent import Agent
+from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
+from asic_compiler.explore.strategies.sac_moe.epsilon import EpsilonSchedule
 from asic_compiler.explore.strategies.sac_moe.imagination.planner import Planner
-from asic_compiler.explore.strategies.sac_moe.imagination.refinement import Move, refined
-from asic_compiler.explore.strategies.sac_moe.imagination.surrogate import Surrogate
 from asic_compiler.explore.strategies.sac_moe.imagination.world_model import WorldModel
 from asic_compiler.explore.strategies.sac_moe.networks import dimensions_of
 from asic_compiler.explore.strategies.sac_moe.policy_file import TrainedPolicy

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +10,7 @@ from torch.nn import functional
 
 from asic_compiler.explore.environment import STEP_CHOICES
 from asic_compiler.explore.protocol import Problem, context_of
+from asic_compiler.explore.strategies.learning.layers import layer
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
 
 
@@ -118,16 +118,6 @@ class TwinCritics(nn.Module):
         hidden = _normalise(torch.baddbmm(self.b2, hidden, self.w2)).relu()
         # One column: a product and a sum are faster than a third batched matrix product.
         return (hidden * self.w3).sum(dim=-1) + self.b3
-
-
-def layer(shape: tuple[int, ...], generator: torch.Generator) -> tuple[nn.Parameter, nn.Parameter]:
-    """Weight [..., in, out] and bias, uniform in +-1/sqrt(in) as torch's own linear layers are."""
-    bound = 1.0 / math.sqrt(shape[-2])
-    # Batched layers keep a row axis in the bias for baddbmm; plain ones do not for addmm.
-    bias_shape = (*shape[:-2], 1, shape[-1]) if len(shape) > 2 else shape[-1:]
-    weight = torch.empty(shape).uniform_(-bound, bound, generator=generator)
-    bias = torch.empty(bias_shape).uniform_(-bound, bound, generator=generator)
-    return nn.Parameter(weight), nn.Parameter(bias)
 
 
 def _normalise(hidden: Tensor) -> Tensor:

@@ -15,10 +15,10 @@ from asic_compiler.diagnostics import UserError
 from asic_compiler.explore.checkpoint import container
 from asic_compiler.explore.checkpoint.state import State, StateError, StateReader
 from asic_compiler.explore.protocol import Problem
+from asic_compiler.explore.strategies.evolution.known import KnownDesigns
+from asic_compiler.explore.strategies.learning.tensor_state import module_state, restore_module
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
-from asic_compiler.explore.strategies.sac_moe.known import KnownDesigns
 from asic_compiler.explore.strategies.sac_moe.networks import Actor, dimensions_of
-from asic_compiler.explore.strategies.sac_moe.tensor_state import module_state, restore_module
 
 KIND = "policy"
 SHIPPED = Path(__file__).with_name("policy.safetensors")

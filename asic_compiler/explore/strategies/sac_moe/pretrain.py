@@ -13,17 +13,17 @@ from asic_compiler.explore.environment import DesignEnvironment
 from asic_compiler.explore.protocol import Evaluation, Problem
 from asic_compiler.explore.recorder import Recorder
 from asic_compiler.explore.reward import score
+from asic_compiler.explore.strategies.evolution.elite import Elite
+from asic_compiler.explore.strategies.evolution.moves import exploring_actions
 from asic_compiler.explore.strategies.flat import merit
+from asic_compiler.explore.strategies.learning.torch_state import one_deterministic_thread
 from asic_compiler.explore.strategies.sac_moe.agent import Agent
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
-from asic_compiler.explore.strategies.sac_moe.exploration.elite import Elite
-from asic_compiler.explore.strategies.sac_moe.exploration.epsilon import EpsilonSchedule
-from asic_compiler.explore.strategies.sac_moe.exploration.moves import exploring_actions
+from asic_compiler.explore.strategies.sac_moe.epsilon import EpsilonSchedule
 from asic_compiler.explore.strategies.sac_moe.networks import Actor, dimensions_of
 from asic_compiler.explore.strategies.sac_moe.policy_file import variables_of
 from asic_compiler.explore.strategies.sac_moe.replay import Replay
 from asic_compiler.explore.strategies.sac_moe.reward_scale import RewardScale
-from asic_compiler.explore.strategies.torch_state import one_deterministic_thread
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from asic_compiler.explore.checkpoint.state import (
     State,
@@ -14,9 +13,7 @@ from asic_compiler.explore.checkpoint.state import (
     generator_state,
 )
 from asic_compiler.explore.environment import STEP_CHOICES
-from asic_compiler.explore.protocol import FloatArray, IntArray
-
-Float32Array = NDArray[np.float32]
+from asic_compiler.explore.protocol import Float32Array, FloatArray, IntArray
 
 _LEAST_ERROR = 1e-3
 """Added to every error, so that a transition that fits is still drawn now and then."""

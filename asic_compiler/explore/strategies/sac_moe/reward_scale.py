@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from asic_compiler.explore.strategies.sac_moe.replay import Float32Array
+from asic_compiler.explore.protocol import Float32Array
 
 _CENTRE, _TOP = 0.5, 0.95
 """Quantiles of the rewards seen that map to 0 and to 1."""

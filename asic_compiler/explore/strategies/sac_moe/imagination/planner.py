@@ -9,13 +9,13 @@ from torch.nn import functional
 from asic_compiler.explore.checkpoint.state import State, StateReader
 from asic_compiler.explore.environment import STEP_CHOICES
 from asic_compiler.explore.protocol import IntArray
-from asic_compiler.explore.strategies.sac_moe.agent import Agent
-from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
-from asic_compiler.explore.strategies.sac_moe.imagination.world_model import WorldModel
-from asic_compiler.explore.strategies.sac_moe.tensor_state import (
+from asic_compiler.explore.strategies.learning.tensor_state import (
     restore_torch_generator,
     torch_generator_state,
 )
+from asic_compiler.explore.strategies.sac_moe.agent import Agent
+from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
+from asic_compiler.explore.strategies.sac_moe.imagination.world_model import WorldModel
 
 
 class Planner:

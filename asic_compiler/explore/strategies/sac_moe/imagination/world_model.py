@@ -8,15 +8,15 @@ from torch.nn import functional
 
 from asic_compiler.explore.checkpoint.state import State, StateReader
 from asic_compiler.explore.environment import LARGEST_STEP
-from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
-from asic_compiler.explore.strategies.sac_moe.networks import Dimensions, layer
-from asic_compiler.explore.strategies.sac_moe.replay import Batch
-from asic_compiler.explore.strategies.sac_moe.tensor_state import (
-    adam_state,
+from asic_compiler.explore.strategies.learning.adam import Adam
+from asic_compiler.explore.strategies.learning.layers import layer
+from asic_compiler.explore.strategies.learning.tensor_state import (
     module_state,
-    restore_adam,
     restore_module,
 )
+from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
+from asic_compiler.explore.strategies.sac_moe.networks import Dimensions
+from asic_compiler.explore.strategies.sac_moe.replay import Batch
 
 _WIDTHS = (128, 64)
 """Hidden layers. Seed paper: 82-128-64-52."""
@@ -38,7 +38,7 @@ class WorldModel(nn.Module):
         self.w2, self.b2 = layer((_WIDTHS[0], _WIDTHS[1]), generator)
         self.w3, self.b3 = layer((_WIDTHS[1], self._changing), generator)
         rate = config.world_rate * config.learning_rate
-        self._optimiser = torch.optim.Adam(self.parameters(), lr=rate, fused=True)
+        self._optimiser = Adam(self.parameters(), rate)
 
     def forward(self, observation: Tensor, choices: Tensor, continuous: Tensor) -> Tensor:
         """[B, observed] the observation after an action.
@@ -66,14 +66,14 @@ class WorldModel(nn.Module):
         loss = functional.mse_loss(predicted, torch.as_tensor(batch.next_observation))
         self._optimiser.zero_grad()
         loss.backward()  # pyright: ignore[reportUnknownMemberType]
-        self._optimiser.step()  # pyright: ignore[reportUnknownMemberType]
+        self._optimiser.step()
         return loss.item()
 
     def state(self) -> State:
         """The network and its optimiser."""
-        return {"network": module_state(self), "optimiser": adam_state(self._optimiser)}
+        return {"network": module_state(self), "optimiser": self._optimiser.state()}
 
     def restore(self, reader: StateReader) -> None:
         """Takes what :meth:`state` told; raises StateError."""
         restore_module(self, reader.part("network"))
-        restore_adam(self._optimiser, reader.part("optimiser"))
+        self._optimiser.restore(reader.part("optimiser"))

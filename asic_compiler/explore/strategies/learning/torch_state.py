@@ -18,15 +18,16 @@ def one_deterministic_thread() -> Generator[None, None, None]:
     global generators are restored too: some libraries seed them.
     """
     threads = torch.get_num_threads()
-    deterministic = torch.are_deterministic_algorithms_enabled()
+    deterministic = torch.get_deterministic_debug_mode()
     numpy_state, python_state = np.random.get_state(), random.getstate()
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
+    # As use_deterministic_algorithms(True), which would load torch._inductor: two seconds.
+    torch.set_deterministic_debug_mode("error")
     try:
         with torch.random.fork_rng():  # pyright: ignore[reportUnknownMemberType]
             yield
     finally:
-        torch.use_deterministic_algorithms(deterministic)
+        torch.set_deterministic_debug_mode(deterministic)
         torch.set_num_threads(threads)
         np.random.set_state(numpy_state)
         random.setstate(python_state)

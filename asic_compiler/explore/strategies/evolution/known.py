@@ -8,8 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from asic_compiler.explore.checkpoint.state import State, StateReader
-from asic_compiler.explore.protocol import Evaluation, FloatArray, IntArray, Problem, context_of
-from asic_compiler.explore.strategies.sac_moe.replay import Float32Array
+from asic_compiler.explore.protocol import (
+    Evaluation,
+    Float32Array,
+    FloatArray,
+    IntArray,
+    Problem,
+    context_of,
+)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from asic_compiler.explore.environment import LARGEST_STEP, uniform_actions, uniform_choices
 from asic_compiler.explore.protocol import BoolArray, Evaluation, FloatArray, IntArray, Problem
-from asic_compiler.explore.strategies.sac_moe.candidates import Candidates, Designs
+from asic_compiler.explore.strategies.evolution.candidates import Candidates, Designs
 
 _MOST_CHANGED = 4
 """Variables that a move changes: 1 to this many, uniformly in their logarithm."""

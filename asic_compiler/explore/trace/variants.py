@@ -21,8 +21,8 @@ _SAME = 1e-6
 """Difference of scores below which two designs are equally good: above what encoding rounds."""
 
 
-class Probe:
-    """Evaluates around one design and counts.
+class Variants:
+    """Evaluates variants of one design and counts.
 
     Args:
         problem: What was searched; its ranges score all designs, those of relaxed problems too.

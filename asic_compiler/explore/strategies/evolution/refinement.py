@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from asic_compiler.explore.protocol import FloatArray
-from asic_compiler.explore.strategies.sac_moe.candidates import Candidates
+from asic_compiler.explore.strategies.evolution.candidates import Candidates
 
 Move = Callable[[Candidates], Candidates]
 """From each of n designs to another."""

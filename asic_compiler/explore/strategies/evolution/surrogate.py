@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -10,6 +12,7 @@ from torch.nn import functional
 from asic_compiler.explore.checkpoint.state import State, StateError, StateReader
 from asic_compiler.explore.protocol import (
     Evaluation,
+    Float32Array,
     FloatArray,
     IntArray,
     Problem,
@@ -17,14 +20,11 @@ from asic_compiler.explore.protocol import (
     foresight_of,
 )
 from asic_compiler.explore.reward import RewardCoefficients, normalised, violation_penalty
-from asic_compiler.explore.strategies.sac_moe.candidates import Candidates
-from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
-from asic_compiler.explore.strategies.sac_moe.networks import layer
-from asic_compiler.explore.strategies.sac_moe.replay import Float32Array
-from asic_compiler.explore.strategies.sac_moe.tensor_state import (
-    adam_state,
+from asic_compiler.explore.strategies.evolution.candidates import Candidates
+from asic_compiler.explore.strategies.learning.adam import Adam
+from asic_compiler.explore.strategies.learning.layers import layer
+from asic_compiler.explore.strategies.learning.tensor_state import (
     module_state,
-    restore_adam,
     restore_module,
     restore_torch_generator,
     torch_generator_state,
@@ -49,6 +49,40 @@ _SUREST = 1e-4
 """The least standard deviation of a score, 0.05 % of the figure of merit."""
 
 
+class SurrogateConfig(Protocol):
+    """What a surrogate reads of the configuration of the search that it is part of."""
+
+    @property
+    def ensemble(self) -> int:
+        """Members that must agree."""
+        ...
+
+    @property
+    def surrogate_hidden(self) -> int:
+        """Width of both hidden layers of a member."""
+        ...
+
+    @property
+    def surrogate_learning_rate(self) -> float:
+        """Of Adam."""
+        ...
+
+    @property
+    def batch(self) -> int:
+        """Designs that a member sees in an update."""
+        ...
+
+    @property
+    def replay_capacity(self) -> int:
+        """Designs kept to learn from."""
+        ...
+
+    @property
+    def disagreement(self) -> float:
+        """Largest standard deviation among the members at which a prediction counts."""
+        ...
+
+
 class Surrogate(nn.Module):
     """Heads for performance, power, area and violation of a design that was not evaluated yet.
 
@@ -59,7 +93,9 @@ class Surrogate(nn.Module):
     there were no designs to agree on (Lakshminarayanan et al. 2017).
     """
 
-    def __init__(self, problem: Problem, config: SacMoeConfig, generator: torch.Generator) -> None:
+    def __init__(
+        self, problem: Problem, config: SurrogateConfig, generator: torch.Generator
+    ) -> None:
         super().__init__()
         self._config = config
         self._generator = generator
@@ -71,8 +107,7 @@ class Surrogate(nn.Module):
         self.w1, self.b1 = layer((members, inputs, width), generator)
         self.w2, self.b2 = layer((members, width, width), generator)
         self.w3, self.b3 = layer((members, width, _HEADS), generator)
-        rate = config.surrogate_learning_rate
-        self._optimiser = torch.optim.Adam(self.parameters(), lr=rate, fused=True)
+        self._optimiser = Adam(self.parameters(), config.surrogate_learning_rate)
         self._inputs: Float32Array = np.zeros((0, inputs), np.float32)
         self._targets: Float32Array = np.zeros((0, _HEADS), np.float32)
         self._best: Tensor | None = None
@@ -122,7 +157,7 @@ class Surrogate(nn.Module):
         loss = error.mean(dim=(1, 2)).sum()
         self._optimiser.zero_grad()
         loss.backward()
-        self._optimiser.step()  # pyright: ignore[reportUnknownMemberType]
+        self._optimiser.step()
         self._updates += 1
         return loss.item() / members
 
@@ -191,7 +226,7 @@ class Surrogate(nn.Module):
         """Networks, optimiser, generator and what was learned from."""
         return {
             "network": module_state(self),
-            "optimiser": adam_state(self._optimiser),
+            "optimiser": self._optimiser.state(),
             "generator": torch_generator_state(self._generator),
             "inputs": self._inputs,
             "targets": self._targets,
@@ -201,7 +236,7 @@ class Surrogate(nn.Module):
     def restore(self, reader: StateReader) -> None:
         """Takes what :meth:`state` told; raises StateError."""
         restore_module(self, reader.part("network"))
-        restore_adam(self._optimiser, reader.part("optimiser"))
+        self._optimiser.restore(reader.part("optimiser"))
         restore_torch_generator(self._generator, reader.part("generator"))
         width = self._inputs.shape[1]
         inputs = reader.array("inputs", np.float32, (None, width))

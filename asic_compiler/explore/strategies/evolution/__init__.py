@@ -1,0 +1,1 @@
+"""The search that carries a learner today: moves from good designs, judged in imagination."""

@@ -1,0 +1,1 @@
+"""What learners share of PyTorch: layers, an optimiser, and their state."""

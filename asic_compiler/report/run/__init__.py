@@ -1,0 +1,1 @@
+"""What an exploration leaves on disk: one folder a run."""
