@@ -23,6 +23,7 @@ from asic_compiler.program.elaborate import elaborate
 from asic_compiler.simulate.timing.engine import simulate
 from asic_compiler.simulate.timing.link.linker import link
 from asic_compiler.simulate.timing.report import operator_names, report_of
+from asic_compiler.simulate.timing.validation import validate
 
 if TYPE_CHECKING:
     from xdsl.dialects.builtin import ModuleOp
@@ -107,7 +108,7 @@ def main() -> None:
     seconds = clock.step("elaborate")
     linked = link(module, elaboration)
     seconds += clock.step("link")
-    linked.program.validate()
+    validate(linked.program)
     result = simulate(linked.program, options.periods)
     seconds += clock.step("simulate")
     report = report_of(linked, result, options.periods)

@@ -207,7 +207,7 @@ def _check(
     narrow = ", ".join(formats_of(module))
     if narrow:
         print(
-            f"note: the program has {narrow}; the errors are those of the format too",
+            f"{PROGRAM}: note: the program has {narrow}; the errors are those of the format too",
             file=sys.stderr,
         )
     if tolerance is None and own is not None and not narrow:
@@ -216,7 +216,7 @@ def _check(
         failures = comparison.failures(DEFAULT_TOLERANCE if tolerance is None else tolerance)
     if tolerance is None and own is None and not narrow:
         why = "the reference does not say what PyTorch's own arithmetic loses"
-        print(f"note: compared with {DEFAULT_TOLERANCE:g}: {why}", file=sys.stderr)
+        print(f"{PROGRAM}: note: compared with {DEFAULT_TOLERANCE:g}: {why}", file=sys.stderr)
     if failures:
         raise UserError(
             f"the outputs are not those of '{reference.path}': {failures[0]}", notes=failures[1:]

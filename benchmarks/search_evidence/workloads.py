@@ -17,7 +17,7 @@ from asic_compiler.explore.problem import ChipProblem
 from asic_compiler.explore.request import Request
 from asic_compiler.explore.run import make_problem
 from asic_compiler.files import write_atomic
-from asic_compiler.workload.table import BodyCost, OperatorClass, OperatorKind, OperatorTable
+from asic_compiler.workload.table import BodyCost, Load, OperatorClass, OperatorKind, OperatorTable
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / "build" / "operator-tables"
@@ -96,6 +96,7 @@ def written(table: OperatorTable) -> str:
     fields = {f.name: getattr(table, f.name) for f in dataclasses.fields(table)}
     fields["classes"] = [dataclasses.asdict(one) for one in table.classes]
     fields["sequence"], fields["edges"] = table.sequence.tolist(), table.edges.tolist()
+    fields["holders"] = None if table.holders is None else table.holders.tolist()
     return json.dumps(fields) + "\n"
 
 
@@ -105,10 +106,13 @@ def read(text: str) -> OperatorTable:
     for one in fields["classes"]:
         one["kind"], one["body"] = OperatorKind(one["kind"]), BodyCost(**one["body"])
         one["space"] = tuple(one["space"])
+        one["loads"] = tuple(Load(**load) for load in one["loads"])
     fields["classes"] = tuple(OperatorClass(**one) for one in fields["classes"])
     fields["names"] = tuple(fields["names"])
     fields["sequence"] = np.array(fields["sequence"], dtype=np.int64)
     fields["edges"] = np.array(fields["edges"], dtype=np.int64).reshape(-1, 3)
+    if fields["holders"] is not None:
+        fields["holders"] = np.array(fields["holders"], dtype=np.int64)
     return OperatorTable(**fields)
 
 

@@ -9,6 +9,7 @@ import pytest
 import simulator_speed
 
 from asic_compiler.simulate.timing.engine import simulate
+from asic_compiler.simulate.timing.validation import validate
 
 SCRIPTS = sorted((Path(__file__).parents[2] / "benchmarks").glob("*.py"))
 
@@ -26,7 +27,7 @@ def test_a_script_says_how_it_is_used(script, monkeypatch, capsys):
 
 def test_the_simulator_s_own_program_is_one():
     program = simulator_speed.program(4, 2, 2, 3, sc=2)
-    program.validate()
+    validate(program)
     result = simulate(program)
     assert result.failure is None
     # An all-gather reaches all other tiles, a step of a ring one.

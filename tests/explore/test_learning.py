@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import torch
 
@@ -66,5 +67,5 @@ def test_a_search_does_not_load_torch_s_compiler():
         "loaded = {'torch._dynamo', 'torch._inductor'} & set(sys.modules);"
         "assert not loaded, loaded"
     )
-    folder = __file__.rpartition("/")[0]
+    folder = str(Path(__file__).parents[1] / "support")
     subprocess.run([sys.executable, "-c", script, folder], check=True)

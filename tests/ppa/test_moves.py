@@ -1,20 +1,14 @@
 """What moves between operators, over which links, and what combining costs; by hand and by law."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from flows import fabric
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from workloads import table
 
-from asic_compiler.mapping.contractions import split_streams
 from asic_compiler.mapping.mapping import map_designs
-from asic_compiler.mapping.profile import Profile
 from asic_compiler.ppa.reduction import Adder, Group, Ways, combine
 from asic_compiler.ppa.transfer import Transfers, time_transfers
-from asic_compiler.workload.table import OperatorClass, OperatorKind
 
 law = settings(
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -109,39 +103,3 @@ def test_a_group_at_one_router_needs_no_links(scatter):
 def test_nothing_is_combined_alone(scatter):
     done = combine(group(1, 64.0, 1.0), scatter, ways(8.0), ADDER)
     assert done.cycles[0, 0] == done.partial_bits[0, 0] == done.dmem_bits[0, 0] == 0.0
-
-
-def test_rows_are_streamed_where_there_are_enough(draw):
-    def matmul(m):
-        return OperatorClass(OperatorKind.MATMUL, 1, m, 512, 2048, weight_bytes=2 * 512 * 2048)
-
-    profile = Profile(table([matmul(3), matmul(4096)]))
-    d = draw(200, 7).with_(stream_buffers=np.full(200, 2.0), stage_grid=np.zeros(200, dtype=int))
-    mapping = map_designs(profile, d)
-    split, streams = mapping.split, mapping.streams
-    blocks = np.ceil(split.m_tile / d.rows[:, None])
-    assert (streams.by_rows == (blocks >= d.stream_chunks[:, None])).all()
-    assert streams.by_rows[:, 1].mean() > 0.9 > 0.3 > streams.by_rows[:, 0].mean()
-    # Whole blocks: no more of them than without pieces.
-    rows = np.ceil(split.m_tile / streams.pieces)
-    assert (rows % d.rows[:, None] == 0)[streams.by_rows & (streams.pieces > 1)].mean() > 0.8
-    assert (streams.kept <= streams.pieces).all()
-    whole = split_streams(profile.contractions, split, d.with_(stream_buffers=np.ones(200)))
-    assert (whole.pieces == 1.0).all()
-    assert not whole.dropped.any()
-
-
-def test_what_another_stage_does_meanwhile_is_beside_the_way():
-    """Two large products of one value, a stage each: they run at the same time."""
-    feed = OperatorClass(OperatorKind.ELEMENTWISE, elements=64, output_bytes=128, space=(1, 1, 64))
-    half = OperatorClass(OperatorKind.MATMUL, 1, 1, 4096, 64, weight_bytes=2 * 4096 * 64)
-    last = OperatorClass(OperatorKind.ELEMENTWISE, elements=32, output_bytes=64, space=(1, 1, 32))
-    plain = table([feed, half, half, last])
-    apart = replace(plain, edges=np.array([(0, 1, 128), (0, 2, 128), (1, 3, 8), (2, 3, 8)]))
-    cut = Profile(apart).cut(1, 0.0)
-    assert cut.boundaries.tolist() == [0, 2, 4]
-    index = apart.classes.index(half)
-    assert cut.aside[index] == 1.0
-    assert cut.aside.sum() <= 2.0
-    chained = Profile(plain).cut(1, 0.0)
-    assert chained.aside.sum() == 0.0

@@ -1,10 +1,9 @@
-"""Parts that a window meets, and the situations of buffers that matter."""
+"""Parts that a window meets."""
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asic_compiler.mapping.flow import _fullest
 from asic_compiler.ppa.transfer import _overlaps, _receivers
 
 seeds = st.integers(0, 2**32 - 1)
@@ -32,19 +31,3 @@ def test_overlaps_are_those_of_remainders(seed):
         _receivers(part, need, size), by_remainder(part, need, size), strict=True
     ):
         assert np.array_equal(ours, defined)
-
-
-@given(seed=seeds)
-def test_situations_that_others_cover_are_never_the_fullest(seed):
-    rng = np.random.default_rng(seed)
-    situations = np.unique(rng.integers(0, 3, (30, 6)), axis=0).astype(np.float64)
-    sizes = rng.uniform(0.0, 1e6, (20, 5))
-    beside = rng.uniform(0.0, 1e6, (20, 3))  # of the class that runs, the last column
-
-    def largest(rows):
-        held = np.stack([sizes @ row[:-1] + beside[:, int(row[-1])] for row in rows])
-        return held.max(axis=0)
-
-    kept = _fullest(situations)
-    assert len(kept) < len(situations)
-    assert np.array_equal(largest(kept), largest(situations))

@@ -20,6 +20,7 @@ from asic_compiler.simulate.timing.program import (
     TimingProgram,
     Unit,
 )
+from asic_compiler.simulate.timing.validation import validate
 
 
 @dataclass(frozen=True)
@@ -161,5 +162,5 @@ def build(
         operators=operators,
         final_operator=operators - 1,
     )  # fmt: skip
-    program.validate()
+    validate(program)
     return program

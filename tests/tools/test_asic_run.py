@@ -113,8 +113,8 @@ def test_a_check_of_a_narrow_format_says_what_is_compared(files, capsys):
     path = Path(files["p.mlir"])
     path.write_text(path.read_text().replace('"w", bits = 16', '"w", bits = 4'))
     assert run(files, "--check", files["reference"]) == 0
-    told = "note: the program has weights of 4 bits; the errors are those of the format too\n"
-    assert capsys.readouterr().err == told
+    told = "the program has weights of 4 bits; the errors are those of the format too"
+    assert capsys.readouterr().err == f"asic-run: note: {told}\n"
 
 
 def test_a_figure_beyond_the_tolerance_is_an_error_after_the_table(files, monkeypatch, capsys):
@@ -160,7 +160,8 @@ def test_a_narrow_cache_is_not_measured_by_f16(files, monkeypatch, capsys):
     write_arrays(path, exact, {"own_type": "f16", "own_errors": '{"logits": 0.0}'})
     simulator(monkeypatch, {"logits": np.array([[1, 4, 2.03125]], np.float16)})
     assert run(files, "--check", str(path)) == 0
-    assert "compared with 0.01: the program stores caches in 8 bits" in capsys.readouterr().err
+    told = "the program has a cache of 8 bits; the errors are those of the format too"
+    assert told in capsys.readouterr().err
 
 
 def test_not_a_number_is_an_error(files, monkeypatch, capsys):

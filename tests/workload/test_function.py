@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "passes"))
-
 from contexts import context, parse
 from xdsl.utils.exceptions import VerifyException
 

@@ -243,13 +243,3 @@ class TimingProgram:
         """Complete counts of a channel that a tile remembers before it waits for them."""
         initial = int(self.gates.initial.max()) if len(self.gates) else 0
         return min(periods, max(2, initial + 1))
-
-    def validate(self) -> None:
-        """Checks everything that would make the engine read outside an array or never end.
-
-        Raises:
-            ValueError: What is wrong, with the array and the index.
-        """
-        from asic_compiler.simulate.timing.validation import validate
-
-        validate(self)

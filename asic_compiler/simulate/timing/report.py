@@ -20,6 +20,7 @@ from asic_compiler.simulate.timing.result import (
     Recording,
     TimingResult,
 )
+from asic_compiler.simulate.timing.validation import validate
 
 if TYPE_CHECKING:
     from xdsl.dialects.builtin import ModuleOp
@@ -194,7 +195,7 @@ def simulate_timing(
         ValueError: ``periods`` is not positive, or ``record`` is wrong.
     """
     linked = link(module, elaboration)
-    linked.program.validate()
+    validate(linked.program)
     result = simulate(linked.program, periods, record)
     return report_of(linked, result, periods)
 
@@ -214,7 +215,7 @@ def module_trace(module: ModuleOp, periods: int = 1) -> str:
     from asic_compiler.simulate.timing.trace import TraceOptions, chrome_trace
 
     linked = link(module)
-    linked.program.validate()
+    validate(linked.program)
     options = TraceOptions(clock_of(linked), operator_names(linked))
     tiles = tiles_to_show(linked, periods, options.max_instructions)
     result = simulate(linked.program, periods, Recording(tiles, TRACE_BINS))

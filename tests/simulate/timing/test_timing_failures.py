@@ -12,6 +12,7 @@ from timing_builder import Packet, build, compute, i32, mesh, post, send, wait, 
 from asic_compiler.simulate.timing.engine import simulate
 from asic_compiler.simulate.timing.program import Kind, TimingProgram
 from asic_compiler.simulate.timing.result import Blocked, Deadlock, Overrun
+from asic_compiler.simulate.timing.validation import validate
 
 
 def deadlock(program: TimingProgram, periods: int = 1) -> tuple[Blocked, ...]:
@@ -162,7 +163,7 @@ class TestValidation:
     @pytest.mark.parametrize(("message", "program"), WRONG, ids=[w for w, _ in WRONG])
     def test_a_wrong_program_is_refused(self, message: str, program: Callable[[], TimingProgram]):
         with pytest.raises(ValueError, match=message):
-            program().validate()
+            validate(program())
 
     def test_a_tile_waits_for_a_channel_once(self):
         with pytest.raises(ValueError, match="text 0 waits twice for channel 0"):
