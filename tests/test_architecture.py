@@ -29,6 +29,7 @@ LEVELS = {
     "technology": 11,
     "interpret": 11,
     "dialects": 12,
+    "tensors": 12,
     "machine": 13,
     "files": 14,
     "registry": 14,

@@ -11,9 +11,9 @@ from xdsl.ir import Attribute
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import tcc
-from asic_compiler.simulate.comparison import cut
-from asic_compiler.simulate.elements import Array
-from asic_compiler.simulate.tensor_files import TensorFile
+from asic_compiler.tensors.comparison import cut
+from asic_compiler.tensors.elements import Array
+from asic_compiler.tensors.files import TensorFile
 
 _CHUNK_BYTES = 1 << 24
 

@@ -38,7 +38,6 @@ from asic_compiler.program.access import (
 from asic_compiler.program.allocate import aligned, group_size
 from asic_compiler.program.elaborate import ElaboratedProgram, Elaboration
 from asic_compiler.program.wmem_need import elements_key, part_key
-from asic_compiler.simulate.elements import Array, dtype_of, rounded
 from asic_compiler.simulate.integers import Codes
 from asic_compiler.simulate.packed import (
     Bytes,
@@ -50,6 +49,7 @@ from asic_compiler.simulate.packed import (
     unpack_codes,
 )
 from asic_compiler.simulate.quantise import scales_of
+from asic_compiler.tensors.elements import Array, dtype_of, rounded
 
 Reader: TypeAlias = tcc.MmaOp | tcc.ConvOp | tcc.GatherOp | tcc.LoadOp
 

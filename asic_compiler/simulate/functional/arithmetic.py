@@ -11,12 +11,12 @@ from asic_compiler.dialects.tcc.base import buffer_type
 from asic_compiler.program.access import Elements, table_columns
 from asic_compiler.program.elaborate import Elaboration, appended
 from asic_compiler.simulate.bodies import Body, compile_body, fold, run_body, start_accumulators
-from asic_compiler.simulate.elements import Array, constant, dtype_of, rounded
 from asic_compiler.simulate.functional.errors import OutsideMemoryError
 from asic_compiler.simulate.functional.indices import Index, Indices, Points
 from asic_compiler.simulate.functional.products import multiply
 from asic_compiler.simulate.functional.tile import Tile
 from asic_compiler.simulate.numerics import combine
+from asic_compiler.tensors.elements import Array, constant, dtype_of, rounded
 
 
 class Arithmetic:

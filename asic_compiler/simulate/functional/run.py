@@ -16,7 +16,6 @@ from xdsl.dialects.builtin import ModuleOp
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.location import location_of
 from asic_compiler.program.elaborate import Elaboration, elaborate
-from asic_compiler.simulate.elements import Array
 from asic_compiler.simulate.functional.arithmetic import Arithmetic
 from asic_compiler.simulate.functional.errors import Blocked, DeadlockError, describe
 from asic_compiler.simulate.functional.host import Host
@@ -25,6 +24,7 @@ from asic_compiler.simulate.functional.transfers import TRANSFERS, Transfer, Tra
 from asic_compiler.simulate.images import ImageSource, image_source
 from asic_compiler.simulate.observer import Observer
 from asic_compiler.simulate.wmem import Slices
+from asic_compiler.tensors.elements import Array
 
 _REPORT_EVERY = 4096
 

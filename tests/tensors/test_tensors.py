@@ -20,8 +20,6 @@ from xdsl.dialects.builtin import TensorType, bf16, f16, f32, i64
 from asic_compiler.diagnostics import UserError
 from asic_compiler.frontends.context import make_context
 from asic_compiler.frontends.mlir_text import parse_mlir
-from asic_compiler.simulate.comparison import OwnArithmetic, compare, own_arithmetic
-from asic_compiler.simulate.tensor_files import TensorFacts, structure, write_arrays, write_tensors
 from asic_compiler.simulate.tensors import (
     check_related,
     check_whole,
@@ -29,6 +27,8 @@ from asic_compiler.simulate.tensors import (
     select,
     weights_of,
 )
+from asic_compiler.tensors.comparison import OwnArithmetic, compare, own_arithmetic
+from asic_compiler.tensors.files import TensorFacts, structure, write_arrays, write_tensors
 
 VALUES = {
     "half": torch.randn(3, 4, dtype=torch.float16),

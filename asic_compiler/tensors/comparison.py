@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from asic_compiler.diagnostics import UserError
-from asic_compiler.simulate.elements import Array
+from asic_compiler.tensors.elements import Array
 
 OWN_TYPE, OWN_ERRORS = "own_type", "own_errors"
 """Keys in the header of a reference: the element type of the program, and the `relative_error` of
