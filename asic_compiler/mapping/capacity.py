@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from asic_compiler.hardware.columns import columns, sum_rows
 from asic_compiler.hardware.derive import Bands
 from asic_compiler.hardware.design import DesignBatch
-from asic_compiler.hardware.layout import columns, sum_rows
 from asic_compiler.hardware.space import FloatArray
 from asic_compiler.machine.memory import (
     ALIGNMENT_BYTES,

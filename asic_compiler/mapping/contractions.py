@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from asic_compiler.hardware.columns import columns
 from asic_compiler.hardware.derive import Bands
 from asic_compiler.hardware.design import DesignBatch
-from asic_compiler.hardware.layout import columns
 from asic_compiler.hardware.legality import MAX_DMEM_BYTES
 from asic_compiler.hardware.space import FloatArray
 from asic_compiler.machine.regions import MATMUL

@@ -19,7 +19,7 @@ from asic_compiler.mapping.constants import (
     matrix_columns,
     own_bytes,
 )
-from asic_compiler.mapping.flow import make_flow
+from asic_compiler.mapping.flow import make_dataflow
 from asic_compiler.workload.table import OperatorClass, OperatorKind, OperatorTable
 
 FloatArray = NDArray[np.float64]
@@ -152,7 +152,7 @@ class Profile:
         self.autoregressive = table.phase == "decode"
         self.has_conv = any(c.kind is OperatorKind.CONV for c in classes)
         self.activation_bytes = float(table.peak_activation_bytes)
-        self.flow = make_flow(table)
+        self.flow = make_dataflow(table)
         self._cuts: dict[tuple[int, int], StageCut] = {}
         self.lane_cycles: FloatArray = self._lane_cycles()
         """[R, 3] lane-cycles of each region over the whole program, for 1, 2, ... tensor rows."""
@@ -251,7 +251,7 @@ class Profile:
         time, held = self._time_cost, self._byte_cost
         cost = (1.0 - balance) * time / max(time.sum(), 1.0) + balance * held / max(held.sum(), 1.0)
         start = np.flatnonzero(~self._uncuttable)
-        blocks = partition(np.add.reduceat(cost, start), stages)
+        blocks = linear_partition(np.add.reduceat(cost, start), stages)
         boundaries = np.append(start, len(sequence))[blocks]
         classes = len(self.table.classes)
         counts = np.stack(
@@ -328,7 +328,7 @@ class Profile:
         return way
 
 
-def partition(cost: FloatArray, parts: int) -> IntArray:
+def linear_partition(cost: FloatArray, parts: int) -> IntArray:
     """Cuts a sequence into contiguous parts whose largest sum is least.
 
     Bisection on the bound; a part takes items while it stays under it. Parts may be empty only

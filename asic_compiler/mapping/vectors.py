@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from asic_compiler.hardware.columns import columns
 from asic_compiler.hardware.derive import Bands, TileSizes
-from asic_compiler.hardware.layout import columns
 from asic_compiler.hardware.space import FloatArray
 from asic_compiler.machine.regions import GENERAL
 from asic_compiler.mapping.profile import Vectors

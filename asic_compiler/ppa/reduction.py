@@ -32,7 +32,7 @@ class Adder:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ReductionGroup:
     """What the tiles of a group hold, and where they stand."""
 
     size: FloatArray
@@ -104,7 +104,7 @@ class _Steps:
     """Between routers, from one to the next."""
 
 
-def _steps(group: Group, ways: Ways) -> _Steps:
+def _steps(group: ReductionGroup, ways: Ways) -> _Steps:
     in_column = group.stride >= ways.width
     apart = np.ceil(group.stride / ways.width)
     span = group.size * group.stride
@@ -114,7 +114,9 @@ def _steps(group: Group, ways: Ways) -> _Steps:
     return _Steps(in_column, apart, linked, hops)
 
 
-def combine(group: Group, scatter: NDArray[np.bool_], ways: Ways, adder: Adder) -> Combination:
+def combine(
+    group: ReductionGroup, scatter: NDArray[np.bool_], ways: Ways, adder: Adder
+) -> Combination:
     """What it costs to add up what a group has; nothing for groups of one.
 
     Args:
@@ -144,7 +146,7 @@ def combine(group: Group, scatter: NDArray[np.bool_], ways: Ways, adder: Adder) 
     )
 
 
-def _tree(group: Group, steps: _Steps, ways: Ways, adder: Adder) -> FloatArray:
+def _tree(group: ReductionGroup, steps: _Steps, ways: Ways, adder: Adder) -> FloatArray:
     levels = np.ceil(np.log2(np.maximum(group.size, 1.0)))
     bits = group.elements * 32.0
     # Groups side by side send over the same links: those in between, and those of a router.
@@ -186,7 +188,7 @@ def _tree(group: Group, steps: _Steps, ways: Ways, adder: Adder) -> FloatArray:
     )
 
 
-def _scatter(group: Group, steps: _Steps, ways: Ways, adder: Adder) -> FloatArray:
+def _scatter(group: ReductionGroup, steps: _Steps, ways: Ways, adder: Adder) -> FloatArray:
     takers = np.minimum(group.size, np.maximum(np.ceil(group.elements / group.share), 1.0))
     peers = np.maximum(group.size - 1.0, 1.0)
     bits = group.share * 32.0
@@ -217,7 +219,9 @@ def _scatter(group: Group, steps: _Steps, ways: Ways, adder: Adder) -> FloatArra
     )
 
 
-def _mean_hops(group: Group, steps: _Steps, scatter: NDArray[np.bool_], ways: Ways) -> FloatArray:
+def _mean_hops(
+    group: ReductionGroup, steps: _Steps, scatter: NDArray[np.bool_], ways: Ways
+) -> FloatArray:
     levels = np.ceil(np.log2(np.maximum(group.size, 2.0)))
     apart = np.where(
         scatter,

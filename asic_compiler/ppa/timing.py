@@ -16,9 +16,9 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from asic_compiler.hardware.columns import columns
 from asic_compiler.hardware.derive import TileSizes
 from asic_compiler.hardware.design import DesignBatch
-from asic_compiler.hardware.layout import columns
 from asic_compiler.hardware.space import FloatArray, IntArray
 from asic_compiler.machine.pipeline import (
     CONTROL_PARALLELISM,
@@ -35,7 +35,7 @@ from asic_compiler.mapping.vectors import VectorSplit
 from asic_compiler.ppa.reduction import (
     Adder,
     Combination,
-    Group,
+    ReductionGroup,
     Ways,
     combine,
 )
@@ -250,7 +250,7 @@ def time_contractions(
     hop = fabric.hop_cycles[:, None]
     held = groups * m_tile
     combination = combine(
-        Group(
+        ReductionGroup(
             size=k_split,
             elements=held * n_tile,
             share=held * np.ceil(n_tile / k_split),
@@ -358,7 +358,7 @@ def time_vectors(
     own = np.flatnonzero(work.reduction)
     rows = (np.ceil(work.batch / split.b) * np.ceil(work.rows / split.m))[:, own]
     combination = combine(
-        Group(
+        ReductionGroup(
             size=split.group[:, own],
             elements=rows,
             share=rows,

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from asic_compiler.hardware.columns import add_up
 from asic_compiler.hardware.derive import Bands
 from asic_compiler.hardware.design import DesignBatch
-from asic_compiler.hardware.layout import add_up
 from asic_compiler.hardware.space import FloatArray, IntArray
 from asic_compiler.machine.regions import GENERAL
 from asic_compiler.mapping.contractions import Split
