@@ -40,9 +40,9 @@ class Contractions:
     n: FloatArray
     k: FloatArray
     bits: FloatArray
-    """Of an operand at the multipliers."""
+    """Bits of an operand's element at the multipliers."""
     held_bits: FloatArray
-    """Of an operand in DMEM and under way, whatever the multipliers take."""
+    """Bits of an operand's element in DMEM and under way, whatever the multipliers take."""
     widening: FloatArray
     """Bits of a result over those of an operand as it is held."""
     attention: NDArray[np.bool_]
@@ -51,7 +51,7 @@ class Contractions:
     region: IntArray
     weight_bytes: FloatArray
     matrix_bytes: FloatArray
-    """Of the constant whose columns or filters the tensor unit reads; 0 without."""
+    """Bytes of the constant whose columns or filters the tensor unit reads; 0 without one."""
     matrix_columns: FloatArray
     """Columns of it: those of all batch items, or of one where all share it."""
     loads: tuple[Loads, ...]
@@ -83,7 +83,7 @@ class Vectors:
     weight_read_bytes: FloatArray
     weight_bytes: FloatArray
     table_bytes: FloatArray
-    """Of a table that is looked up; 0 without."""
+    """Bytes of the table that is looked up; 0 without one."""
     narrow_rows: FloatArray
     """Rows of a table that is stored in the weights' format; 0 elsewhere."""
     loads: tuple[Loads, ...]

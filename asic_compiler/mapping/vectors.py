@@ -32,7 +32,7 @@ class VectorSplit:
     stride: FloatArray
     """Tiles from one part to the next."""
     points: FloatArray
-    """Of the largest part; of a collapsed operator one a row."""
+    """Points of the largest part; a collapsed operator has one a row."""
     group: FloatArray
     """Parts that a reduction's partial results are combined from."""
 

@@ -32,9 +32,9 @@ class Devices:
 
     used: NDArray[np.bool_]
     bandwidth: FloatArray
-    """Of one device, byte/s."""
+    """Bandwidth of one device, byte/s."""
     capacity: FloatArray
-    """Of one device, byte."""
+    """Capacity of one device, byte."""
     energy: FloatArray
     """J/bit."""
     static_power: FloatArray
@@ -144,7 +144,7 @@ class Demand:
     bits: FloatArray
     """Read at each step."""
     steps_per_s: FloatArray
-    """At the clock asked for."""
+    """Steps a second at the clock asked for."""
     step_energy: FloatArray
     """Joule a step."""
     fixed_w: FloatArray

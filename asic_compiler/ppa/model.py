@@ -66,7 +66,7 @@ class Internals:
 
     @property
     def sizes(self) -> TileSizes:
-        """Of the tiles of each band."""
+        """Sizes of the tiles of each band."""
         return self.mapping.sizes
 
 

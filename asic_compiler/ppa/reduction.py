@@ -38,11 +38,11 @@ class ReductionGroup:
     size: FloatArray
     """Tiles; 1 where nothing is to be combined."""
     elements: FloatArray
-    """Of 32 bit, on each tile."""
+    """Partial results of 32 bit on each tile."""
     share: FloatArray
-    """Of these, what one tile has after a scatter."""
+    """Elements that one tile has after a scatter."""
     result_bits: FloatArray
-    """Of an element after the last addition."""
+    """Bits of an element after the last addition."""
     stride: FloatArray
     """Tiles from one member to the next."""
 
@@ -72,15 +72,15 @@ class Combination:
     """What combining costs."""
 
     cycles: FloatArray
-    """From the last partial result to the sum."""
+    """Cycles from the last partial result to the sum."""
     partial_bits: FloatArray
-    """That the tiles of a group send."""
+    """Bits of partial results that the tiles of a group send."""
     dmem_bits: FloatArray
-    """Through the DMEM ports of a group: sent, written, read to be added, and the sums."""
+    """Bits through the DMEM ports of a group: sent, written, read to be added, and the sums."""
     hops: FloatArray
     """Links that a partial result takes, on average."""
     border_bits: FloatArray
-    """Of a group, over a border between dies in the middle of a stage."""
+    """Bits of a group that pass a border between dies in the middle of a stage."""
 
     def among(self, columns: IntArray, count: int) -> Combination:
         """The same for ``count`` classes, of which those at ``columns`` combine anything."""
@@ -92,7 +92,7 @@ class Combination:
 
 @dataclass(frozen=True, slots=True)
 class _Steps:
-    """From one member of a group to the next."""
+    """The way from one member of a group to the next."""
 
     in_column: NDArray[np.bool_]
     """Whether members stand below each other."""
@@ -101,7 +101,7 @@ class _Steps:
     linked: FloatArray
     """1, or 0 where all members share a router and need no links."""
     hops: FloatArray
-    """Between routers, from one to the next."""
+    """Hops between routers, from one member to the next."""
 
 
 def _steps(group: ReductionGroup, ways: Ways) -> _Steps:

@@ -40,7 +40,7 @@ class Timed:
     latency: FloatArray
     """[N] of one micro-batch through all stages."""
     traffic: dram.WeightTraffic | None
-    """Of weights off the chip."""
+    """Weights off the chip: what devices hold and what is read a step; None without any."""
 
 
 def time(placed: Placed, provisioned: Provisioned, technology: Technology) -> Timed:
