@@ -48,8 +48,8 @@ class Streams:
     kept: FloatArray
     """Pieces that are held at once; all of them where they fit."""
     by_rows: NDArray[np.bool_]
-    """Whether pieces are ranges of a tile's rows instead of k. Then nothing is added up. Weights are
-    read again for every R rows anyway, and not more often."""
+    """Whether pieces are ranges of a tile's rows instead of k. Then nothing is added up; weights
+    are read again for every R rows anyway, and not more often."""
 
     @property
     def dropped(self) -> NDArray[np.bool_]:
