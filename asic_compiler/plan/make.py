@@ -26,7 +26,7 @@ class EvaluatedPlan(Plan):
     """A plan, and what the model says of it."""
 
     metrics: Metrics
-    """Of this one design: arrays of length 1."""
+    """Figures of this one design: arrays of length 1."""
 
 
 def make_plan(model: PPAModel, design: DesignBatch, temperature_c: float) -> EvaluatedPlan:
