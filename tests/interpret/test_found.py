@@ -52,9 +52,33 @@ READ_IN_A_BODY = """func.func @main(%a: tensor<3x2xf32>, %b: tensor<2xf32>, %i: 
   return %r : tensor<5x2xf32>
 }
 """
+# A body that reads an argument and uses none was held to other roundings than what is left of it.
+UNUSED_ARGUMENT = """func.func @main(%a: tensor<1xf32>) -> tensor<1xbf16> {
+  %e = tensor.empty() : tensor<1xf32>
+  %v = linalg.generic {indexing_maps = [affine_map<(d0) -> (0)>, affine_map<(d0) -> (d0)>],
+      iterator_types = ["parallel"]} ins(%a : tensor<1xf32>) outs(%e : tensor<1xf32>) {
+  ^bb0(%x: f32, %s: f32):
+    %i = linalg.index 0 : index
+    %j = arith.index_cast %i : index to i64
+    %t = arith.sitofp %j : i64 to f32
+    linalg.yield %t : f32
+  } -> tensor<1xf32>
+  %f = tensor.empty() : tensor<1xbf16>
+  %r = linalg.generic {indexing_maps = [affine_map<(d0) -> (0)>, affine_map<(d0) -> (d0)>],
+      iterator_types = ["parallel"]} ins(%v : tensor<1xf32>) outs(%f : tensor<1xbf16>) {
+  ^bb0(%x: f32, %s: bf16):
+    %h = arith.constant 0.5 : f32
+    %p = arith.addf %x, %h : f32
+    %q = math.sqrt %p : f32
+    %t = arith.truncf %q : f32 to bf16
+    linalg.yield %t : bf16
+  } -> tensor<1xbf16>
+  return %r : tensor<1xbf16>
+}
+"""
 
 
-@pytest.mark.parametrize("text", [WIDER_RESULT, READ_IN_A_BODY])
+@pytest.mark.parametrize("text", [WIDER_RESULT, READ_IN_A_BODY, UNUSED_ARGUMENT])
 def test_it_stays_found(text: str) -> None:
     tally = Tally()
     below = {2: 3} if text is READ_IN_A_BODY else {}
