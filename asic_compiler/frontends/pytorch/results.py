@@ -24,7 +24,8 @@ def refuse_writes(program: ExportedProgram) -> None:
     Raises:
         UserError: The model writes to a buffer, a parameter or an input; at its line.
     """
-    nodes = {node.name: node for node in program.graph.nodes}
+    graph: Any = program.graph
+    nodes = {node.name: node for node in graph.nodes}
     for spec in program.graph_signature.output_specs:
         if spec.kind in _WRITES:
             node = nodes.get(spec.arg.name)
@@ -43,10 +44,10 @@ def refuse_types(program: ExportedProgram) -> None:
     Raises:
         UserError: One is complex, say.
     """
-    nodes = [node for node in program.graph.nodes if node.op == "placeholder"]
-    given = [node for node in program.graph.output_node().args[0] if node is not None]
-    for what, found in (("argument", nodes), ("result", given)):
-        for node in found:
+    graph: Any = program.graph
+    taken = [node for node in graph.nodes if node.op == "placeholder"]
+    for what, nodes in (("argument", taken), ("result", graph.output_node().args[0])):
+        for node in nodes:
             value = getattr(node, "meta", {}).get("val")
             if isinstance(value, torch.Tensor) and value.dtype not in ELEMENT_TYPES:
                 shown = str(value.dtype).removeprefix("torch.")
