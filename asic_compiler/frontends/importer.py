@@ -40,6 +40,15 @@ def import_model(
     ):
         if value is not None and value < 1:
             raise UserError(f"--{option} {value}: must be at least 1")
+    if spec.model.endswith(".onnx"):
+        from asic_compiler.frontends.onnx.importing import import_onnx
+
+        return import_onnx(spec, stages, tensors)
+    if spec.shapes or spec.values:
+        raise UserError(
+            "--shape has no meaning here",
+            notes=["it sets open sizes of the inputs of an ONNX file"],
+        )
     is_factory = ":" in spec.model
     recipe = None
     if is_factory:

@@ -46,7 +46,8 @@ class ImportSpec:
     """
 
     model: str
-    """A named model, ``package.module:factory[:inputs]``, a ``config.json`` or its folder."""
+    """A named model, ``package.module:factory[:inputs]``, a ``config.json`` or its folder, a GGUF
+    or an ONNX file."""
     phase: Phase | None = None
     """Decode one token against a KV cache, or prefill ``context`` tokens."""
     batch: int | None = None
@@ -61,6 +62,10 @@ class ImportSpec:
     """Which part of a vision-language model; text by default."""
     locations: bool = False
     """Print ``loc("file":line:0)`` of the model's source on every operation."""
+    shapes: tuple[str, ...] = ()
+    """``NAME=SIZES`` of what an ONNX file leaves open: inputs, or single sizes by their names."""
+    values: tuple[str, ...] = ()
+    """``NAME=NUMBER`` of inputs of an ONNX file that are constants of the program."""
     reproducer: str = "asic-import-reproducer.mlir"
     """Where the torch-dialect module is kept when it cannot be lowered."""
 

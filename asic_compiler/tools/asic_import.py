@@ -43,6 +43,7 @@ MODEL is one of
   package.module:factory     a function that returns (nn.Module, example_inputs)
   a config.json              of the Hugging Face layout (llama, mistral, qwen2, qwen3, smolvlm, ...)
   a checkpoint folder        config.json and *.safetensors; names and shapes are checked
+  model.onnx                 an ONNX file; --shape gives sizes that it leaves open
   a GGUF file, or its folder llama, qwen2 and qwen3; quantised tensors are de-quantised
 """
 
@@ -85,6 +86,21 @@ def build_parser() -> argparse.ArgumentParser:
         type=int,
         metavar="N",
         help=f"KV slots in decode, tokens in prefill (default: {DEFAULT_CONTEXT})",
+    )
+    parser.add_argument(
+        "--shape",
+        metavar="NAME=SIZES",
+        action="append",
+        default=[],
+        help="of an ONNX file: sizes that it leaves open, of an input (x=1x3x224x224) or of a "
+        "dimension by its name (sequence=128)",
+    )
+    parser.add_argument(
+        "--value",
+        metavar="NAME=NUMBER",
+        action="append",
+        default=[],
+        help="of an ONNX file: makes an input a constant (rate=16000); branches on it are decided",
     )
     parser.add_argument("--layers", type=int, metavar="N", help="keep only the first N layers")
     parser.add_argument(
@@ -180,6 +196,8 @@ def _spec(arguments: argparse.Namespace) -> ImportSpec:
         dtype=arguments.dtype,
         part=arguments.part,
         locations=arguments.locations,
+        shapes=tuple(arguments.shape),
+        values=tuple(arguments.value),
         reproducer=reproducer_path(arguments.output),
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import importlib
 import logging
-import re
 import traceback
 from collections.abc import Generator
 from contextlib import contextmanager, nullcontext, redirect_stderr
@@ -37,15 +36,11 @@ from asic_compiler.frontends.pytorch.results import (
 from asic_compiler.frontends.pytorch.unsupported import UnsupportedOperator, find_unsupported
 from asic_compiler.frontends.spec import ArgumentInfo, ImportedModel, ImportSpec
 from asic_compiler.frontends.stages import Stages
+from asic_compiler.frontends.text import roles, without_defaults, workload_attribute
 
 _effects: Any = importlib.import_module("torch.export._remove_effect_tokens_pass")
 _decompositions: Any = importlib.import_module("torch_mlir.extras.fx_decomp_util")
 _PLACES_SHOWN = 4
-
-_DEFAULT_OVERFLOW = re.compile(
-    r'("arith\.trunci"\([^)]*\)) <\{overflowFlags = #arith\.overflow<none>\}>'
-)
-"""The default of a property that xDSL 0.74's arith.trunci lacks: it says nothing."""
 
 
 def export(prepared: Prepared, mode: FakeTensorMode | None) -> ExportedProgram:
@@ -211,14 +206,14 @@ def _finish(
     if (len(arguments), len(results)) != (len(argument_types), len(result_types)):
         raise AssertionError(f"{arguments} {argument_types} {results} {result_types}")
     with module.context:
-        function.attributes["arg_attrs"] = _roles(arguments)
-        function.attributes["res_attrs"] = _roles(results)
-        module.operation.attributes["asic.workload"] = _workload(prepared)
+        function.attributes["arg_attrs"] = roles(arguments)
+        function.attributes["res_attrs"] = roles(results)
+        module.operation.attributes["asic.workload"] = workload_attribute(prepared.workload)
     text = module.operation.get_asm(
         print_generic_op_form=True, enable_debug_info=spec.locations, assume_verified=False
     )
     return ImportedModel(
-        text=_DEFAULT_OVERFLOW.sub(r"\1", text),
+        text=without_defaults(text),
         workload=prepared.workload,
         parameters=names.parameters,
         buffers=names.buffers,
@@ -237,32 +232,4 @@ def _argument_names(program: ExportedProgram) -> tuple[ArgumentInfo, ...]:
         ArgumentInfo(spec.arg.name, "activation")
         for spec in program.graph_signature.input_specs
         if spec.kind == InputKind.USER_INPUT and isinstance(spec.arg, TensorArgument)
-    )
-
-
-def _roles(infos: tuple[ArgumentInfo, ...]) -> Any:
-    i64 = ir.IntegerType.get_signless(64)
-    entries: list[Any] = []
-    for info in infos:
-        entry = {
-            "asic.name": ir.StringAttr.get(info.name),
-            "asic.role": ir.StringAttr.get(info.role),
-        }
-        if info.layer is not None:
-            entry["asic.layer"] = ir.IntegerAttr.get(i64, info.layer)
-        entries.append(ir.DictAttr.get(entry))
-    return ir.ArrayAttr.get(entries)
-
-
-def _workload(prepared: Prepared) -> Any:
-    i64 = ir.IntegerType.get_signless(64)
-    workload = prepared.workload
-    return ir.DictAttr.get(
-        {
-            "name": ir.StringAttr.get(workload.name),
-            "phase": ir.StringAttr.get(workload.phase),
-            "batch": ir.IntegerAttr.get(i64, workload.batch),
-            "context": ir.IntegerAttr.get(i64, workload.context),
-            "tokens": ir.IntegerAttr.get(i64, workload.tokens),
-        }
     )

@@ -1,0 +1,1 @@
+"""ONNX files: read, made static, lowered by torch-mlir. The package ``onnx`` is an extra."""
