@@ -54,6 +54,7 @@ examples:
   asic-import smolvlm-256m --part vision -o vision.mlir
   asic-import my_model:tiny_cnn -o cnn.mlir          (my_model.py in the current directory)
   asic-import ./Llama-3.2-1B/ --dtype bf16 | asic-opt --rl-explore
+  asic-import model.onnx --shape x=1x3x224x224 --with-weights run/ -o run/model.mlir
   asic-import tiny/config.json --context 64 --with-weights run/ -o run/tiny.mlir
 
 docs/import.md tells what the output contains and how to write a factory.

@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asic_compiler.diagnostics import UserError
-from asic_compiler.frontends.onnx.package import part
+from asic_compiler.frontends.onnx.package import copy, part
 
 _MOST_ELEMENTS = 2**24
 """Of a result that is computed here; a larger one would fill the file of weights with copies."""
+_MOST_OPEN = 2**16
+"""Elements of operands whose result has a size that is not known before."""
 _RANDOM = {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial",
            "Bernoulli"}  # fmt: skip
 _KEPT = {"DequantizeLinear", "Loop", "Scan", "If", "SequenceConstruct", "SequenceEmpty", "Optional"}
@@ -85,7 +87,7 @@ class _Graph:
             a is not b for a, b in zip(kept, before, strict=True)
         )
         if changed:
-            copies = [type(node).FromString(node.SerializeToString()) for node in kept]
+            copies = [copy(node) for node in kept]
             del self.graph.node[:]
             self.graph.node.extend(copies)
         return changed
@@ -93,7 +95,10 @@ class _Graph:
     def _folded(self, node: Any) -> list[Any]:
         """What stands in place of a node: itself, nothing, or the branch that is taken."""
         if node.domain not in ("", "ai.onnx"):
-            return [node]
+            raise UserError(
+                f"{node.op_type} '{node.name or node.output[0]}' is of the domain {node.domain}",
+                notes=["operators of the domain ai.onnx are read, and functions made of them"],
+            )
         if node.op_type in _RANDOM:
             raise UserError(
                 f"{node.op_type} '{node.name or node.output[0]}' draws random numbers",
@@ -115,10 +120,15 @@ class _Graph:
         if any(a.type == a.GRAPH for a in node.attribute) or len(node.output) == 0:
             return [node]
         sizes = [self.shape(name) for name in node.output if name]
-        if any(s is None or np.prod(s, dtype=object) > _MOST_ELEMENTS for s in sizes):
+        # A result of open size is one of little work: Range, NonZero and the like of shapes.
+        read = sum(int(np.prod(self.constants[n].dims, dtype=object)) for n in node.input if n)
+        most = _MOST_ELEMENTS if None not in sizes else _MOST_OPEN
+        if any(np.prod(s, dtype=object) > most for s in sizes if s is not None) or (
+            None in sizes and read > most
+        ):
             return [node]
         results = self._evaluate(node)
-        if results is None:
+        if results is None or any(result.size > _MOST_ELEMENTS for result in results):
             return [node]
         for name, result in zip(node.output, results, strict=False):
             if name:
@@ -170,11 +180,11 @@ class _Graph:
             if live.intersection(node.output):
                 kept.append(node)
                 live.update(_reads(node))
-        copies = [type(node).FromString(node.SerializeToString()) for node in reversed(kept)]
+        copies = [copy(node) for node in reversed(kept)]
         del self.graph.node[:]
         self.graph.node.extend(copies)
         held = [t for t in self.graph.initializer if t.name in live]
-        held = [type(t).FromString(t.SerializeToString()) for t in held]
+        held = [copy(t) for t in held]
         del self.graph.initializer[:]
         self.graph.initializer.extend(held)
         self.constants = {t.name: t for t in self.graph.initializer}
@@ -221,7 +231,7 @@ def _reads(node: Any) -> list[str]:
 
 
 def _renamed(node: Any, names: dict[str, str], prefix: str) -> Any:
-    made = type(node).FromString(node.SerializeToString())
+    made = copy(node)
     made.name = prefix + node.name
     for field in (made.input, made.output):
         for place, name in enumerate(field):

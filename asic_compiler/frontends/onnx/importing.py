@@ -9,6 +9,7 @@ from asic_compiler.frontends.onnx import bundle
 from asic_compiler.frontends.onnx.file import parse_sizes, read, set_sizes, set_values
 from asic_compiler.frontends.onnx.fold import make_static
 from asic_compiler.frontends.onnx.lower import lower
+from asic_compiler.frontends.onnx.package import copy
 from asic_compiler.frontends.spec import ImportedModel, ImportSpec, TensorRequest
 from asic_compiler.frontends.stages import Stages
 
@@ -33,7 +34,7 @@ def import_onnx(spec: ImportSpec, stages: Stages, tensors: TensorRequest | None)
         model = read(path)
         set_sizes(model, parse_sizes(spec.shapes, spec.batch))
         set_values(model, spec.values)
-    original = type(model).FromString(model.SerializeToString()) if tensors is not None else None
+    original = copy(model) if tensors is not None else None
     with stages.run("fold"):
         model = make_static(model)
     lowered = lower(model, path.stem, stages, spec.locations)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,9 @@ _BY_VALUE = {"Resize", "Upsample", "Clip", "Pad", "QuantizeLinear", "DequantizeL
 """Operators whose constants torch-mlir looks into."""
 _LARGEST_INTEGERS = 64
 """Elements of a constant of integers that may be an index or a shape, and stays in the text."""
-_LEFT = re.compile(r'"torch\.operator".*name = "onnx\.(\w+)"')
+_SHOWN = 3
+_REASON = 160
+"""Characters of torch-mlir's own message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +131,15 @@ def _torch_module(model: Any, named: Mapping[str, Any]) -> Any:
     importer: Any = importlib.import_module("torch_mlir.extras.onnx_importer")
     names = {tensor.name: name for name, tensor in named.items()}
 
+    plain = importer.NodeImporter.import_initializer
+
     class Importer(importer.NodeImporter):
         __slots__ = ()
 
         def import_initializer(self, initializer: Any, extern_name: str | None = None) -> Any:
             name = names.get(extern_name or initializer.name)
             if name is None:
-                return super().import_initializer(initializer, extern_name)
+                return plain(self, initializer, extern_name)
             # Not as onnx.Constant: torch-mlir gives those without data a value of its own.
             shape = "".join(f"{size}x" for size in initializer.dims)
             element = _ELEMENTS[_kind(initializer.data_type)]
@@ -162,18 +166,59 @@ def _torch_module(model: Any, named: Mapping[str, Any]) -> Any:
 
 
 def _unsupported(model: Any, messages: list[str]) -> UserError:
-    """Every operator that was not taken, with the nodes that are one."""
-    kinds = dict.fromkeys(match[1] for m in messages if (match := _LEFT.search(m)))
-    if not kinds:
+    """Every operator that torch-mlir does not lower by itself, with the nodes that are one."""
+    reasons = dict(_probed(model))
+    if not reasons:
         told = " ".join("; ".join(dict.fromkeys(messages)).split())[:300]
         return UserError(f"torch-mlir cannot lower the model: {told}")
     notes: list[str] = []
-    for kind in kinds:
+    for kind, reason in reasons.items():
         nodes = [n.name or n.output[0] for n in model.graph.node if n.op_type == kind]
-        more = f" and {len(nodes) - 3} more" if len(nodes) > 3 else ""
-        notes.append(f"{kind}: {', '.join(nodes[:3])}{more}")
-    plural = "operators" if len(kinds) > 1 else "operator"
-    return UserError(f"{len(kinds)} {plural} cannot be lowered: {', '.join(kinds)}", notes=notes)
+        more = f" and {len(nodes) - _SHOWN} more" if len(nodes) > _SHOWN else ""
+        notes.append(f"{kind} ({', '.join(nodes[:_SHOWN])}{more}): {reason}")
+    plural = "operators" if len(reasons) > 1 else "operator"
+    names = ", ".join(reasons)
+    return UserError(f"{len(reasons)} {plural} cannot be lowered: {names}", notes=notes)
+
+
+def _probed(model: Any) -> Iterator[tuple[str, str]]:
+    """Lowers one node of each kind and type alone; what fails, with the reason."""
+    graph = model.graph
+    typed = {v.name: v for v in (*graph.input, *graph.value_info, *graph.output)}
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    seen: set[bytes] = set()
+    failed: set[str] = set()
+    for node in graph.node:
+        reads = [name for name in dict.fromkeys(node.input) if name]
+        key = _signature(node, [typed.get(name) or constants.get(name) for name in reads])
+        if key in seen or node.op_type in failed:
+            continue
+        seen.add(key)
+        inputs = [typed[name] for name in reads if name not in constants and name in typed]
+        outputs = [typed[name] for name in node.output if name in typed]
+        alone = part("helper").make_model(
+            part("helper").make_graph(
+                [node], "probe", inputs, outputs, [constants[n] for n in reads if n in constants]
+            ),
+            opset_imports=model.opset_import,
+        )
+        try:
+            module = _torch_module(alone, _named_weights(alone))
+            run(module, ONNX_PIPELINE, LINALG_PIPELINE)
+        except Exception as error:
+            failed.add(node.op_type)
+            yield node.op_type, " ".join(str(error).split())[:_REASON] or type(error).__name__
+
+
+def _signature(node: Any, reads: list[Any]) -> bytes:
+    """Equal for nodes that are lowered alike."""
+    shapes = [
+        str(each.type) if hasattr(each, "type") else f"{each.data_type}{list(each.dims)}"
+        for each in reads
+        if each is not None
+    ]
+    parts = [node.op_type, *(str(attribute) for attribute in node.attribute), *shapes]
+    return "\0".join(parts).encode()
 
 
 def _finish(

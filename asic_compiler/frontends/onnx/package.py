@@ -23,3 +23,9 @@ def part(name: str) -> Any:
             "an ONNX file needs the package onnx",
             notes=["pip install 'asic-compiler[onnx]' installs it"],
         ) from None
+
+
+def copy(message: Any) -> Any:
+    """A protobuf message of its own."""
+    kind: Any = message.__class__
+    return kind.FromString(message.SerializeToString())
