@@ -1,10 +1,57 @@
-"""Files that appear whole or not at all."""
+"""Files that are read up to a limit, and that appear whole or not at all."""
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
+from typing import BinaryIO
+
+LARGEST_TEXT = 2**26
+"""Bytes of a file that people write or that describes others: TOML, JSON, an index."""
+LARGEST_INPUT = 2**30
+"""Bytes of a model, a library of cells or an image."""
+
+_NAME_BYTES = 100
+"""Of a file's name in that of its temporary file, which must be a possible name too."""
+
+
+def regular_size(path: Path) -> int:
+    """Bytes of a regular file.
+
+    Raises:
+        OSError: There is none, or it is a folder, a pipe or a device; reading that might not end.
+    """
+    try:
+        facts = path.stat()
+    except ValueError as error:  # a NUL in the name
+        raise OSError(errno.EINVAL, "not a possible name of a file", str(path)) from error
+    if stat.S_ISDIR(facts.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder, not a file", str(path))
+    if not stat.S_ISREG(facts.st_mode):
+        raise OSError(errno.EINVAL, "it is a pipe or a device, not a file", str(path))
+    return facts.st_size
+
+
+def read_regular(path: Path, most: int = LARGEST_TEXT) -> bytes:
+    """The bytes of a regular file that is not larger than ``most`` bytes.
+
+    Raises:
+        OSError: As `regular_size`, or the file is larger or cannot be read.
+    """
+    size = regular_size(path)
+    if size <= most:
+        # Opened so that what has become a pipe meanwhile is not waited for.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
+            data = stream.read(most + 1)
+        if len(data) <= most:
+            return data
+        size = len(data)
+    raise OSError(errno.EFBIG, f"it has {size} bytes or more, more than {most}", str(path))
 
 
 def write_atomic(path: Path, data: str | bytes) -> None:
@@ -16,19 +63,44 @@ def write_atomic(path: Path, data: str | bytes) -> None:
 
     Raises:
         OSError: The folder is missing or not writable, or the disk is full; ``path`` is as before.
+            The error names ``path``.
     """
     payload = data.encode("utf-8") if isinstance(data, str) else data
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with replacing(path) as stream:
+        stream.write(payload)
+
+
+@contextmanager
+def replacing(path: Path) -> Generator[BinaryIO, None, None]:
+    """A stream whose bytes take the place of ``path`` when the ``with`` block ends well.
+
+    Raises:
+        OSError: As `write_atomic`.
+    """
     try:
-        with temporary.open("xb") as stream:
-            stream.write(payload)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if path.exists():
-            temporary.chmod(path.stat().st_mode & 0o777)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        temporary, stream = _temporary(path)
+        try:
+            with stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            if path.exists():
+                temporary.chmod(path.stat().st_mode & 0o777)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        # A full disk does not say of which file it speaks, and a temporary name says little.
+        if error.filename in (None, str(path)) or str(error.filename).endswith(".tmp"):
+            raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+        raise
+
+
+def remove_leftovers(path: Path) -> None:
+    """Removes temporary files of ``path`` that processes which were killed have left."""
+    for left in path.parent.glob(f"{_escaped(_stem(path))}.*.tmp"):
+        if left.is_file():
+            left.unlink(missing_ok=True)
 
 
 def is_special(path: Path) -> bool:
@@ -38,13 +110,51 @@ def is_special(path: Path) -> bool:
 
 def refusal(path: Path) -> str | None:
     """Why nothing can be written at ``path``, or None: to be asked before the work starts."""
-    if path.is_dir():
-        return "it is a folder"
-    folder = path.parent
-    if not folder.is_dir():
-        return f"there is no folder '{folder}'"
-    # A file is replaced by another one of its folder, and one that is read-only is meant to stay.
-    needed = [path] if is_special(path) else [folder, path]
-    if all(os.access(one, os.W_OK) for one in needed if one.exists()):
-        return None
-    return "permission denied"
+    try:
+        if path.is_dir():
+            return "it is a folder"
+        folder = path.parent
+        if not folder.is_dir():
+            return f"there is no folder '{folder}'"
+        # A file is replaced by another one of its folder, and one that is read-only is meant to
+        # stay.
+        special = is_special(path)
+        needed = [path] if special else [folder, path]
+        if not all(os.access(one, os.W_OK) for one in needed if one.exists()):
+            return "permission denied"
+        if not special:
+            _try(path)
+    except OSError as error:
+        return _lower(error.strerror or str(error))
+    except (ValueError, RuntimeError) as error:  # a NUL, links that lead in a circle
+        return _lower(str(error))
+    return None
+
+
+def _try(path: Path) -> None:
+    """Makes and removes a temporary file: a full disk or a strange file system may forbid it."""
+    with suppress(FileNotFoundError):
+        path.lstat()
+    temporary, stream = _temporary(path)
+    stream.close()
+    temporary.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> tuple[Path, BinaryIO]:
+    """A new file beside ``path``: no name that a process which was killed has left."""
+    temporary = path.with_name(f"{_stem(path)}.{token_hex(8)}.tmp")
+    return temporary, temporary.open("xb")
+
+
+def _stem(path: Path) -> str:
+    name = path.name.encode("utf-8", "surrogateescape")[:_NAME_BYTES]
+    return f".{name.decode('utf-8', 'ignore')}"
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _escaped(name: str) -> str:
+    """A file name as a glob pattern that matches it alone."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)

@@ -8,7 +8,7 @@ whatever they are, and stops with a Python error at a number beyond its type.
 from __future__ import annotations
 
 import re
-from math import copysign, inf
+from math import copysign, inf, prod
 from typing import Any, NoReturn
 
 from xdsl.dialects.builtin import (
@@ -27,6 +27,8 @@ from xdsl.utils.mlir_lexer import MLIRTokenKind
 
 _NUMBER = re.compile(r"\s*(-?)\s*(0x[0-9a-fA-F]+|[0-9]+\.[0-9]*(?:[eE][-+]?[0-9]+)?)")
 """What a float may be written as: the bits in hexadecimal, or a decimal with a point."""
+LARGEST_CONSTANT_BYTES = 2**28
+"""Of a ``dense<...>``: xDSL holds every element, also of one that repeats one number."""
 _BYTES = re.compile(r'"0x(?:[0-9a-fA-F]{2})*"')
 
 
@@ -43,6 +45,22 @@ class FloatParser(Parser):
         element = super()._parse_tensor_literal_element()
         return _Element(element.is_negative, element.value, element.span)
 
+    def _parse_dense_literal_type(self) -> Any:
+        start = self.pos
+        type_ = super()._parse_dense_literal_type()
+        self._refuse_large(type_, start)
+        return type_
+
+    def _refuse_large(self, type: Any, start: int) -> None:
+        size = prod(type.get_shape()) * type.get_element_type().compile_time_size
+        if size > LARGEST_CONSTANT_BYTES:
+            self.raise_error(
+                f"a constant of {size} bytes is more than {LARGEST_CONSTANT_BYTES}: a value of "
+                "that size is a dense_resource, or is made by linalg.fill",
+                start,
+                self.pos,
+            )
+
     def parse_dense_int_or_fp_elements_attr(self, type: Any) -> DenseIntOrFPElementsAttr[Any]:
         """Reads what follows ``dense``; a string must be ``0x`` and whole bytes."""
         start = self.pos
@@ -51,6 +69,8 @@ class FloatParser(Parser):
         if token.kind == MLIRTokenKind.STRING_LIT and not _BYTES.fullmatch(token.text):
             self.raise_error("expected a string of hexadecimal bytes that starts with 0x")
         self._resume_from(start)
+        if type is not None:
+            self._refuse_large(type, start)
         return super().parse_dense_int_or_fp_elements_attr(type)
 
     def _parse_builtin_densearray_attr(self) -> DenseArrayBase | None:

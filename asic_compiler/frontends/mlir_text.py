@@ -9,14 +9,14 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import UNKNOWN_LOC, FileLineColLoc, IntAttr, ModuleOp, StringAttr
 from xdsl.ir import Operation
 from xdsl.utils.exceptions import MultipleSpansParseError, ParseError
-from xdsl.utils.lexer import Span
+from xdsl.utils.lexer import Input, Span
 
 from asic_compiler.diagnostics import SourceLocation, UserError
 from asic_compiler.frontends.context import make_context
 from asic_compiler.frontends.float_text import FloatParser
+from asic_compiler.frontends.lexing import LinearLexer, is_blank
 from asic_compiler.frontends.verification import verify_module
 
-_BLANK = re.compile(r"(\s+|//[^\n]*)*")
 _VAGUE = "Could not parse entire input!"
 
 
@@ -31,7 +31,9 @@ class LocatingParser(FloatParser):
     """
 
     def __init__(self, ctx: Context, text: str, name: str, line_offset: int = 0) -> None:
-        super().__init__(ctx, text, name)
+        # Empty: xDSL's own lexer, which it begins with, never sees the text.
+        super().__init__(ctx, "", name)
+        self._parser_state = type(self._parser_state)(LinearLexer(Input(text, name)))
         self.line_offset = line_offset
         self._line_starts = [0, *(match.end() for match in re.finditer("\n", text))]
         self._file = StringAttr(name)
@@ -79,7 +81,7 @@ def parse_mlir(
     """
     start = SourceLocation(name, 1 + line_offset, 1)
     text = _decode(source, start)
-    if _BLANK.fullmatch(text):
+    if is_blank(text):
         raise UserError(
             "empty input: expected a module", start, ["asic-import writes one from a model"]
         )
@@ -91,6 +93,8 @@ def parse_mlir(
         raise _from_parse_error(error, parser, start) from error
     except RecursionError as error:
         raise UserError("regions or attributes nest too deeply to be parsed", start) from error
+    except MemoryError as error:
+        raise UserError("it does not fit into the memory of this machine", start) from error
     except Exception as error:
         # Attribute verifiers and hand-written parse methods raise all sorts on malformed text.
         where = start if parser is None else parser.place(parser.pos)
