@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 from collections.abc import Generator
@@ -99,7 +100,9 @@ def replacing(path: Path) -> Generator[BinaryIO, None, None]:
 def remove_leftovers(path: Path) -> None:
     """Removes temporary files of ``path`` that processes which were killed have left."""
     for left in path.parent.glob(f"{_escaped(_stem(path))}.*.tmp"):
-        if left.is_file():
+        # Whoever is writing one at this moment holds it; a process that ended holds nothing.
+        with suppress(OSError), left.open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             left.unlink(missing_ok=True)
 
 
@@ -143,7 +146,10 @@ def _try(path: Path) -> None:
 def _temporary(path: Path) -> tuple[Path, BinaryIO]:
     """A new file beside ``path``: no name that a process which was killed has left."""
     temporary = path.with_name(f"{_stem(path)}.{token_hex(8)}.tmp")
-    return temporary, temporary.open("xb")
+    stream = temporary.open("xb")
+    with suppress(OSError):  # some network file systems have no locks
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return temporary, stream
 
 
 def _stem(path: Path) -> str:

@@ -6,6 +6,7 @@ import re
 from bisect import bisect_right
 
 from xdsl.context import Context
+from xdsl.dialect_interfaces.op_asm import OpAsmDialectInterface
 from xdsl.dialects.builtin import UNKNOWN_LOC, FileLineColLoc, IntAttr, ModuleOp, StringAttr
 from xdsl.ir import Operation
 from xdsl.utils.exceptions import MultipleSpansParseError, ParseError
@@ -17,6 +18,8 @@ from asic_compiler.frontends.float_text import FloatParser
 from asic_compiler.frontends.lexing import LinearLexer, is_blank
 from asic_compiler.frontends.verification import verify_module
 
+_DIGITS = "for integer string conversion"
+"""What Python says of a decimal integer that it does not read."""
 _VAGUE = "Could not parse entire input!"
 
 
@@ -47,6 +50,34 @@ class LocatingParser(FloatParser):
             line, column = self.line_and_column(position)
             op.location = FileLineColLoc(self._file, IntAttr(line), IntAttr(column))
         return op
+
+    def _parse_dialect_resource_handle(
+        self, dialect_name: str, interface: OpAsmDialectInterface
+    ) -> str:
+        """A resource keeps its name: xDSL renames one that another module of the context has."""
+        key = self.parse_identifier(" for resource handle")
+        if interface.lookup(key) is None:
+            interface.declare_resource(key)
+        self.dialect_resources.add((dialect_name, key))
+        return key
+
+    def _parse_resource(self, dialect_name: str, interface: OpAsmDialectInterface) -> None:
+        """The data of a resource; a context holds one of each name."""
+        start = self.pos
+        key = self._parse_dialect_resource_handle(dialect_name, interface)
+        self.parse_punctuation(":")
+        value = self.parse_str_literal()
+        held = interface.lookup(key)
+        if held and held != value:
+            self.raise_error(
+                f"the resource '{key}' has other data in this module or in another of its context",
+                start,
+                self.pos,
+            )
+        try:
+            interface.parse_resource(key, value)
+        except ValueError as error:
+            self.raise_error(str(error)[:100], start, self.pos)
 
     def line_and_column(self, position: int) -> tuple[int, int]:
         """Line and column, both from 1, of an offset into the text."""
@@ -98,7 +129,8 @@ def parse_mlir(
     except Exception as error:
         # Attribute verifiers and hand-written parse methods raise all sorts on malformed text.
         where = start if parser is None else parser.place(parser.pos)
-        raise UserError(_first_line(error), where) from error
+        message = "a number has too many digits" if _DIGITS in str(error) else _first_line(error)
+        raise UserError(message, where) from error
     if module.location is UNKNOWN_LOC:
         module.location = FileLineColLoc(
             StringAttr(name), IntAttr(start.line), IntAttr(start.column)

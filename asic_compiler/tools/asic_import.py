@@ -26,7 +26,9 @@ from asic_compiler.frontends.spec import DEFAULT_BATCH, DEFAULT_CONTEXT
 from asic_compiler.frontends.stages import Stages
 from asic_compiler.tools.console import (
     EXIT_INTERNAL_ERROR,
+    Terminated,
     check_output,
+    ended_by_signals,
     ensure_stderr,
     write_output,
 )
@@ -138,10 +140,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     console = Console(stderr=True)
     try:
-        imported = _import(arguments, console)
-        if arguments.verify_numerics and not _is_verified(arguments, imported, console):
-            return EXIT_INTERNAL_ERROR
-        write_atomically(arguments.output, imported.text)
+        with ended_by_signals():
+            imported = _import(arguments, console)
+            if arguments.verify_numerics and not _is_verified(arguments, imported, console):
+                return EXIT_INTERNAL_ERROR
+            write_atomically(arguments.output, imported.text)
     except UserError as error:
         print(error.render(PROGRAM), file=sys.stderr)
         return 1
@@ -152,6 +155,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"{PROGRAM}: interrupted", file=sys.stderr)
         return 130
+    except Terminated as error:
+        print(f"{PROGRAM}: ended by {error.signal.name}", file=sys.stderr)
+        return 128 + error.signal
     for note in imported.notes:
         print(f"{PROGRAM}: note: {note}", file=sys.stderr)
     for path in imported.tensor_files:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from asic_compiler.diagnostics import SourceLocation, UserError
+from asic_compiler.files import read_regular, regular_size
 from asic_compiler.frontends.models.catalogue import NAMED_MODELS, Config, named_model
 from asic_compiler.frontends.models.fields import Reading, check_fields
 from asic_compiler.frontends.models.json_places import KeyPath, key_places
@@ -124,9 +125,9 @@ def _gguf_file(path: Path) -> Path | None:
 def _read(file: Path) -> tuple[Config, dict[KeyPath, SourceLocation]]:
     """A configuration, and where its keys stand."""
     try:
-        if file.stat().st_size > _MOST_BYTES:
+        if regular_size(file) > _MOST_BYTES:
             raise UserError(f"'{file}' is no configuration: longer than {_MOST_BYTES:,} bytes")
-        text = file.read_text(encoding="utf-8")
+        text = read_regular(file, _MOST_BYTES).decode("utf-8")
         data: Any = json.loads(text)
     except json.JSONDecodeError as error:
         where = SourceLocation(str(file), error.lineno, error.colno)

@@ -199,7 +199,7 @@ class _Reader:
         pins = [self.pin(pin, clocks) for pin in group.of_kind("pin", "bus")]
         return Cell(
             name=group.name,
-            area_um2=_needed(group, "area"),
+            area_um2=_area(group),
             leakage_w=self.leakage(group),
             pins=tuple(pins),
             flip_flop=flip_flop,
@@ -309,6 +309,13 @@ def _text(group: Group, name: str, default: str) -> str:
 def _number(group: Group, name: str, default: float) -> float:
     attribute = group.attribute(name)
     return default if attribute is None or not attribute.values else _float(attribute.values[0])
+
+
+def _area(group: Group) -> float:
+    area = _needed(group, "area")
+    if area < 0.0:
+        raise UserError(f"the area of cell {group.name} is below 0", group.where)
+    return area
 
 
 def _needed(group: Group, name: str) -> float:
