@@ -34,9 +34,9 @@ from asic_compiler.ppa.conditions import Conditions
 from asic_compiler.program.check import check
 from asic_compiler.program.generate import generate
 from asic_compiler.simulate import run_program
-from asic_compiler.simulate.comparison import compare
 from asic_compiler.simulate.tensors import inputs_of, load, select, weights_of
 from asic_compiler.technology.library import load_node
+from asic_compiler.tensors.comparison import compare
 from asic_compiler.tools.asic_import import main as import_main
 from asic_compiler.workload.extract import extract
 

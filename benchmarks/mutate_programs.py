@@ -27,8 +27,8 @@ from asic_compiler.passes.convert_linalg_to_asic import ConvertLinalgToAsic
 from asic_compiler.program.check import check
 from asic_compiler.program.generate import generate
 from asic_compiler.simulate import run_program
-from asic_compiler.simulate.elements import Array
 from asic_compiler.simulate.tensors import inputs_of, load, select, weights_of
+from asic_compiler.tensors.elements import Array
 from asic_compiler.tools.asic_import import main as import_main
 
 sys.path.insert(0, str(MODELS.parents[1] / "support"))

@@ -7,7 +7,7 @@ never into the project's; one that cannot be installed, or fails, is named with 
 rest goes on. Figures are medians in a running process (imports not counted), one thread; ratios are
 of CPU time, which a busy machine disturbs less. Peers search a mapping in that time and our model
 is told one, so the ratio is of what it takes to price a design point, not of the same work; cycles
-are of different machines. docs/peers.md says more.
+are of different machines. docs/validation.md (other tools) says more.
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ from asic_compiler.frontends.mlir_text import parse_module
 from asic_compiler.frontends.models.config import find_recipe
 from asic_compiler.frontends.pytorch import language
 from asic_compiler.simulate import run_program
-from asic_compiler.simulate.comparison import relative_error
 from asic_compiler.simulate.tensors import inputs_of, weights_of
+from asic_compiler.tensors.comparison import relative_error
 from asic_compiler.tools.asic_opt import main as asic_opt
 
 PROMPT = "What is the capital of France?"

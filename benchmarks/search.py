@@ -6,7 +6,7 @@
     python benchmarks/search.py --ablations         # the learner without one of its parts
     python benchmarks/search.py --strategies sac-moe/pretrained --budget 92   # a 50th
     python benchmarks/search.py --best-known        # 100 times the budget, for those that can
-    python benchmarks/search.py --docs              # tables, pictures of docs/evidence*.md
+    python benchmarks/search.py --docs              # tables, pictures and data of docs/evidence
     python benchmarks/search.py --exact             # an enumerated space: gap to its optimum
     python benchmarks/search.py --carry             # after a rewrite that changes no result
     python benchmarks/search.py --table             # what the records say
@@ -42,7 +42,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
-from search_evidence import carry, exact, pages, pictures, store
+from search_evidence import carry, exact, pages, pictures, rows, store
 from search_evidence.plan import (
     ABLATIONS,
     BEST_KNOWN,
@@ -258,7 +258,10 @@ def write_pages() -> None:
     )
     page = pages.rewritten(pages.EVIDENCE.read_text(), evidence)
     write_atomic(pages.EVIDENCE, page)
-    write_atomic(pages.ALL_TABLES, pages.all_tables(evidence))
+    every = rows.rows_of(current, evidence.best)
+    rows.DATA.parent.mkdir(exist_ok=True)
+    write_atomic(rows.DATA, rows.as_csv(every))
+    write_atomic(rows.PAGE, rows.as_page(every, sorted({r["versions"] for r in current})))
     for workload in WORKLOADS:
         drawn = pictures.picture(current, evidence.best, workload, BUDGET)
         write_atomic(pictures.place_of(workload), drawn)
@@ -270,7 +273,7 @@ def parsed() -> argparse.Namespace:
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument("--table", action="store_true", help="print what the records say")
     choice.add_argument(
-        "--docs", action="store_true", help="write tables and pictures of docs/evidence*.md"
+        "--docs", action="store_true", help="write tables, pictures and data of docs/evidence"
     )
     choice.add_argument("--exact", action="store_true", help="search an enumerated space")
     choice.add_argument("--best-known", action="store_true", help="runs of 100 times the budget")

@@ -7,7 +7,7 @@ Mesh, clock and node are as published. The vector length follows from their own 
 two; what they do not publish is fixed here, the same for every node (``UNPUBLISHED``). How the
 program is laid on the tiles is searched, at random and then by changing a few variables of the best
 mappings: of those that exceed limits no more than they must, the one with the most tokens/s is
-shown. docs/seed-table.md explains the differences.
+shown. docs/validation.md explains the differences.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ LEVELS = {
     "technology": 11,
     "interpret": 11,
     "dialects": 12,
+    "tensors": 12,
     "machine": 13,
     "files": 14,
     "registry": 14,
@@ -168,6 +169,13 @@ def forbidden_imports(
 
 def test_rooms_of_arrays_know_no_ir(imports):
     assert forbidden_imports(imports, IR_MODULES, lambda module: within(module, NO_IR)) == {}
+
+
+def test_cycles_of_the_simulators_do_not_come_from_the_model_that_they_check(imports):
+    # Joule of an event are the model's: docs/simulation.md says what agreement then means.
+    simulator = ("simulate",)
+    found = forbidden_imports(imports, ("asic_compiler.ppa",), lambda m: within(m, simulator))
+    assert list(found) == ["asic_compiler.simulate.timing.energy"]
 
 
 def test_only_front_ends_and_learners_import_torch(imports):

@@ -209,7 +209,7 @@ class SearchOptions:
     )
     learner: str = option(
         "",
-        "'experts=1 mpc=false': options of sac-moe (docs/explorer.md)",
+        "'experts=1 mpc=false': options of sac-moe (docs/learner.md)",
         check=_learner,
         group="search",
         strategy="sac-moe",

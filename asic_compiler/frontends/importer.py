@@ -63,11 +63,13 @@ def import_model(
                 prepared = language.prepare(recipe, spec, mode)
                 if recipe.checkpoint is not None:
                     checkpoint.check(recipe.checkpoint, prepared)
-        notes = () if recipe is None else recipe.notes
+        said = () if recipe is None else recipe.notes
         if tensors is None:
-            return replace(lowering.lower(prepared, spec, mode, stages), notes=notes)
+            imported = lowering.lower(prepared, spec, mode, stages)
+            return replace(imported, notes=(*said, *imported.notes))
         bundle.check_request(tensors, prepared)
         names = bundle.Names(prepared.module, prepared.prefix)
-        imported = replace(lowering.lower(prepared, spec, mode, stages, names), notes=notes)
+        imported = lowering.lower(prepared, spec, mode, stages, names)
+        imported = replace(imported, notes=(*said, *imported.notes))
         folder = None if recipe is None else recipe.checkpoint
         return bundle.write(tensors, prepared, imported, names, folder, stages)

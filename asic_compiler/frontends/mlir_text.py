@@ -10,12 +10,13 @@ from xdsl.dialect_interfaces.op_asm import OpAsmDialectInterface
 from xdsl.dialects.builtin import UNKNOWN_LOC, FileLineColLoc, IntAttr, ModuleOp, StringAttr
 from xdsl.ir import Operation
 from xdsl.utils.exceptions import MultipleSpansParseError, ParseError
-from xdsl.utils.lexer import Input, Span
+from xdsl.utils.lexer import Span
 
 from asic_compiler.diagnostics import SourceLocation, UserError
 from asic_compiler.frontends.context import make_context
 from asic_compiler.frontends.float_text import FloatParser
-from asic_compiler.frontends.lexing import LinearLexer, is_blank
+from asic_compiler.frontends.known_text import KnowingParser
+from asic_compiler.frontends.lexing import is_blank
 from asic_compiler.frontends.verification import verify_module
 
 _DIGITS = "for integer string conversion"
@@ -23,7 +24,7 @@ _DIGITS = "for integer string conversion"
 _VAGUE = "Could not parse entire input!"
 
 
-class LocatingParser(FloatParser):
+class LocatingParser(KnowingParser, FloatParser):
     """A parser that stamps ``file:line:col`` on operations that carry no ``loc(...)``.
 
     Args:
@@ -34,9 +35,7 @@ class LocatingParser(FloatParser):
     """
 
     def __init__(self, ctx: Context, text: str, name: str, line_offset: int = 0) -> None:
-        # Empty: xDSL's own lexer, which it begins with, never sees the text.
-        super().__init__(ctx, "", name)
-        self._parser_state = type(self._parser_state)(LinearLexer(Input(text, name)))
+        super().__init__(ctx, text, name)
         self.line_offset = line_offset
         self._line_starts = [0, *(match.end() for match in re.finditer("\n", text))]
         self._file = StringAttr(name)

@@ -22,6 +22,10 @@ Weights = Mapping[str, Array]
 """Named constants, as `elements` holds them."""
 
 _YIELDS = ("linalg.yield", "asic.yield", "tensor.yield")
+_OF_ITS_BODY = frozenset(
+    {"linalg.generic", "linalg.map", "linalg.reduce", "asic.elementwise", "asic.reduce"}
+)
+"""Operations whose results are what their bodies yield, and nothing else."""
 
 
 def function_of(module: ModuleOp) -> FuncOp:
@@ -190,11 +194,13 @@ def element(array: Array, index: Sequence[Array]) -> Array:
 
 
 def without_arguments(function: FuncOp) -> set[SSAValue]:
-    """Values, in the function and in its bodies, that no argument has a part in."""
+    """Values, in the function and in its bodies, that no argument has a part in.
+
+    What a body reads and does not use has no part: a pass may leave it out.
+    """
     found: set[SSAValue] = set()
     for op in function.body.block.ops:
         whole = all(operand in found for operand in op.operands)
-        found.update(op.results if whole else ())
         for block in (block for region in op.regions for block in region.blocks):
             # The last arguments of a body are what its results held: of all that is folded.
             own = 0 if name_of(op) == "asic.elementwise" else len(op.results)
@@ -202,6 +208,9 @@ def without_arguments(function: FuncOp) -> set[SSAValue]:
             pairs = zip(read, op.operands, strict=False)
             found.update(block.args if whole else (arg for arg, value in pairs if value in found))
             for inner in block.ops:
-                if all(operand in found for operand in inner.operands):
+                if name_of(op) in _OF_ITS_BODY and name_of(inner) in _YIELDS:
+                    whole = all(operand in found for operand in inner.operands)
+                elif all(operand in found for operand in inner.operands):
                     found.update(inner.results)
+        found.update(op.results if whole else ())
     return found

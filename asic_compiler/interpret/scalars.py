@@ -111,7 +111,9 @@ def _compare(op: Operation, operands: Sequence[Array]) -> Array:
 def _conversion(op: Operation, values: Array, numbers: Numbers, fixed: bool) -> Array:
     source, target = op.operands[0].type, op.results[0].type
     match name_of(op):
-        case "arith.extf" | "arith.truncf":
+        case "arith.extf":
+            return values  # exact
+        case "arith.truncf":
             return numbers.converted(values, target, fixed)
         case "arith.extsi" | "arith.index_cast" | "arith.trunci":
             return wrapped(values, width(target))

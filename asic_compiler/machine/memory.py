@@ -5,7 +5,7 @@ from __future__ import annotations
 ALIGNMENT_BYTES = 32
 """A part of a weight or a cache begins at a multiple of it."""
 SCALE_BYTES = 2
-"""Of the f16 scale that a row of a quantised cache, or a group of weights, is stored with."""
+"""Bytes of the f16 scale that is stored with a row of a quantised cache or a group of weights."""
 WEIGHT_GROUP = 128
 """Consecutive weights of a row that share a scale at 4 bits."""
 DESCRIPTOR_BYTES = 16

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 PORT_CYCLES = 1
-"""Between a tile and its router (assumed; the hop's own cycles hold router and wire)."""
+"""Cycles between a tile and its router (assumed; the hop's own cycles hold router and wire)."""
 REDUCTION_BLOCKS = 8
 """A reduce-scatter adds in at most so many blocks, if they are of at least ``SMALLEST_BLOCK``."""
 SMALLEST_BLOCK = 4

@@ -17,4 +17,4 @@ CONTROL_PARALLELISM = 2.5
 DIVIDE_CYCLES = 4.0
 """Cycles that a division keeps a vector pipe busy, for a register of elements (assumed)."""
 TRANSCENDENTAL_CYCLES = 8.0
-"""The same of an exponential, a logarithm and the like (assumed)."""
+"""Cycles that an exponential, a logarithm and the like keep it busy (assumed)."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from asic_compiler.hardware.columns import columns, sum_rows
 from asic_compiler.hardware.derive import Bands
 from asic_compiler.hardware.design import DesignBatch
-from asic_compiler.hardware.layout import columns, sum_rows
 from asic_compiler.hardware.space import FloatArray
 from asic_compiler.machine.memory import (
     ALIGNMENT_BYTES,
@@ -26,11 +26,11 @@ from asic_compiler.mapping.stages import dot_rows
 from asic_compiler.mapping.values import buffer_bytes
 
 WIDEST_CONSTANT_BYTES = 4.0
-"""Of an element of a constant that a vector operator reads."""
+"""Bytes of the widest element of a constant that a vector operator reads."""
 FRAGMENTATION = 1.25
 """Address range of buffers over the sum of those alive, at most (seen: 1.22, in 409 programs)."""
 FIXED_BUFFER_BYTES = 1024.0
-"""For the alignment of small buffers."""
+"""Bytes a tile for the alignment of small buffers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ def make_loads(chosen: Sequence[OperatorClass]) -> tuple[Loads, ...]:
 
 
 def _unlisted(cost: OperatorClass) -> tuple[Load, ...]:
-    """Of a class that was written down by hand: what a vector operator reads is one constant."""
+    """The constant that a vector operator of a class written down by hand reads: one."""
     if cost.kind in _BY_COLUMNS or not cost.weight_read_bytes:
         return ()
     return (Load(cost.weight_read_bytes, 2),)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from asic_compiler.hardware.columns import columns
 from asic_compiler.hardware.derive import Bands
 from asic_compiler.hardware.design import DesignBatch
-from asic_compiler.hardware.layout import columns
 from asic_compiler.hardware.legality import MAX_DMEM_BYTES
 from asic_compiler.hardware.space import FloatArray
 from asic_compiler.machine.regions import MATMUL
@@ -41,15 +41,15 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """In what pieces the inputs of each contraction come. Arrays are [N, C]."""
+    """The pieces that the inputs of each contraction come in. Arrays are [N, C]."""
 
     pieces: FloatArray
-    """Ranges of a tile's part of k."""
+    """Pieces that an input comes in: ranges of a tile's part of k."""
     kept: FloatArray
-    """Of these, how many are held at once; all where they fit."""
+    """Pieces that are held at once; all of them where they fit."""
     by_rows: NDArray[np.bool_]
-    """Whether they are ranges of a tile's rows instead: nothing is added up, and the weights, which
-    are read again for every R rows, are not read more often."""
+    """Whether pieces are ranges of a tile's rows instead of k. Then nothing is added up; weights
+    are read again for every R rows anyway, and not more often."""
 
     @property
     def dropped(self) -> NDArray[np.bool_]:

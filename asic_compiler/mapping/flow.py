@@ -25,7 +25,7 @@ _CONTRACTIONS = (OperatorKind.MATMUL, OperatorKind.CONV, OperatorKind.ATTENTION)
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class Dataflow:
     """Transfers by pairs of classes, and the sets of buffers that are alive together."""
 
     producer: IntArray
@@ -96,7 +96,7 @@ class _Copy:
     last: int
 
 
-def make_flow(table: OperatorTable) -> Flow:
+def make_dataflow(table: OperatorTable) -> Dataflow:
     """The transfers of a program, and what is alive when."""
     classes, sequence = table.classes, table.sequence
     reads = _reads(table)
@@ -139,7 +139,7 @@ def make_flow(table: OperatorTable) -> Flow:
     distinct = _fullest(np.unique(np.concatenate([results, arrivals, running], axis=1), axis=0))
     consumer = np.array([c for _, c, _ in ends], dtype=np.int64)
     producer = np.array([p for p, _, _ in ends], dtype=np.int64)
-    return Flow(
+    return Dataflow(
         producer=producer,
         consumer=consumer,
         rhs=np.array([rhs for _, _, rhs in ends], dtype=np.bool_),

@@ -31,7 +31,7 @@ class Mapping:
     vectors: VectorSplit
     """How vector operators are cut."""
     streams: Streams
-    """In what pieces the inputs of contractions come."""
+    """The pieces that the inputs of contractions come in."""
     values: Values
     """Where results lie, and what is read of them."""
     stages: StageRows

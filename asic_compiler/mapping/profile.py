@@ -19,7 +19,7 @@ from asic_compiler.mapping.constants import (
     matrix_columns,
     own_bytes,
 )
-from asic_compiler.mapping.flow import make_flow
+from asic_compiler.mapping.flow import make_dataflow
 from asic_compiler.workload.table import OperatorClass, OperatorKind, OperatorTable
 
 FloatArray = NDArray[np.float64]
@@ -40,9 +40,9 @@ class Contractions:
     n: FloatArray
     k: FloatArray
     bits: FloatArray
-    """Of an operand at the multipliers."""
+    """Bits of an operand's element at the multipliers."""
     held_bits: FloatArray
-    """Of an operand in DMEM and under way, whatever the multipliers take."""
+    """Bits of an operand's element in DMEM and under way, whatever the multipliers take."""
     widening: FloatArray
     """Bits of a result over those of an operand as it is held."""
     attention: NDArray[np.bool_]
@@ -51,7 +51,7 @@ class Contractions:
     region: IntArray
     weight_bytes: FloatArray
     matrix_bytes: FloatArray
-    """Of the constant whose columns or filters the tensor unit reads; 0 without."""
+    """Bytes of the constant whose columns or filters the tensor unit reads; 0 without one."""
     matrix_columns: FloatArray
     """Columns of it: those of all batch items, or of one where all share it."""
     loads: tuple[Loads, ...]
@@ -83,7 +83,7 @@ class Vectors:
     weight_read_bytes: FloatArray
     weight_bytes: FloatArray
     table_bytes: FloatArray
-    """Of a table that is looked up; 0 without."""
+    """Bytes of the table that is looked up; 0 without one."""
     narrow_rows: FloatArray
     """Rows of a table that is stored in the weights' format; 0 elsewhere."""
     loads: tuple[Loads, ...]
@@ -152,7 +152,7 @@ class Profile:
         self.autoregressive = table.phase == "decode"
         self.has_conv = any(c.kind is OperatorKind.CONV for c in classes)
         self.activation_bytes = float(table.peak_activation_bytes)
-        self.flow = make_flow(table)
+        self.flow = make_dataflow(table)
         self._cuts: dict[tuple[int, int], StageCut] = {}
         self.lane_cycles: FloatArray = self._lane_cycles()
         """[R, 3] lane-cycles of each region over the whole program, for 1, 2, ... tensor rows."""
@@ -251,7 +251,7 @@ class Profile:
         time, held = self._time_cost, self._byte_cost
         cost = (1.0 - balance) * time / max(time.sum(), 1.0) + balance * held / max(held.sum(), 1.0)
         start = np.flatnonzero(~self._uncuttable)
-        blocks = partition(np.add.reduceat(cost, start), stages)
+        blocks = linear_partition(np.add.reduceat(cost, start), stages)
         boundaries = np.append(start, len(sequence))[blocks]
         classes = len(self.table.classes)
         counts = np.stack(
@@ -328,7 +328,7 @@ class Profile:
         return way
 
 
-def partition(cost: FloatArray, parts: int) -> IntArray:
+def linear_partition(cost: FloatArray, parts: int) -> IntArray:
     """Cuts a sequence into contiguous parts whose largest sum is least.
 
     Bisection on the bound; a part takes items while it stays under it. Parts may be empty only

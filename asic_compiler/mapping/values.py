@@ -25,7 +25,7 @@ class Grid:
     part_columns: FloatArray
     parts: FloatArray
     elements: FloatArray
-    """Of the largest part."""
+    """Elements of the largest part."""
 
 
 @dataclass(frozen=True, slots=True)

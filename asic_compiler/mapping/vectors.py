@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from asic_compiler.hardware.columns import columns
 from asic_compiler.hardware.derive import Bands, TileSizes
-from asic_compiler.hardware.layout import columns
 from asic_compiler.hardware.space import FloatArray
 from asic_compiler.machine.regions import GENERAL
 from asic_compiler.mapping.profile import Vectors
@@ -32,7 +32,7 @@ class VectorSplit:
     stride: FloatArray
     """Tiles from one part to the next."""
     points: FloatArray
-    """Of the largest part; of a collapsed operator one a row."""
+    """Points of the largest part; a collapsed operator has one a row."""
     group: FloatArray
     """Parts that a reduction's partial results are combined from."""
 

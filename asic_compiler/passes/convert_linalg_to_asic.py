@@ -16,7 +16,7 @@ from asic_compiler.passes.raising.bodies import name_of
 from asic_compiler.passes.raising.builder import (
     GraphBuilder,
     Handler,
-    Problem,
+    Unraised,
     UnsupportedError,
 )
 from asic_compiler.passes.raising.emission import emit
@@ -65,14 +65,14 @@ def _has_work(function: FuncOp) -> bool:
     )
 
 
-def _convert(function: FuncOp) -> list[Problem]:
+def _convert(function: FuncOp) -> list[Unraised]:
     try:
         return _raise(function)
     except UnsupportedError as error:  # an argument's or a result's type, not one operation's
-        return [Problem(function, str(error))]
+        return [Unraised(function, str(error))]
 
 
-def _raise(function: FuncOp) -> list[Problem]:
+def _raise(function: FuncOp) -> list[Unraised]:
     handlers = dict(_HANDLERS)
     for op in function.body.block.ops:
         name = name_of(op)
@@ -88,7 +88,7 @@ def _raise(function: FuncOp) -> list[Problem]:
     return builder.problems
 
 
-def _report(problems: list[Problem]) -> UserError:
+def _report(problems: list[Unraised]) -> UserError:
     notes: list[str] = []
     for problem in problems:
         where = location_of(problem.op)

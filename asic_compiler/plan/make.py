@@ -26,7 +26,7 @@ class EvaluatedPlan(Plan):
     """A plan, and what the model says of it."""
 
     metrics: Metrics
-    """Of this one design: arrays of length 1."""
+    """Figures of this one design: arrays of length 1."""
 
 
 def make_plan(model: PPAModel, design: DesignBatch, temperature_c: float) -> EvaluatedPlan:
@@ -63,7 +63,7 @@ def make_plan(model: PPAModel, design: DesignBatch, temperature_c: float) -> Eva
     )
     return EvaluatedPlan(
         chip,
-        _assign(model, design, internals),
+        _assign(design, internals),
         model.profile.table,
         float(metrics.period_cycles[0]),
         int(internals.fabric.hop_cycles[0]),
@@ -132,15 +132,16 @@ def _tile_classes(
     return tuple(classes)
 
 
-def _assign(model: PPAModel, design: DesignBatch, internals: Internals) -> tuple[Assignment, ...]:
-    profile, bands, cut = model.profile, internals.bands, internals.cut
+def _assign(design: DesignBatch, internals: Internals) -> tuple[Assignment, ...]:
+    mapping, cut = internals.mapping, internals.cut
+    profile, bands, split = mapping.profile, mapping.bands, mapping.split
     table = profile.table
     stages = stage_rectangles(design, internals)
     stage_of = np.searchsorted(cut.boundaries, np.arange(len(table.sequence)), side="right") - 1
     tensor = {int(c): i for i, c in enumerate(profile.contractions.index)}
     vector = {int(c): i for i, c in enumerate(profile.vectors.index)}
     clock = np.zeros(len(stages))
-    rows_used = rows_of(profile, internals.contractions.split, bands)
+    rows_used = rows_of(profile, split, bands)
     holders = np.arange(len(table.sequence)) if table.holders is None else table.holders
     next_row: dict[tuple[int, int], int] = {}
     row_of: dict[tuple[int, int], int] = {}
@@ -154,7 +155,6 @@ def _assign(model: PPAModel, design: DesignBatch, internals: Internals) -> tuple
         scatter = False
         if class_index in tensor:
             i = tensor[class_index]
-            time, split = internals.contractions, internals.contractions.split
             kind = int(profile.contractions.region[i])
             rows = int(bands.region_rows[0, kind])
             m, n, k = _at(split.m, i), _at(split.n, i), _at(split.k, i)
@@ -168,13 +168,14 @@ def _assign(model: PPAModel, design: DesignBatch, internals: Internals) -> tuple
                 split_b = min(cost.batch, rows * place.width)
                 attention_row[stage] = first_row
             elif cost.kind is OperatorKind.MATMUL:
-                pieces, buffers = _at(time.streams.pieces, i), _at(time.streams.kept, i)
-                by_rows = bool(time.streams.by_rows[0, i])
+                streams = mapping.streams
+                pieces, buffers = _at(streams.pieces, i), _at(streams.kept, i)
+                by_rows = bool(streams.by_rows[0, i])
         else:
             i = vector[class_index]
             kind = GENERAL
             rows = int(bands.region_rows[0, kind])
-            parts = internals.vectors.split
+            parts = mapping.vectors
             split_b, m, n, k = _at(parts.b, i), _at(parts.m, i), _at(parts.n, i), 1
             stride = _at(parts.stride, i)
             if cost.anchored:

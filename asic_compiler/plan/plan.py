@@ -13,7 +13,7 @@ class Assignment:
     """Where one operator runs and how it is divided."""
 
     position: int
-    """In program order."""
+    """Place of the operator in the program, from 0."""
     stage: int
     region_kind: int
     """``MATMUL``, ``CONV`` or ``GENERAL``."""
@@ -31,16 +31,16 @@ class Assignment:
     pieces: int
     """Ranges of a tile's part of k that a matmul's input arrives in, one after another."""
     by_rows: bool
-    """Whether they are ranges of its rows instead."""
+    """Whether pieces are ranges of the tile's rows instead of k."""
     buffers: int
-    """Of these, how many are under way or in use at once; as many as pieces when the whole input
-    fits its share of the DMEM."""
+    """Pieces that are under way or in use at once; all of them when the whole input fits its share
+    of the DMEM."""
     scatter: bool
     """Whether partial sums are reduce-scattered, and not brought to one tile."""
     cycles: float
-    """Predicted, of one execution on one micro-batch."""
+    """Predicted cycles of one execution on one micro-batch."""
     start_cycle: float
-    """When it starts, counted from the start of its stage's period."""
+    """Cycle of its start, counted from the start of its stage's period."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,10 @@ class Plan:
     """One an operator of the table, in program order."""
     table: OperatorTable
     period_cycles: float
-    """Between two micro-batches: those of the slowest stage."""
+    """Cycles between two micro-batches: those of the slowest stage."""
     hop_cycles: int
-    """Of a router and the wire to the next."""
+    """Cycles of a router and the wire to the next."""
     crossing_cycles: int
-    """Further cycles of a link between dies."""
+    """Cycles that a link between dies takes beyond a hop."""
     crossing_rate: int
     """Sixteenths of a cycle that a flit takes over it, at least 16."""

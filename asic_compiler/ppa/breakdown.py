@@ -26,7 +26,7 @@ class OperatorShare:
     """Kind and sizes."""
     count: int
     energy_j: dict[str, float]
-    """By component; clock, links and DRAM belong to no operator."""
+    """Joule by component; clock, links and DRAM belong to no operator."""
     cycles: float
 
     @property

@@ -60,7 +60,7 @@ class Move:
 
     doubt: str
     low: Figures
-    """With the constants at their low ends."""
+    """Figures with the constants at their low ends."""
     high: Figures
 
 

@@ -32,9 +32,9 @@ class Devices:
 
     used: NDArray[np.bool_]
     bandwidth: FloatArray
-    """Of one device, byte/s."""
+    """Bandwidth of one device, byte/s."""
     capacity: FloatArray
-    """Of one device, byte."""
+    """Capacity of one device, byte."""
     energy: FloatArray
     """J/bit."""
     static_power: FloatArray
@@ -60,7 +60,7 @@ def devices(design: DesignBatch, technology: Technology) -> Devices | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Traffic:
+class WeightTraffic:
     """Weights off the chip. Arrays are [N]."""
 
     stored_bytes: FloatArray
@@ -69,7 +69,7 @@ class Traffic:
     """Read at each step."""
 
 
-def traffic(profile: Profile, design: DesignBatch) -> Traffic:
+def weight_traffic(profile: Profile, design: DesignBatch) -> WeightTraffic:
     """Bytes held and bits read a step; ``design`` has the widths as stored, scales included."""
     work, vectors, counts = profile.contractions, profile.vectors, profile.counts
     narrowed = work.bits == 16.0
@@ -81,7 +81,7 @@ def traffic(profile: Profile, design: DesignBatch) -> Traffic:
     tables = float((vectors.weight_bytes * profile.held[vectors.index]).sum())
     picked = float((vectors.weight_read_bytes * counts[vectors.index]).sum())
     # Two banks keep nothing over: what several operators share is read again for each.
-    return Traffic(matrices(profile.held) + tables, (matrices(counts) + picked) * 8.0)
+    return WeightTraffic(matrices(profile.held) + tables, (matrices(counts) + picked) * 8.0)
 
 
 def buffer_bytes(need: FloatArray, bank: FloatArray) -> FloatArray:
@@ -127,7 +127,7 @@ def area_for_edge(
     return dies * side**2
 
 
-def least_devices(kind: Devices, traffic: Traffic) -> FloatArray:
+def least_devices(kind: Devices, traffic: WeightTraffic) -> FloatArray:
     """[N] devices that hold the weights; at least one."""
     held = np.ceil(traffic.stored_bytes / np.where(kind.used, kind.capacity, np.inf))
     return np.maximum(held, 1.0)
@@ -144,7 +144,7 @@ class Demand:
     bits: FloatArray
     """Read at each step."""
     steps_per_s: FloatArray
-    """At the clock asked for."""
+    """Steps a second at the clock asked for."""
     step_energy: FloatArray
     """Joule a step."""
     fixed_w: FloatArray

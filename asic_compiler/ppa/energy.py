@@ -22,7 +22,7 @@ from asic_compiler.technology.node import Technology
 SRAM_POINTS_BYTES = (8.0 * 1024, 32.0 * 1024, 1024.0 * 1024)
 _REFERENCE_WORD_BITS = 64.0
 _REFERENCE_PORTS = 5.0
-"""Of the router whose hop the node file gives; crossbar wires grow with the ports."""
+"""Ports of the router whose hop the node file gives; crossbar wires grow with the ports."""
 _REFERENCE_HOP_MM = 0.3
 """Wire that a hop's energy already includes (assumed)."""
 

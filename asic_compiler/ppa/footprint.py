@@ -25,7 +25,7 @@ class Space:
     tile_mm: FloatArray
     """Edge of the average tile."""
     hop_mm: FloatArray
-    """Between routers."""
+    """Length of a hop between routers."""
     cores: FloatArray
     """[N, 4] mm2 of the cores of each band, floorplan included, without sleep transistors."""
     sram_bits: FloatArray
@@ -36,7 +36,7 @@ class Space:
 
 
 def interface_mm2(host_interface: bool, technology: Technology) -> float:
-    """Of the PCIe-class interface, or of a microcontroller-class one."""
+    """Area of the PCIe-class interface, or of a microcontroller-class one, mm2."""
     a = technology.area_constants
     return a.host_interface if host_interface else a.microcontroller_interface
 

@@ -29,7 +29,7 @@ class Silicon:
     sram_bits: FloatArray
     """DMEM and IMEM of working tiles."""
     idle_sram_bits: FloatArray
-    """Of tiles that never work: nothing to keep."""
+    """Bits of SRAM of tiles that never work and have nothing to keep."""
     rom_bits: FloatArray
     weight_sram_bits: FloatArray
     """Weight memories that are SRAM."""

@@ -18,7 +18,7 @@ class Metrics:
     """All users together."""
     tokens_per_s_per_user: FloatArray
     latency_s: FloatArray
-    """Of one step through all stages."""
+    """Seconds of one step through all stages."""
     sequences: FloatArray
     """Sequences in flight: micro-batch times stages."""
     power_w: FloatArray
@@ -36,9 +36,9 @@ class Metrics:
     """Clock over period, unless the bandwidth of off-chip weights binds at a fixed clock."""
     clock_hz: FloatArray
     clock_fraction: FloatArray
-    """Of the fastest that structure, node and supply allow; after projection."""
+    """Clock as a share of the fastest that structure, node and supply allow; after projection."""
     period_cycles: FloatArray
-    """Of the slowest stage."""
+    """Cycles of the slowest stage."""
     dmem_average: FloatArray
     """Byte, after raising to what the mapping needs."""
     imem_average: FloatArray

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from asic_compiler.hardware.columns import keep_memory
 from asic_compiler.hardware.derive import BANDS, Bands, TileSizes
 from asic_compiler.hardware.design import DesignBatch
-from asic_compiler.hardware.layout import keep_memory
 from asic_compiler.hardware.space import FloatArray
 from asic_compiler.mapping.mapping import Mapping
 from asic_compiler.mapping.profile import Profile, StageCut
@@ -66,7 +66,7 @@ class Internals:
 
     @property
     def sizes(self) -> TileSizes:
-        """Of the tiles of each band."""
+        """Sizes of the tiles of each band."""
         return self.mapping.sizes
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from asic_compiler.hardware.columns import columns
 from asic_compiler.hardware.design import DesignBatch
-from asic_compiler.hardware.layout import columns
 from asic_compiler.hardware.precision import FORMATS, Arithmetic
 from asic_compiler.hardware.space import FloatArray, IntArray
 from asic_compiler.mapping.profile import Contractions, Profile

@@ -32,17 +32,17 @@ class Adder:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ReductionGroup:
     """What the tiles of a group hold, and where they stand."""
 
     size: FloatArray
     """Tiles; 1 where nothing is to be combined."""
     elements: FloatArray
-    """Of 32 bit, on each tile."""
+    """Partial results of 32 bit on each tile."""
     share: FloatArray
-    """Of these, what one tile has after a scatter."""
+    """Elements that one tile has after a scatter."""
     result_bits: FloatArray
-    """Of an element after the last addition."""
+    """Bits of an element after the last addition."""
     stride: FloatArray
     """Tiles from one member to the next."""
 
@@ -72,15 +72,15 @@ class Combination:
     """What combining costs."""
 
     cycles: FloatArray
-    """From the last partial result to the sum."""
+    """Cycles from the last partial result to the sum."""
     partial_bits: FloatArray
-    """That the tiles of a group send."""
+    """Bits of partial results that the tiles of a group send."""
     dmem_bits: FloatArray
-    """Through the DMEM ports of a group: sent, written, read to be added, and the sums."""
+    """Bits through the DMEM ports of a group: sent, written, read to be added, and the sums."""
     hops: FloatArray
     """Links that a partial result takes, on average."""
     border_bits: FloatArray
-    """Of a group, over a border between dies in the middle of a stage."""
+    """Bits of a group that pass a border between dies in the middle of a stage."""
 
     def among(self, columns: IntArray, count: int) -> Combination:
         """The same for ``count`` classes, of which those at ``columns`` combine anything."""
@@ -92,7 +92,7 @@ class Combination:
 
 @dataclass(frozen=True, slots=True)
 class _Steps:
-    """From one member of a group to the next."""
+    """The way from one member of a group to the next."""
 
     in_column: NDArray[np.bool_]
     """Whether members stand below each other."""
@@ -101,10 +101,10 @@ class _Steps:
     linked: FloatArray
     """1, or 0 where all members share a router and need no links."""
     hops: FloatArray
-    """Between routers, from one to the next."""
+    """Hops between routers, from one member to the next."""
 
 
-def _steps(group: Group, ways: Ways) -> _Steps:
+def _steps(group: ReductionGroup, ways: Ways) -> _Steps:
     in_column = group.stride >= ways.width
     apart = np.ceil(group.stride / ways.width)
     span = group.size * group.stride
@@ -114,7 +114,9 @@ def _steps(group: Group, ways: Ways) -> _Steps:
     return _Steps(in_column, apart, linked, hops)
 
 
-def combine(group: Group, scatter: NDArray[np.bool_], ways: Ways, adder: Adder) -> Combination:
+def combine(
+    group: ReductionGroup, scatter: NDArray[np.bool_], ways: Ways, adder: Adder
+) -> Combination:
     """What it costs to add up what a group has; nothing for groups of one.
 
     Args:
@@ -144,7 +146,7 @@ def combine(group: Group, scatter: NDArray[np.bool_], ways: Ways, adder: Adder) 
     )
 
 
-def _tree(group: Group, steps: _Steps, ways: Ways, adder: Adder) -> FloatArray:
+def _tree(group: ReductionGroup, steps: _Steps, ways: Ways, adder: Adder) -> FloatArray:
     levels = np.ceil(np.log2(np.maximum(group.size, 1.0)))
     bits = group.elements * 32.0
     # Groups side by side send over the same links: those in between, and those of a router.
@@ -186,7 +188,7 @@ def _tree(group: Group, steps: _Steps, ways: Ways, adder: Adder) -> FloatArray:
     )
 
 
-def _scatter(group: Group, steps: _Steps, ways: Ways, adder: Adder) -> FloatArray:
+def _scatter(group: ReductionGroup, steps: _Steps, ways: Ways, adder: Adder) -> FloatArray:
     takers = np.minimum(group.size, np.maximum(np.ceil(group.elements / group.share), 1.0))
     peers = np.maximum(group.size - 1.0, 1.0)
     bits = group.share * 32.0
@@ -217,7 +219,9 @@ def _scatter(group: Group, steps: _Steps, ways: Ways, adder: Adder) -> FloatArra
     )
 
 
-def _mean_hops(group: Group, steps: _Steps, scatter: NDArray[np.bool_], ways: Ways) -> FloatArray:
+def _mean_hops(
+    group: ReductionGroup, steps: _Steps, scatter: NDArray[np.bool_], ways: Ways
+) -> FloatArray:
     levels = np.ceil(np.log2(np.maximum(group.size, 2.0)))
     apart = np.where(
         scatter,

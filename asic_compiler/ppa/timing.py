@@ -16,9 +16,9 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from asic_compiler.hardware.columns import columns
 from asic_compiler.hardware.derive import TileSizes
 from asic_compiler.hardware.design import DesignBatch
-from asic_compiler.hardware.layout import columns
 from asic_compiler.hardware.space import FloatArray, IntArray
 from asic_compiler.machine.pipeline import (
     CONTROL_PARALLELISM,
@@ -35,7 +35,7 @@ from asic_compiler.mapping.vectors import VectorSplit
 from asic_compiler.ppa.reduction import (
     Adder,
     Combination,
-    Group,
+    ReductionGroup,
     Ways,
     combine,
 )
@@ -55,11 +55,11 @@ class Fabric:
     crossing_cycles: FloatArray
     """Die-to-die crossings on the way across a stage."""
     border_cycles: FloatArray
-    """Of one crossing."""
+    """Cycles of one crossing."""
     border_flit_cycles: FloatArray
-    """That a flit takes over a link between dies: the columns share the lanes."""
+    """Cycles that a flit takes over a link between dies: the columns share the lanes."""
     borders: FloatArray
-    """Between dies, inside a stage."""
+    """Borders between dies inside a stage."""
 
     @property
     def slowest_flit(self) -> FloatArray:
@@ -88,15 +88,15 @@ class Incoming:
     """What the operators of each class wait for, on average. Arrays are [N, C]."""
 
     share: FloatArray
-    """Of the operators, how many wait for anything."""
+    """Share of the operators that wait for anything."""
     cycles: FloatArray
-    """Of a port, for those that do."""
+    """Cycles of a port, for one operator that waits."""
     messages: FloatArray
     """Transfers that one operator waits for."""
     size_bytes: FloatArray
-    """Into one tile, averaged over all."""
+    """Bytes that come into one tile, averaged over all."""
     copied_bytes: FloatArray
-    """Within one tile: what it has and reads in another order."""
+    """Bytes copied within one tile: what it has and reads in another order."""
     sent_bytes: FloatArray
     """Out of all tiles together, a multicast once."""
     hop_bytes: FloatArray
@@ -123,15 +123,15 @@ class ContractionTime:
     row_blocks: FloatArray
     """ceil(m of a tile / R): times each weight row is read."""
     instructions: FloatArray
-    """Of one tile."""
+    """Instructions of one tile."""
     dmem_bits: FloatArray
-    """Through one tile's DMEM port."""
+    """Bits through one tile's DMEM port."""
     occupied: FloatArray
     """Average part over the largest, tiles without one included."""
     arriving: Incoming
-    """What it waits for."""
+    """The transfers that it waits for."""
     combination: Combination
-    """Of a group of tiles that share a range of n."""
+    """Cost of combining in a group of tiles that share a range of n."""
     lost_issue: FloatArray
     """Cycles lost to issue and DMEM port beyond the tensor unit's."""
     streams: Streams
@@ -148,12 +148,12 @@ class VectorTime:
     """Cycles that keep a tile's clock on, averaged over its region."""
     instructions: FloatArray
     dmem_bits: FloatArray
-    """Through the DMEM port of the tile with the largest part."""
+    """Bits through the DMEM port of the tile with the largest part."""
     occupied: FloatArray
     """Average part over the largest, tiles without one included."""
     arriving: Incoming
     combination: Combination
-    """Of a group of tiles that share rows."""
+    """Cost of combining in a group of tiles that share rows."""
     lost_issue: FloatArray
     split: VectorSplit
 
@@ -250,7 +250,7 @@ def time_contractions(
     hop = fabric.hop_cycles[:, None]
     held = groups * m_tile
     combination = combine(
-        Group(
+        ReductionGroup(
             size=k_split,
             elements=held * n_tile,
             share=held * np.ceil(n_tile / k_split),
@@ -358,7 +358,7 @@ def time_vectors(
     own = np.flatnonzero(work.reduction)
     rows = (np.ceil(work.batch / split.b) * np.ceil(work.rows / split.m))[:, own]
     combination = combine(
-        Group(
+        ReductionGroup(
             size=split.group[:, own],
             elements=rows,
             share=rows,

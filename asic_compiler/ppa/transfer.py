@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from asic_compiler.hardware.columns import add_up
 from asic_compiler.hardware.derive import Bands
 from asic_compiler.hardware.design import DesignBatch
-from asic_compiler.hardware.layout import add_up
 from asic_compiler.hardware.space import FloatArray, IntArray
 from asic_compiler.machine.regions import GENERAL
 from asic_compiler.mapping.contractions import Split
@@ -28,24 +28,24 @@ from asic_compiler.ppa.timing import Fabric, Incoming
 
 @dataclass(frozen=True, slots=True)
 class Transfers:
-    """Of each pair, one transfer. Arrays are [N, P]."""
+    """One transfer of each pair of classes. Arrays are [N, P]."""
 
     moves: NDArray[np.bool_]
     """Whether there is one: not from the host, and not where one tile has everything."""
     need_bytes: FloatArray
-    """Of the value on one tile of the consumer."""
+    """Bytes of the value that one tile of the consumer needs."""
     brought_bytes: FloatArray
-    """Of these, what other tiles computed."""
+    """Bytes needed that other tiles computed."""
     copied_bytes: FloatArray
-    """Of these, what the tile itself computed: copied within its DMEM."""
+    """Bytes needed that the tile itself computed: copied within its DMEM."""
     cycles: FloatArray
-    """Of the busiest port or link."""
+    """Cycles of the busiest port or link."""
     sent_bytes: FloatArray
-    """By all tiles together, a multicast once."""
+    """Bytes that all tiles together send, a multicast once."""
     hops: FloatArray
     """Links that carry a byte that is sent, a multicast's tree."""
     border_bytes: FloatArray
-    """Over a border between dies in the middle of the stage, both ways and in every column."""
+    """Bytes over a border between dies in the middle of the stage: both ways, every column."""
 
 
 def time_transfers(mapping: Mapping, fabric: Fabric) -> Transfers:
@@ -155,7 +155,7 @@ def _links(
 
 
 def _crossing(share: FloatArray, size: FloatArray) -> FloatArray:
-    """Of packets between ``size`` rows to windows of a share of them, those over the worst line."""
+    """Packets over the worst line, of those between ``size`` rows to windows of a share of them."""
     return np.maximum((1.0 + share) ** 2 / 4.0 - share / size, 0.0)
 
 

@@ -26,7 +26,7 @@ from xdsl.ir.affine import (
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.tcc.attrs import CutAttr, part_range
 from asic_compiler.dialects.tcc.base import buffer_type
-from asic_compiler.program.parts import NOTHING, Elements, Parts, Place
+from asic_compiler.program.parts import NOTHING, Elements, Parts, Place, distinct
 
 Cutting: TypeAlias = (
     tcc.MmaOp
@@ -51,8 +51,37 @@ CUTTING = (
 """Instructions whose cut says which part of the work falls to a tile."""
 
 
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """What an append writes of a cache: slots of one axis."""
+
+    cache: tuple[int, ...]
+    """Its shape."""
+    values: tuple[int, ...]
+    """The shape of what is appended."""
+    axis: int
+    first: int
+
+    @classmethod
+    def of(cls, op: tcc.KvAppendOp) -> Slots:
+        """Those of an instruction."""
+        return cls(_shape(op.result), _shape(op.values), op.axis.value.data, op.slot.value.data)
+
+    def among(self, part: Elements) -> tuple[Elements, Elements]:
+        """Of a part of the cache the elements that are written, and the values' for them."""
+        size, new = self.cache[self.axis], self.values[self.axis]
+        inner = prod(self.cache[self.axis + 1 :])
+        at = part // inner % size
+        chosen = part[(at >= self.first) & (at < self.first + new)]
+        outer, slot = chosen // (inner * size), chosen // inner % size - self.first
+        return chosen, (outer * new + slot) * inner + chosen % inner
+
+
 class Access:
-    """Parts of values and needs of instructions; equal ones are worked out once."""
+    """Parts of values and needs of instructions; equal ones are worked out once.
+
+    What was worked out for one program holds for any other: a key says all that a part depends on.
+    """
 
     def __init__(self) -> None:
         self._parts: dict[tuple[object, ...], Parts] = {}
@@ -119,6 +148,17 @@ class Access:
             self._parts[key] = Parts(_places(op.cut), tuple(elements))
         return self._parts[key]
 
+    def appended(self, slots: Slots, cache: Parts) -> Parts:
+        """Elements of what is appended that each tile reads, to write them into its part."""
+        key = ("appended", slots, id(cache))
+        if key not in self._parts:
+            found = {id(part): part for part in cache.elements}
+            read = {number: slots.among(part)[1] for number, part in found.items()}
+            elements = tuple(read[id(part)] for part in cache.elements)
+            self._parts[key] = Parts(cache.places, elements)
+            self._kept.append(cache)
+        return self._parts[key]
+
     def united(self, parts: Sequence[Parts]) -> Parts:
         """What any of several parts has, tile by tile."""
         if len(parts) == 1:
@@ -134,7 +174,7 @@ class Access:
                 tuple(
                     several[0]
                     if all(x is several[0] for x in several)
-                    else np.unique(np.concatenate(several))
+                    else distinct(np.concatenate(several))
                     for several in together.values()
                 ),
             )
@@ -217,7 +257,7 @@ def _columns(ranges: Ranges, n: int) -> tuple[Elements, Elements]:
 
 
 def _items(ranges: Ranges, n: int) -> Elements:
-    return np.unique(_columns(ranges, n)[0])
+    return distinct(_columns(ranges, n)[0])
 
 
 def _outer(*axes: tuple[Elements, int]) -> Elements:
@@ -239,7 +279,7 @@ def _computed(op: Cutting, index: Sequence[int], reduced: bool) -> Elements:
             points = points_of(op, index)
             if not reduced:
                 return points
-            return np.unique(points // op.over.get_values()[2])
+            return distinct(points // op.over.get_values()[2])
 
 
 def _block(op: tcc.MmaOp | tcc.MmaDmemOp, ranges: Ranges) -> Elements:
@@ -301,22 +341,22 @@ def _needed(
         case tcc.MmaDmemOp():
             return _dmem_operand(op, operand, ranges_of(op, index))
         case tcc.ConvOp():
-            return np.unique(window_elements(op, ranges_of(op, index))[0])
+            return distinct(window_elements(op, ranges_of(op, index))[0])
         case tcc.VectorOp():
             assert kernel is not None
             points = points_of(op, index)
             if operand >= len(kernel.indexing_maps):
-                return np.unique(points // op.over.get_values()[2])
+                return distinct(points // op.over.get_values()[2])
             map_ = kernel.indexing_maps.data[operand].data
-            return np.unique(image_of(points, kernel.sizes, map_, _shape(op.operands[operand])))
+            return distinct(image_of(points, kernel.sizes, map_, _shape(op.operands[operand])))
         case tcc.GatherOp():
             return _gather_operand(op, operand, points_of(op, index))
         case tcc.CopyOp():
             points = points_of(op, index)
             sizes = buffer_type(op.result).sizes
-            return np.unique(image_of(points, sizes, op.map.data, _shape(op.operand)))
+            return distinct(image_of(points, sizes, op.map.data, _shape(op.operand)))
         case tcc.ConcatOp():
-            return np.unique(piece_points(op, operand, points_of(op, index))[1])
+            return distinct(piece_points(op, operand, points_of(op, index))[1])
         case tcc.PadOp():
             return inner_points(op, points_of(op, index))[1]
 
@@ -335,7 +375,7 @@ def _dmem_operand(op: tcc.MmaDmemOp, operand: int, ranges: Ranges) -> Elements:
         flat = items[:, None] * (k * n) + depth[None, :] * n + columns[:, None]
     else:
         flat = items[:, None] * (n * k) + columns[:, None] * k + depth[None, :]
-    return np.unique(flat)
+    return distinct(flat)
 
 
 def window_elements(op: tcc.ConvOp, ranges: Ranges) -> tuple[Elements, NDArray[np.bool_]]:
@@ -371,7 +411,7 @@ def window_elements(op: tcc.ConvOp, ranges: Ranges) -> tuple[Elements, NDArray[n
         at = o[:, None] * stride + t[None, :] * dilation - low
         valid &= (at >= 0) & (at < size)
         flat = flat * size + np.clip(at, 0, size - 1)
-    used = np.unique(np.arange(*ranges.n) // filters)
+    used = distinct(np.arange(*ranges.n) // filters)
     base = (picture[:, None] * channels + channel[None, :]) * prod(image)
     cube = (used[:, None, None] * per_group * prod(image)) + (base + flat)[None]
     return cube, np.broadcast_to(valid[None], cube.shape)
@@ -416,16 +456,16 @@ def evaluate(expr: AffineExpr, dims: Sequence[Elements]) -> Elements | int:
 def _gather_operand(op: tcc.GatherOp, operand: int, points: Elements) -> Elements:
     row = prod(_shape(op.result)) // max(prod(_shape(op.indices)), 1)
     if operand == 0:
-        return np.unique(points // row)
+        return distinct(points // row)
     table = _shape(op.operands[1])
-    columns = np.unique(points % row)  # which row is known at run time alone
+    columns = distinct(points % row)  # which row is known at run time alone
     return _outer((np.arange(table[0]), row), (columns, 1))
 
 
 def table_columns(op: tcc.GatherOp, index: Sequence[int]) -> Elements:
     """Columns of a table in WMEM that a part reads, of every row."""
     row = prod(_shape(op.result)) // max(prod(_shape(op.indices)), 1)
-    return np.unique(points_of(op, index) % row)
+    return distinct(points_of(op, index) % row)
 
 
 def piece_points(op: tcc.ConcatOp, operand: int, points: Elements) -> tuple[Elements, Elements]:

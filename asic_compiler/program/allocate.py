@@ -13,7 +13,7 @@ from xdsl.ir import Operation, OpResult, SSAValue
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.tcc.base import buffer_type
 from asic_compiler.machine.memory import ALIGNMENT_BYTES, SCALE_BYTES, WEIGHT_GROUP
-from asic_compiler.program.parts import Parts, Place, within
+from asic_compiler.program.parts import Parts, Place, distinct, within
 from asic_compiler.workload.body_cost import element_bits
 
 
@@ -45,7 +45,7 @@ def cache_bytes(cache: tcc.CacheOp, parts: Parts) -> dict[Place, int]:
     found: dict[Place, int] = {}
     for place, elements in zip(parts.places, parts.elements, strict=True):
         size = -(-len(elements) * width // 8)
-        size += len(np.unique(elements // row)) * SCALE_BYTES if scales else 0
+        size += len(distinct(elements // row)) * SCALE_BYTES if scales else 0
         found[place] = aligned(size) * copies
     return found
 

@@ -14,7 +14,7 @@ from xdsl.dialects.builtin import IntegerAttr, ModuleOp
 from xdsl.ir import Operation, SSAValue
 
 from asic_compiler.dialects import asic, tcc
-from asic_compiler.program.access import Parts, Place
+from asic_compiler.program.access import Access, Parts, Place
 from asic_compiler.program.allocate import Lifetime, cache_bytes, lifetimes
 from asic_compiler.program.deadlock import CannotDecide, Deadlocks, Safe, check_deadlock
 from asic_compiler.program.elaborate import ElaboratedProgram, Elaboration, elaborate, uses_of
@@ -121,14 +121,19 @@ Finding: TypeAlias = (
 )
 
 
-def check(module: ModuleOp) -> tuple[Finding, ...]:
+def check(module: ModuleOp, access: Access | None = None) -> tuple[Finding, ...]:
     """Everything that does not fit together, in a fixed order; empty for a sound module.
 
     Memory is counted tile by tile, as the simulators lay it out; capacities are not checked in a
     module without a chip.
+
+    Args:
+        module: Verified programs.
+        access: Parts that are known already, for instance the generator's. Without it the check
+            works out all of them itself.
     """
     programs = [op for op in module.ops if isinstance(op, tcc.ProgramOp)]
-    elaboration = elaborate(module)
+    elaboration = elaborate(module, access)
     return (
         *_check_channels(module, programs),
         *_check_coverage(module, programs),
@@ -299,14 +304,15 @@ def _end(life: Lifetime) -> int:
 
 def _check_overlaps(program: ElaboratedProgram, lives: list[Lifetime]) -> Iterator[Finding]:
     """No two buffers that live at the same time may share a byte."""
-    active: list[Lifetime] = []
+    active: list[tuple[int, int, int]] = []  # last instruction, first byte, the one after the last
     for life in lives:
-        active = [other for other in active if other.last >= life.first]
-        for other in active:
-            low, high = max(_address(life), _address(other)), min(_end(life), _end(other))
-            if low < high:
+        active = [other for other in active if other[0] >= life.first]
+        start, end = _address(life), _end(life)
+        for _, begin, stop in active:
+            if begin < end and start < stop:
+                low, high = max(start, begin), min(end, stop)
                 yield OverlappingBuffers(program.name, life.first, low, high)
-        active.append(life)
+        active.append((life.last, start, end))
 
 
 def _check_deadlock(elaboration: Elaboration) -> Iterator[Finding]:

@@ -36,7 +36,7 @@ class Safe:
 
 
 @dataclass(frozen=True, slots=True)
-class Blocked:
+class BlockedProgram:
     """Where a program, or one of its tiles, stands, and what it waits for."""
 
     program: str
@@ -49,14 +49,14 @@ class Blocked:
 class Deadlocks:
     """These wait for one another; the last waits for the first."""
 
-    cycle: tuple[Blocked, ...]
+    cycle: tuple[BlockedProgram, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class CannotDecide:
     """Whole programs wait for one another, and there are too many tiles to look at each."""
 
-    cycle: tuple[Blocked, ...]
+    cycle: tuple[BlockedProgram, ...]
 
 
 Verdict: TypeAlias = Safe | Deadlocks | CannotDecide
@@ -175,7 +175,7 @@ def _name(exchange: Exchange) -> str:
     return f"@{exchange.channel.sym_name.data}{piece}"
 
 
-def _run(machine: _Machine) -> tuple[Blocked, ...]:
+def _run(machine: _Machine) -> tuple[BlockedProgram, ...]:
     """Lets every agent run until nothing moves; a cycle of those that wait, empty if none do."""
     at = dict.fromkeys(machine.texts, 0)
     moved = True
@@ -224,18 +224,18 @@ def _lacking(
             yield transfer, missing
 
 
-def _cycle(machine: _Machine, waiting: Mapping[Agent, int]) -> tuple[Blocked, ...]:
+def _cycle(machine: _Machine, waiting: Mapping[Agent, int]) -> tuple[BlockedProgram, ...]:
     """Follows who waits for whom until someone comes again."""
     agent = next(iter(waiting))
     path: list[Agent] = []
-    found: dict[Agent, Blocked] = {}
+    found: dict[Agent, BlockedProgram] = {}
     while agent not in found:
         path.append(agent)
         op = machine.texts[agent][waiting[agent]]
         assert isinstance(op, tcc.WaitOp)
         transfer, missing = next(iter(_lacking(machine, agent, op)))
         name, tile = machine.names[agent]
-        found[agent] = Blocked(name, tile, location_of(op), transfer.name)
+        found[agent] = BlockedProgram(name, tile, location_of(op), transfer.name)
         stuck = sorted((m for m in missing if m in waiting), key=str)
         if not stuck:  # it waits for an instruction that no program has
             return (found[agent],)

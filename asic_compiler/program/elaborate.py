@@ -21,8 +21,16 @@ from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.location import location_of
 from asic_compiler.dialects.tcc.attrs import CutAttr
-from asic_compiler.dialects.tcc.base import buffer_type
-from asic_compiler.program.access import CUTTING, NOTHING, Access, Cutting, Elements, Parts, Place
+from asic_compiler.program.access import (
+    CUTTING,
+    NOTHING,
+    Access,
+    Cutting,
+    Elements,
+    Parts,
+    Place,
+    Slots,
+)
 
 Piece: TypeAlias = tuple[int, int]
 Emission: TypeAlias = tcc.SendOp | tcc.MulticastOp
@@ -152,13 +160,10 @@ def elaborate(module: ModuleOp, access: Access | None = None) -> Elaboration:
         UserError: A program uses one piece of a channel twice in the same direction, or reads a
             buffer by an instruction that does not say what it reads.
     """
-    access = access or Access()
+    access = Access() if access is None else access
     symbols = tcc.symbols_of(module)
-    known: dict[tuple[object, ...], tuple[Parts, Parts]] = {}
     programs = tuple(
-        _Elaborator(op, symbols, access, known).run()
-        for op in module.ops
-        if isinstance(op, tcc.ProgramOp)
+        _Elaborator(op, symbols, access).run() for op in module.ops if isinstance(op, tcc.ProgramOp)
     )
     exchanges = _exchanges(symbols, programs)
     found: dict[tcc.Instruction, Exchange] = {}
@@ -200,17 +205,6 @@ def reduction_groups(cut: CutAttr, along: str) -> tuple[tuple[Place, ...], ...]:
     return tuple(tuple(group) for group in groups.values())
 
 
-def appended(op: tcc.KvAppendOp, part: Elements) -> tuple[Elements, Elements]:
-    """Of a part of the cache the elements that an append writes, and the values' for them."""
-    shape, new = buffer_type(op.result).sizes, buffer_type(op.values).sizes
-    axis, slot = op.axis.value.data, op.slot.value.data
-    inner = prod(shape[axis + 1 :])
-    at = part // inner % shape[axis]
-    chosen = part[(at >= slot) & (at < slot + new[axis])]
-    outer, within = chosen // (inner * shape[axis]), chosen // inner % shape[axis] - slot
-    return chosen, (outer * new[axis] + within) * inner + chosen % inner
-
-
 def piece_of_transfer(op: Emission | tcc.ReceiveOp) -> Piece | None:
     """The piece of the tensor that a transfer moves; None for all of it."""
     if op.piece is None:
@@ -233,11 +227,8 @@ class _Elaborator:
         op: tcc.ProgramOp,
         symbols: dict[str, Operation],
         access: Access,
-        known: dict[tuple[object, ...], tuple[Parts, Parts]],
     ) -> None:
         self.symbols, self.access = symbols, access
-        self.known = known
-        """What appends read, with the part of the cache it follows from, which is kept by it."""
         self.found = ElaboratedProgram(op, tiles_of(op), op.instructions, {}, {}, {})
         self._cache_values: dict[str, list[SSAValue]] = {}
 
@@ -331,16 +322,7 @@ class _Elaborator:
 
     def _append_reads(self, op: tcc.KvAppendOp) -> Parts:
         cache = self.found.parts[self.found.root[op.result]]
-        key = (id(cache), op.axis, op.slot, op.values.type)
-        known = self.known
-        if key not in known:
-            done: dict[int, Elements] = {}
-            for elements in cache.elements:
-                if id(elements) not in done:
-                    done[id(elements)] = appended(op, elements)[1]
-            elements = tuple(done[id(e)] for e in cache.elements)
-            known[key] = Parts(cache.places, elements), cache
-        return known[key][0]
+        return self.access.appended(Slots.of(op), cache)
 
 
 def _distinct(needs: Sequence[Parts]) -> list[Parts]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import cast
 
-import numpy as np
 from xdsl.dialects.arith import ConstantOp
 from xdsl.dialects.builtin import IntegerAttr, ModuleOp, i64
 from xdsl.dialects.func import FuncOp, ReturnOp
@@ -20,7 +20,7 @@ from asic_compiler.plan.chip_attribute import chip_attribute, region_attribute
 from asic_compiler.plan.plan import Plan
 from asic_compiler.plan.schedule import make_schedule
 from asic_compiler.plan.work import Work, make_work
-from asic_compiler.program.access import Access, Cutting, Parts
+from asic_compiler.program.access import Access, Cutting, Parts, Slots
 from asic_compiler.program.allocate import allocate
 from asic_compiler.program.builder import Builder, Segment
 from asic_compiler.program.declarations import Declarations
@@ -57,12 +57,13 @@ class Arrival:
     from_another_stage: bool
 
 
-def generate(module: ModuleOp, plan: Plan) -> ModuleOp:
+def generate(module: ModuleOp, plan: Plan, access: Access | None = None) -> ModuleOp:
     """Writes the programs of a plan.
 
     Args:
         module: The model in ``asic`` IR; it is not changed.
         plan: Where and when each of its operators runs.
+        access: Parts that are known already; what is worked out is added to it.
 
     Returns:
         A module with the chip, and one ``tcc.program`` a tile class in the chip's order.
@@ -75,11 +76,11 @@ def generate(module: ModuleOp, plan: Plan) -> ModuleOp:
     """
     window = plan.table.context < context_of(module)
     require_programs(plan.chip, window, location_of(module))
-    return _Generator(module, plan).run()
+    return _Generator(module, plan, Access() if access is None else access).run()
 
 
 class _Generator:
-    def __init__(self, module: ModuleOp, plan: Plan) -> None:
+    def __init__(self, module: ModuleOp, plan: Plan, access: Access) -> None:
         self.ops: list[Operation] = list(operators(module))
         if len(self.ops) != len(plan.assignments):
             raise ValueError(f"{len(self.ops)} operators, {len(plan.assignments)} assignments")
@@ -96,7 +97,7 @@ class _Generator:
             result: position for position, op in enumerate(self.ops) for result in op.results
         }
         self.declared = Declarations(self.function, plan)
-        self.access = Access()
+        self.access = access
         self.builders = [
             Builder(
                 tcc.ProgramOp(
@@ -295,7 +296,7 @@ class _Generator:
             size = max(source.parts.most(places) * element, 1)
             tokens: list[SSAValue] = []
             for c, need in enumerate(needs):
-                kind = tcc.MulticastOp if _copies(need) else tcc.SendOp
+                kind = tcc.MulticastOp if need.overlap else tcc.SendOp
                 piece = (c, count) if count > 1 else None
                 send = kind(channel, buffer, size, work.position, piece)
                 source.segments[index].after.append(send)
@@ -397,7 +398,8 @@ class _Generator:
         members = self._members(work)
         whole = self._cache_need(op)
         self._check_append(op, whole, members)
-        need = _slots(whole, op)
+        slots = Slots(shape(op.cache), shape(op.values), op.axis.value.data, op.position.value.data)
+        need = self.access.appended(slots, whole)
         root = root_of(op.values)
         segments = [self.builders[m].open(work.position) for m in members]
         found = self._find(root, need, members, 1)
@@ -434,15 +436,24 @@ class _Generator:
         """What tiles hold of a cache: what the products of the model read of it."""
         name = self.declared.cache(op.result)
         assert name is not None, "every append declares its cache"
-        for position, reader in enumerate(self.ops):
-            if name in self.cache_parts or not isinstance(reader, asic.MatmulOp):
-                continue
-            if any(self.declared.cache(root_of(v)) == name for v in reader.operands):
-                instruction, roots = self._probe(self.works[position], reader)
-                for root, indices in roots.items():
-                    if self.declared.cache(root) == name:
-                        self._note_cache(root, self._need(instruction, indices))
+        if name not in self.cache_parts and name in self.readers:
+            position = self.readers[name]
+            instruction, roots = self._probe(self.works[position], self.ops[position])
+            for root, indices in roots.items():
+                if self.declared.cache(root) == name:
+                    self._note_cache(root, self._need(instruction, indices))
         return self.cache_parts[name]
+
+    @cached_property
+    def readers(self) -> dict[str, int]:
+        """Position of the first product that reads each cache."""
+        found: dict[str, int] = {}
+        for position, op in enumerate(self.ops):
+            for value in op.operands if isinstance(op, asic.MatmulOp) else ():
+                name = self.declared.cache(root_of(value))
+                if name is not None:
+                    found.setdefault(name, position)
+        return found
 
     def _note_cache(self, root: SSAValue, need: Parts) -> None:
         name = self.declared.cache(root)
@@ -452,33 +463,6 @@ class _Generator:
             self.cache_parts[name] = need
         elif not known.covers(need):
             self.cache_parts[name] = self.access.united([known, need])
-
-
-def _slots(cache: Parts, op: asic.KvAppendOp) -> Parts:
-    """Of parts of a cache, the new slots, numbered as the appended values are."""
-    whole, new = shape(op.cache), list(shape(op.values))
-    axis, slot = op.axis.value.data, op.position.value.data
-    known: dict[int, np.ndarray] = {}
-    out: list[np.ndarray] = []
-    for elements in cache.elements:
-        if id(elements) not in known:
-            inner = int(np.prod(whole[axis + 1 :], dtype=np.int64))
-            at = elements // inner % whole[axis]
-            chosen = elements[(at >= slot) & (at < slot + new[axis])]
-            outer = chosen // (inner * whole[axis])
-            within = chosen // inner % whole[axis] - slot
-            known[id(elements)] = (outer * new[axis] + within) * inner + chosen % inner
-        out.append(known[id(elements)])
-    return Parts(cache.places, tuple(out))
-
-
-def _copies(need: Parts) -> bool:
-    """Whether an element goes to several tiles."""
-    total = sum(len(elements) for elements in need.elements)
-    distinct = list({id(elements): elements for elements in need.elements}.values())
-    if len(distinct) < sum(len(elements) > 0 for elements in need.elements):
-        return True
-    return total > len(np.unique(np.concatenate(distinct))) if distinct else False
 
 
 def _element_bytes(value: SSAValue) -> int:

@@ -19,6 +19,15 @@ Rectangle: TypeAlias = tuple[int, int, int, int]
 NOTHING: Elements = np.zeros(0, dtype=np.int64)
 
 
+def distinct(values: NDArray[np.int64]) -> Elements:
+    """The different values, ascending: as ``np.unique``, at once where they ascend already."""
+    flat = values.reshape(-1)
+    if (flat[1:] < flat[:-1]).any():
+        flat = np.sort(flat)
+    new = flat[1:] != flat[:-1]
+    return flat if new.all() else flat[np.concatenate(([True], new))]
+
+
 @dataclass(frozen=True, eq=False)
 class Parts:
     """Elements of one tensor on tiles; a tile that is not named has none."""
@@ -35,6 +44,15 @@ class Parts:
     def _known(self) -> dict[object, tuple[object, int]]:
         """Answers given before; what they are about is kept, so that its id stays its own."""
         return {}
+
+    @cached_property
+    def overlap(self) -> bool:
+        """Whether some element lies on several tiles."""
+        several = list({id(elements): elements for elements in self.elements}.values())
+        if len(several) < sum(len(elements) > 0 for elements in self.elements):
+            return True
+        total = sum(len(elements) for elements in several)
+        return total > len(distinct(np.concatenate(several))) if several else False
 
     def most(self, places: Sequence[Rectangle] | None = None) -> int:
         """Elements of the largest part, of the tiles of some rectangles if they are given."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from xdsl.dialects.builtin import ModuleOp
 
 from asic_compiler.plan.plan import Plan
+from asic_compiler.program.access import Access
 from asic_compiler.program.check import Finding, check
 from asic_compiler.program.elaborate import elaborate
 from asic_compiler.program.generate import generate
@@ -34,7 +35,9 @@ class PlacedProgram:
     """What does not fit where the search put it: the program is the rule's then."""
 
 
-def generate_placed(module: ModuleOp, plan: Plan, strategy: str, seed: int = 0) -> PlacedProgram:
+def generate_placed(
+    module: ModuleOp, plan: Plan, strategy: str, seed: int = 0, access: Access | None = None
+) -> PlacedProgram:
     """Generates a program, looks where its packets would go shorter, and generates it there.
 
     Args:
@@ -42,13 +45,15 @@ def generate_placed(module: ModuleOp, plan: Plan, strategy: str, seed: int = 0) 
         plan: Its plan, with the rule's placement.
         strategy: One of ``program.placement.search.STRATEGIES``.
         seed: Of the search.
+        access: Parts that are known already; what is worked out is added to it.
 
     Raises:
         ValueError: There is no such strategy.
     """
     check_strategy(strategy)
-    program = generate(module, plan)
-    traffic = traffic_of(plan, elaborate(program))
+    access = Access() if access is None else access
+    program = generate(module, plan, access)
+    traffic = traffic_of(plan, elaborate(program, access))
     placement = place(traffic, strategy, seed)
     rule = PlacedProgram(
         program, plan, placement, placement.rule_hop_bytes, placement.least_hop_bytes
@@ -56,11 +61,11 @@ def generate_placed(module: ModuleOp, plan: Plan, strategy: str, seed: int = 0) 
     if placement.turns == traffic.unturned:
         return rule
     turned = traffic.turned(plan, placement.turns)
-    moved = generate(module, turned)
-    refused = check(moved)
+    moved = generate(module, turned, access)
+    refused = check(moved, access)
     if refused:
         return replace(rule, refused=refused)
-    own = traffic_of(turned, elaborate(moved))
+    own = traffic_of(turned, elaborate(moved, access))
     return PlacedProgram(
         moved, turned, placement, own.hop_bytes(own.unturned), own.least_hop_bytes(), moved=True
     )

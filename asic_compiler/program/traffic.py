@@ -22,8 +22,8 @@ from asic_compiler.program.elaborate import (
 from asic_compiler.program.messages import grouped, tree
 from asic_compiler.program.placement.traffic import (
     Flow,
-    Group,
     Integers,
+    OperatorGroup,
     Pattern,
     Traffic,
     tiles_of,
@@ -141,13 +141,13 @@ class _Extraction:
 
     def _groups(
         self, weights: dict[int, Integers], caches: dict[int, Integers]
-    ) -> tuple[tuple[Group, ...], list[int]]:
+    ) -> tuple[tuple[OperatorGroup, ...], list[int]]:
         """The groups, and the group of every operator."""
         members: dict[int, list[int]] = {}
         for position in range(len(self.leader)):
             members.setdefault(self._first(position), []).append(position)
         index = [0] * len(self.leader)
-        groups: list[Group] = []
+        groups: list[OperatorGroup] = []
         for number, positions in enumerate(members.values()):
             for position in positions:
                 index[position] = number
@@ -163,7 +163,7 @@ class _Extraction:
                 for t in (weights, caches)
             )
             length = min(max(ends), region.tiles)
-            groups.append(Group(tuple(positions), region, begin, length, free, resident))
+            groups.append(OperatorGroup(tuple(positions), region, begin, length, free, resident))
         return tuple(groups), index
 
     # What moves.

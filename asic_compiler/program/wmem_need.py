@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import TypeAlias
-
-import numpy as np
 
 from asic_compiler.dialects import tcc
 from asic_compiler.machine.memory import SCALE_BYTES
 from asic_compiler.program.access import Elements, Place, ranges_of, table_columns
 from asic_compiler.program.allocate import aligned, group_size
 from asic_compiler.program.elaborate import ElaboratedProgram, Elaboration
+from asic_compiler.program.parts import distinct
 from asic_compiler.workload.body_cost import element_bits
 
 PartKey: TypeAlias = tuple[object, ...]
+Part: TypeAlias = tuple[Place, PartKey, int]
+"""Tile, what it holds of a weight, and its bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,17 @@ class WeightSlice:
     program: ElaboratedProgram
     op: tcc.Instruction
     weight: tcc.WeightOp
+    known: dict[PartKey, tuple[Part, ...]] = field(compare=False, repr=False)
+    """Parts of weights that were looked at before; equal ones of other layers have the same."""
 
-    def parts(self) -> Iterator[tuple[Place, PartKey, int]]:
+    def parts(self) -> tuple[Part, ...]:
         """On each tile, of whatever program, the part that it reads, and its bytes."""
+        same = (*self.key[1:], self.weight.tensor, self.weight.bits)
+        if same not in self.known:
+            self.known[same] = tuple(self._parts())
+        return self.known[same]
+
+    def _parts(self) -> Iterator[Part]:
         bits = self.weight.bits.value.data
         whole = element_bits(self.weight.tensor.element_type)
         whole = -(-whole // 8) * 8
@@ -56,12 +65,13 @@ class HeldSlice:
 
 def weight_slices(elaboration: Elaboration, program: ElaboratedProgram) -> Iterator[WeightSlice]:
     """Of all instructions that read a weight, in order."""
+    known: dict[PartKey, tuple[Part, ...]] = {}
     for op in program.instructions:
         name = _weight_name(op)
         weight = None if name is None else elaboration.symbols[name]
         if isinstance(weight, tcc.WeightOp):
             key = (name, *_slice_key(program, op))
-            yield WeightSlice(key, op.position, program, op, weight)
+            yield WeightSlice(key, op.position, program, op, weight, known)
 
 
 def held_slices(elaboration: Elaboration, program: ElaboratedProgram) -> Iterator[HeldSlice]:
@@ -81,7 +91,7 @@ def held_slices(elaboration: Elaboration, program: ElaboratedProgram) -> Iterato
                 (first,) = earlier.values()
                 owners[part.weight] = {(place, key): first for place, key, _ in first.parts()}
             own = owners[part.weight]
-            found = list(part.parts())
+            found = part.parts()
             sizes = tuple((place, size) for place, key, size in found if (place, key) not in own)
             shared = (own[place, key] for place, key, _ in found if (place, key) in own)
             yield HeldSlice(part, sizes, tuple(dict.fromkeys(shared)))
@@ -172,7 +182,7 @@ def _slices(
             for part in range(op.cut.active_tiles):
                 index = op.cut.index_of(part)
                 columns = table_columns(op, index)
-                groups = len(np.unique(columns // size))
+                groups = len(distinct(columns // size))
                 count = rows * len(columns)
                 yield op.cut.tile_of(part), part_key(op, index), rows * groups, count
         case tcc.LoadOp():
@@ -185,6 +195,6 @@ def _slices(
                 if id(elements) not in keys:
                     keys[id(elements)] = elements_key(elements)
                 groups = elements // length * many + elements % length // size
-                yield place, keys[id(elements)], len(np.unique(groups)), len(elements)
+                yield place, keys[id(elements)], len(distinct(groups)), len(elements)
         case _:
             return

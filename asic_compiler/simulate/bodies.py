@@ -26,7 +26,7 @@ from xdsl.ir import Attribute, Block, Operation, SSAValue
 from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects.location import location_of
 from asic_compiler.simulate import scalars
-from asic_compiler.simulate.elements import (
+from asic_compiler.tensors.elements import (
     Array,
     compute_dtype,
     constant,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from asic_compiler.simulate.elements import Array
+from asic_compiler.tensors.elements import Array
 
 LARGEST = np.float32(127)
 

@@ -10,7 +10,7 @@ from xdsl.ir import Attribute
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.simulate import scalars
-from asic_compiler.simulate.elements import (
+from asic_compiler.tensors.elements import (
     Array,
     compute_dtype,
     constant,

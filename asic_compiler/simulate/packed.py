@@ -11,13 +11,13 @@ from xdsl.ir import Attribute
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.machine.memory import SCALE_BYTES
-from asic_compiler.simulate.elements import Array, dtype_of, is_float
 from asic_compiler.simulate.quantise import (
     Quantised,
     codes_of,
     dequantise,
     scales_of,
 )
+from asic_compiler.tensors.elements import Array, dtype_of, is_float
 
 Bytes = NDArray[np.uint8]
 QUANTISED_BITS = (4, 8)

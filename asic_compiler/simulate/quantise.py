@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from xdsl.ir import Attribute
 
 from asic_compiler.diagnostics import UserError
-from asic_compiler.simulate.elements import Array, rounded
+from asic_compiler.tensors.elements import Array, rounded
 
 Axes: TypeAlias = int | tuple[int, ...]
 

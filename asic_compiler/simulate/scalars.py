@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from asic_compiler.simulate.elements import Array
+from asic_compiler.tensors.elements import Array
 
 Function: TypeAlias = Callable[..., Any]
 Unary: TypeAlias = Callable[[Array], Array]

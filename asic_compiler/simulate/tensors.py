@@ -11,9 +11,9 @@ from xdsl.ir import Attribute
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import tcc
-from asic_compiler.simulate.comparison import cut
-from asic_compiler.simulate.elements import Array
-from asic_compiler.simulate.tensor_files import TensorFile
+from asic_compiler.tensors.comparison import cut
+from asic_compiler.tensors.elements import Array, dtype_of, with_sign_of
+from asic_compiler.tensors.files import TensorFile
 
 _CHUNK_BYTES = 1 << 24
 
@@ -61,7 +61,8 @@ def select(
         what: What they are, for messages: ``weights``, ``inputs``.
 
     Returns:
-        Arrays in the order of ``wanted``, mapped into memory.
+        Arrays in the order of ``wanted``, mapped into memory. Integers of a program have no sign of
+        their own: bytes without sign (``ui8``) are the same bits, and come as the program's ``i8``.
 
     Raises:
         UserError: Some are missing or have another shape or element type; all are told at once,
@@ -73,10 +74,13 @@ def select(
         expected = "x".join((*map(str, type_.get_shape()), str(type_.element_type)))
         if entry is None:
             problems.append(f"'{name}' ({expected}) is missing")
-        elif str(entry) != expected:
+        elif str(entry) not in (expected, _without_sign(type_)):
             problems.append(f"'{name}' is {entry}, the program reads {expected}")
     if not problems:
-        return {name: file[name] for name in wanted}
+        return {
+            name: with_sign_of(file[name], dtype_of(type_.element_type))
+            for name, type_ in wanted.items()
+        }
     notes = cut(problems)
     unread = [name for name in file if name not in wanted]
     if unread:
@@ -88,6 +92,11 @@ def select(
         f"{len(problems)} of {len(wanted)} tensors do not fit",
         notes=notes,
     )
+
+
+def _without_sign(type_: TensorType[Attribute]) -> str:
+    """What a file calls a tensor whose integers it holds without sign."""
+    return "x".join((*map(str, type_.get_shape()), f"u{type_.element_type}"))
 
 
 def _origin(file: TensorFile) -> str:

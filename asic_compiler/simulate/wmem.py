@@ -38,18 +38,20 @@ from asic_compiler.program.access import (
 from asic_compiler.program.allocate import aligned, group_size
 from asic_compiler.program.elaborate import ElaboratedProgram, Elaboration
 from asic_compiler.program.wmem_need import elements_key, part_key
-from asic_compiler.simulate.elements import Array, dtype_of, rounded
 from asic_compiler.simulate.integers import Codes
 from asic_compiler.simulate.packed import (
     Bytes,
     Rows,
+    from_bytes,
     is_quantised,
     pack,
     packed_bytes,
+    to_bytes,
     unpack,
     unpack_codes,
 )
 from asic_compiler.simulate.quantise import scales_of
+from asic_compiler.tensors.elements import Array, dtype_of, rounded
 
 Reader: TypeAlias = tcc.MmaOp | tcc.ConvOp | tcc.GatherOp | tcc.LoadOp
 
@@ -121,8 +123,10 @@ class Slice:
     def pack(self, constant: Array) -> Bytes:
         """Its bytes, taken from the whole constant."""
         flat, bits = constant.reshape(-1), self.weight.bits.value.data
-        scales = self._scales(flat) if is_quantised(bits, self.element) else None
-        return pack(flat[self.elements()], self.rows, bits, self.element, scales)
+        values = flat[self.elements()]
+        if not is_quantised(bits, self.element):
+            return to_bytes(values, self.element)  # no row of it is worked out
+        return pack(values, self.rows, bits, self.element, self._scales(flat))
 
     def _scales(self, constant: Array) -> NDArray[np.float16]:
         """[groups of the tile] Scales, each of a whole group."""
@@ -140,7 +144,11 @@ class Slice:
 
     def unpack(self, data: Bytes) -> Array:
         """[rows, depth], or [elements], from its bytes."""
-        values = unpack(data, self.rows, self.weight.bits.value.data, self.element)
+        bits = self.weight.bits.value.data
+        if is_quantised(bits, self.element):
+            values = unpack(data, self.rows, bits, self.element)
+        else:
+            values = from_bytes(data, self.element)
         return values if self.whole is None else values.reshape(len(self.row), len(self.at))
 
     def codes(self, data: Bytes) -> Codes:

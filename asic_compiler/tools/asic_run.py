@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from asic_compiler.simulate.images import ImageFolder
     from asic_compiler.simulate.observer import Observer
-    from asic_compiler.simulate.tensor_files import TensorFile
+    from asic_compiler.tensors.files import TensorFile
 
 PROGRAM = "asic-run"
 DEFAULT_PERIODS = 2
@@ -163,8 +163,6 @@ def _read_program(path: str) -> ModuleOp:
 
 def _execute(module: ModuleOp, options: argparse.Namespace) -> None:
     from asic_compiler.simulate import run_program
-    from asic_compiler.simulate.comparison import summary
-    from asic_compiler.simulate.tensor_files import write_arrays
     from asic_compiler.simulate.tensors import (
         check_related,
         check_whole,
@@ -172,6 +170,8 @@ def _execute(module: ModuleOp, options: argparse.Namespace) -> None:
         load,
         select,
     )
+    from asic_compiler.tensors.comparison import summary
+    from asic_compiler.tensors.files import write_arrays
 
     inputs = load(options.inputs)
     weights = None if options.weights is None else load(options.weights)
@@ -198,8 +198,8 @@ def _check(
     tolerance: float | None,
 ) -> None:
     """Compares with a tolerance that was given, else with what PyTorch's own arithmetic loses."""
-    from asic_compiler.simulate.comparison import DEFAULT_TOLERANCE, compare, own_arithmetic
     from asic_compiler.simulate.formats import formats_of
+    from asic_compiler.tensors.comparison import DEFAULT_TOLERANCE, compare, own_arithmetic
 
     own = own_arithmetic(reference.metadata)
     comparison = compare(outputs, reference)

@@ -1,4 +1,4 @@
-"""The tables of docs/evidence.md, written between their marks, and docs/evidence-tables.md, whole.
+"""The tables of docs/evidence.md, written between their marks.
 
 A mark says what stands below it, up to the next ``<!-- end -->``:
 
@@ -17,11 +17,10 @@ from dataclasses import dataclass
 
 from .plan import ABLATIONS, ENTRANTS, PACES, PRETRAINED
 from .runs import Record
-from .tables import WHOLE, apart, changes, enumerated, limit_in_words, means, overview, tables
+from .tables import WHOLE, apart, changes, enumerated, limit_in_words, means, overview
 from .workloads import ROOT, WORKLOADS
 
 EVIDENCE = ROOT / "docs" / "evidence.md"
-ALL_TABLES = ROOT / "docs" / "evidence-tables.md"
 
 PARTS = {
     "no-surrogate": "surrogate, screening and refinement",
@@ -81,31 +80,6 @@ def rewritten(page: str, evidence: Evidence) -> str:
         return "\n".join((match[1], *lines, "", match[4]))
 
     return _MARK.sub(block, page)
-
-
-def all_tables(evidence: Evidence) -> str:
-    """Every strategy on every problem, at each limit that records are of."""
-    limits = sorted({r["limit"] for r in evidence.records}, key=_order)
-    versions = sorted({r["versions"] for r in evidence.records})
-    lines = [
-        "# Every table of the searches",
-        "",
-        "Written by `benchmarks/search.py --docs` from `benchmarks/data/search`; what it comes to",
-        "stands in [evidence.md](evidence.md). Medians over the runs; 95 % intervals of the median",
-        "by bootstrap; hypervolume of the Pareto front in normalised performance, power and area;",
-        "share of the designs that are feasible; evaluations to come within 1 % of the best known",
-        "(and in how many of the runs). Core seconds as a limit are sought to a tenth.",
-        "",
-        *(f"- {one}" for one in versions),
-    ]
-    for limit in limits:
-        lines += ["", f"## {limit_in_words(limit)}"]
-        lines += tables(evidence.records, evidence.best, limit)
-    return "\n".join(lines) + "\n"
-
-
-def _order(limit: str) -> tuple[bool, float]:
-    return limit.endswith("s"), float(limit.rstrip("s"))
 
 
 def _overview(evidence: Evidence, asked: list[str]) -> Iterator[str]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 
 from asic_compiler.explore.protocol import FloatArray
 
-from .figures import difference, interval, reached, shortfall
+from .figures import difference, interval, shortfall
+from .rows import Row, median, rows_of, score_of, top_score
 from .runs import Record
 from .workloads import NODES, WORKLOADS, octaves
 
@@ -27,30 +28,23 @@ EQUAL = 5e-4
 
 def tables(records: list[Record], best: dict[str, Record], limit: str) -> Iterator[str]:
     """A table a problem, best median first, then one over all nodes of a workload."""
-    cells: dict[tuple[str, str], dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
-    for record in records:
-        if record["limit"] == limit:
-            cells[record["workload"], record["node"]][record["strategy"]].append(record)
-    ranks: dict[str, dict[str, list[tuple[int, float]]]] = defaultdict(lambda: defaultdict(list))
-    for workload, node in sorted(cells, key=_place):
-        entrants = cells[workload, node]
-        known = best.get(f"{workload} {node}")
-        top = _top(best, [run for runs in entrants.values() for run in runs])
+    rows = rows_of([record for record in records if record["limit"] == limit], best)
+    for (workload, node), own in groupby(rows, key=lambda row: (row.workload, row.node)):
         yield f"\n### {WORKLOADS[workload].title}, {node}, {limit_in_words(limit)}\n"
-        if known is not None:
+        if (known := best.get(f"{workload} {node}")) is not None:
             by = f"{known['strategy']}, {limit_in_words(known['limit'])}"
             yield f"Best known: {known['score']:.4f} ({by}).\n"
         yield "| " + " | ".join(HEADER) + " |"
         yield "|" + " --- |" * len(HEADER)
-        order = sorted(entrants, key=lambda label: (-_median(entrants[label]), label))
-        for place, label in enumerate(order, 1):
-            gap = shortfall(_median(entrants[label]), top, octaves(workload, node))
-            ranks[workload][label].append((place, gap))
-            yield _row(label, entrants[label], gap, top - _percent(workload, node))
-    for workload, places in ranks.items():
+        yield from map(_line, own)
+    for workload, own in groupby(rows, key=lambda row: row.workload):
         yield f"\n### {WORKLOADS[workload].title}, over the nodes above\n"
         yield "| strategy | nodes | mean place | first | mean gap | largest gap |"
         yield "|" + " --- |" * 6
+        places: dict[str, list[tuple[int, float]]] = defaultdict(list)
+        for _, at_node in groupby(own, key=lambda row: row.node):
+            for place, row in enumerate(at_node, 1):
+                places[row.strategy].append((place, row.below_best))
         for label in sorted(places, key=lambda one: np.mean([p for p, _ in places[one]])):
             place, gap = np.array(places[label]).T
             yield (
@@ -79,7 +73,7 @@ def overview(
     (workload,) = {record["workload"] for record in records}
     nodes = [node for node in NODES if any(node == at for _, at in runs)]
     tops = {
-        node: _top(best, [r for r in records if r["limit"] == limit and r["node"] == node])
+        node: top_score(best, [r for r in records if r["limit"] == limit and r["node"] == node])
         for node in nodes
     }
     rows: list[tuple[float, str]] = []
@@ -92,7 +86,7 @@ def overview(
             if not held:
                 cells.append("")
                 continue
-            gap = shortfall(_median(held), tops[node], octaves(workload, node))
+            gap = shortfall(median(held), tops[node], octaves(workload, node))
             gaps.append(gap)
             seconds += [run["cpu_s"] for run in held]
             cells.append(f"{-gap:.1%} ({len(held)})" if gap < 1.0 else f"none ({len(held)})")
@@ -127,7 +121,9 @@ def means(
     ]
     if not seeds:
         return
-    tops = {node: _top(best, [r for r in held.values() if r["node"] == node]) for node in nodes}
+    tops = {
+        node: top_score(best, [r for r in held.values() if r["node"] == node]) for node in nodes
+    }
     found = {
         label: np.array([
             [-_gap(held[label, node, seed], tops[node]) for seed in seeds] for node in nodes
@@ -191,9 +187,9 @@ def apart(
         found: dict[str, list[float]] = defaultdict(list)
         for workload, node in columns:
             every = runs[strategy, at, workload, node]
-            median = _median([r for r in every if chosen(r)])
-            top = _top(best, every)
-            found[workload].append(shortfall(median, top, octaves(workload, node)))
+            own = median([r for r in every if chosen(r)])
+            top = top_score(best, every)
+            found[workload].append(shortfall(own, top, octaves(workload, node)))
         return {workload: np.array(own) for workload, own in found.items()}
 
     theirs = gaps(*rival, lambda _: True)
@@ -286,7 +282,7 @@ def changes(records: list[Record], workload: str, limit: str) -> dict[str, Chang
         if not pairs:
             continue
         change = np.array([
-            -shortfall(_score(r), _score(w), octaves(workload, w["node"])) for r, w in pairs
+            -shortfall(score_of(r), score_of(w), octaves(workload, w["node"])) for r, w in pairs
         ])  # fmt: skip
         found[label] = Change(
             len({w["node"] for _, w in pairs}),
@@ -316,54 +312,26 @@ def ablations(records: list[Record], workload: str, limit: str) -> Iterator[str]
         yield "| " + " | ".join(cells) + " |"
 
 
-def _row(label: str, runs: list[Record], gap: float, target: float) -> str:
-    scores = np.array([_score(run) for run in runs])
-    found = np.isfinite(scores).all()
-    low, high = interval(scores) if found else (-math.inf, -math.inf)
-    arrivals = [reached(run["curve"], target) for run in runs]
-    arrival, arrived = float(np.median(arrivals)), int(np.isfinite(arrivals).sum())
-    evaluations = int(np.median([run["evaluations"] for run in runs]))
+def _line(row: Row) -> str:
+    found = row.score is not None
+    arrival = f"{row.to_99:,}" if row.to_99 is not None else "not"
     cells = [
-        label,
-        str(len(runs)),
-        f"{np.median(scores):.4f}" if found else "none",
-        f"{low:.4f} to {high:.4f}" if found else "",
-        f"{-gap:.1%}" if found else "",
-        f"{np.median([run['hypervolume'] for run in runs]):.4f}",
-        f"{np.median([run['feasible'] for run in runs]):.0%}",
-        f"{evaluations:,}",
-        (f"{arrival:,.0f}" if math.isfinite(arrival) else "not") + f" ({arrived}/{len(runs)})",
-        f"{np.median([run['cpu_s'] for run in runs]):.1f}",
+        row.strategy,
+        str(row.runs),
+        f"{row.score:.4f}" if found else "none",
+        f"{row.low:.4f} to {row.high:.4f}" if found else "",
+        f"{-row.below_best:.1%}" if found else "",
+        f"{row.hypervolume:.4f}",
+        f"{row.feasible:.0%}",
+        f"{row.evaluations:,}",
+        f"{arrival} ({row.reached_99}/{row.runs})",
+        f"{row.core_s:.1f}",
     ]
     return "| " + " | ".join(cells) + " |"
 
 
-def _place(problem: tuple[str, str]) -> tuple[int, int]:
-    workload, node = problem
-    return list(WORKLOADS).index(workload), NODES.index(node)
-
-
-def _top(best: dict[str, Record], runs: list[Record]) -> float:
-    """The best score known of the problem of these runs, theirs among them."""
-    known = best.get(f"{runs[0]['workload']} {runs[0]['node']}", {"score": -math.inf})
-    return max(known["score"], *(_score(run) for run in runs))
-
-
 def _gap(run: Record, top: float) -> float:
-    return shortfall(_score(run), top, octaves(run["workload"], run["node"]))
-
-
-def _score(run: Record) -> float:
-    return -math.inf if run["score"] is None else float(run["score"])
-
-
-def _median(runs: list[Record]) -> float:
-    return float(np.median([_score(run) for run in runs]))
-
-
-def _percent(workload: str, node: str) -> float:
-    """How much score 1 % of that figure of merit is."""
-    return -math.log(0.99) / octaves(workload, node)
+    return shortfall(score_of(run), top, octaves(run["workload"], run["node"]))
 
 
 def limit_in_words(limit: str) -> str:

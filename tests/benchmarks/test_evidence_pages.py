@@ -1,12 +1,15 @@
 """The documentation's tables and pictures: made of the records, the same again and again."""
 
+import csv
+import io
+from dataclasses import fields
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from search_evidence import pages, pictures, tables
+from search_evidence import pages, pictures, rows, tables
 from search_evidence.figures import difference
 from search_evidence.pages import Evidence
 
@@ -56,17 +59,17 @@ def evidence():
 
 def test_tables_stand_between_their_marks_and_words_stay(evidence):
     page = pages.rewritten(PAGE, evidence)
-    rows = [line for line in page.splitlines() if line.startswith("|")]
-    assert "| old |" not in rows
-    assert rows[:3] == ["| strategy | 7nm | core s |", "| --- | --- | --- |",
+    lines = [line for line in page.splitlines() if line.startswith("|")]
+    assert "| old |" not in lines
+    assert lines[:3] == ["| strategy | 7nm | core s |", "| --- | --- | --- |",
                         "| annealing | -0.0% (1) | 2.0 |"]  # fmt: skip
     # Rows of another limit say how many evaluations they had, where that is not the table's.
-    assert {row.split(" | ")[0] for row in rows[2:6]} == {
+    assert {row.split(" | ")[0] for row in lines[2:6]} == {
         "| annealing", "| annealing, 92 evaluations", "| cma-es", "| sac-moe"
     }  # fmt: skip
-    assert "| annealing | -0.0% (1 of 1) |" in rows
-    assert "| world model and planning | +0.00% (+0.00% to +0.00%), 0 / 0 |  |  |  |" in rows
-    assert any(row.startswith("| sac-moe | 0.00% | 0.00% to 0.00% |") for row in rows)
+    assert "| annealing | -0.0% (1 of 1) |" in lines
+    assert "| world model and planning | +0.00% (+0.00% to +0.00%), 0 / 0 |  |  |  |" in lines
+    assert any(row.startswith("| sac-moe | 0.00% | 0.00% to 0.00% |") for row in lines)
     assert "\n\nWords between.\n\n" in page
     assert pages.rewritten(page, evidence) == page
 
@@ -137,13 +140,43 @@ def test_a_mark_of_an_unknown_table_is_refused(evidence):
         pages.rewritten("<!-- overvjew llama 4613 -->\n<!-- end -->", evidence)
 
 
-def test_all_tables_are_ordered_by_limit_workload_and_node(evidence):
-    titles = [line for line in pages.all_tables(evidence).splitlines() if line.startswith("#")]
-    assert [title for title in titles if title.startswith("## ")] == [
-        "## 92 evaluations", "## 4,613 evaluations"
+def test_rows_are_ordered_by_limit_workload_node_and_score(evidence):
+    late = record("annealing", 0, 0.5, "22s", 900)
+    made = rows.rows_of([*evidence.records, late], {})
+    assert [(row.limit, row.workload, row.strategy) for row in made] == [
+        ("92", "llama", "annealing"), ("92", "llama", "cma-es"),
+        ("4613", "llama", "annealing"), ("4613", "llama", "sac-moe"),
+        ("4613", "llama", "sac-moe/no-mpc"), ("4613", "smolvlm", "annealing"),
+        ("22s", "llama", "annealing"),
     ]  # fmt: skip
-    assert titles[1] == "## 92 evaluations"
-    assert [title.split()[1] for title in titles[-4:]] == ["Llama", "SmolVLM-256M"] * 2
+
+
+def test_a_row_without_a_figure_has_an_empty_field(evidence):
+    best = {"llama 7nm": {"score": 0.04, "strategy": "grid", "limit": "22s"}}
+    nothing = {**record("random", 0, 0.0), "score": None, "curve": []}
+    found, none = csv.DictReader(
+        io.StringIO(rows.as_csv(rows.rows_of([record("grid", 0, 0.04), nothing], best)))
+    )
+    assert found["score"] == found["low"] == found["high"] == "0.04000"
+    assert (found["below_best"], found["to_99"], found["reached_99"]) == ("0.00000", "1", "1")
+    assert found["best_known_by"] == "grid@22s"
+    assert none["score"] == none["low"] == none["high"] == none["to_99"] == ""
+    assert (none["below_best"], none["reached_99"]) == ("1.00000", "0")
+
+
+def test_the_page_holds_the_rows_that_the_data_file_has():
+    text = rows.DATA.read_text()
+    names, *lines = csv.reader(io.StringIO(text))
+    assert names == [one.name for one in fields(rows.Row)]
+    assert len({tuple(line[:4]) for line in lines}) == len(lines) > 400
+    assert '"' not in text  # the page's script splits at every comma
+    page = rows.PAGE.read_text()
+    assert f'<script type="text/csv" id="data">\n{text}</script>' in page
+    assert "http" not in page
+    # The template has not changed since the page was made: style and script are the same.
+    anew = rows.as_page([], ["python 3"])
+    assert anew.splitlines()[:50] == page.splitlines()[:50]
+    assert anew.split("</script>")[-2:] == page.split("</script>")[-2:]
 
 
 def test_the_page_has_marks_that_can_be_filled():

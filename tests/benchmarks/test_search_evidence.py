@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from search_evidence import exact, runs, store, tables, workloads
 from search_evidence.figures import best_after, hypervolume, interval, reached, shortfall
 from search_evidence.plan import ABLATIONS, BEST_KNOWN, ENTRANTS, EVERY, PRETRAINED
+from search_evidence.rows import percent as percent_of
 from search_evidence.runs import Task, code_digest, curve, model_digest, run
 from workloads import transformer
 
@@ -353,7 +354,7 @@ def test_an_ablation_is_compared_with_the_whole_of_the_same_node_and_seed():
         return {"workload": "llama", "node": node, "strategy": strategy, "seed": seed,
                 "limit": "150", "score": score, "cpu_s": 2.0}  # fmt: skip
 
-    percent = tables._percent("llama", "7nm")
+    percent = percent_of("llama", "7nm")
     records = [record("sac-moe", seed, 0.1 * seed) for seed in range(4)]
     records += [record("sac-moe/no-mpc", seed, 0.1 * seed - (seed - 1) * percent)
                 for seed in range(3)]  # fmt: skip

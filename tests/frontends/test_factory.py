@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from asic_compiler.diagnostics import UserError
-from asic_compiler.frontends import ImportSpec, import_model
+from asic_compiler.frontends import ImportSpec, TensorRequest, import_model
+from asic_compiler.tensors.files import TensorFile
 
 MODELS = '''\
 import torch
@@ -184,6 +185,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     registered.append(None)
     yield tmp_path
     sys.modules.pop("own_models", None)
+    sys.modules.pop("own_results", None)
 
 
 registered: list[None] = []
@@ -268,6 +270,65 @@ def test_a_model_that_cannot_be_traced_points_at_its_line(here: Path, capfd):
     assert "data-dependent" in error.message
     assert error.location.line == MODELS.splitlines().index("        if x.sum() > 0:") + 1
     assert capfd.readouterr().err == ""
+
+
+RESULTS = """\
+import torch
+
+
+class Of(torch.nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+def write(x):
+    x[0] = 1.0
+    return x * 2
+
+
+def of(function, *inputs):
+    return lambda: (Of(function), inputs or (torch.arange(4.0),))
+
+
+mixed = of(lambda x: {"a": (None, x * 2), "b": 7, "c": [x + 1, x.shape[0]]})
+nothing = of(lambda x: None)
+writes = of(write)
+narrow = of(lambda x: x.int() * 2, torch.tensor([1, 65535], dtype=torch.uint16))
+pairs = of(lambda x: torch.view_as_complex(x), torch.ones(3, 2))
+"""
+
+
+def test_results_that_are_no_tensors_are_left_out_with_a_note(here: Path):
+    # They made torch-mlir fail, or the names of the results too many.
+    (here / "own_results.py").write_text(RESULTS)
+    model = import_model(ImportSpec("own_results:mixed"), tensors=TensorRequest(here / "run"))
+    assert model.result_types == ("tensor<4xf32>", "tensor<4xf32>")
+    assert [note.split(",")[0] for note in model.notes] == [
+        "result 0 is None",
+        "result 2 is 7",
+        "result 4 is 4",
+    ]
+    reference = TensorFile(here / "run" / "reference.safetensors")
+    assert reference["output_1"].tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("nothing", "the model returns no tensor"),
+        # torch-mlir's importer said "copy.to_vtensor".
+        ("writes", "writes to its input 'x': state must be an argument and a result"),
+        ("narrow", "the argument 'x' has elements of type uint16, which programs lack"),
+        ("pairs", "the result 'view_as_complex' has elements of type complex64"),
+    ],
+)
+def test_what_no_program_takes_or_gives(here: Path, model: str, message: str):
+    (here / "own_results.py").write_text(RESULTS)
+    assert message in refused(f"own_results:{model}").message
 
 
 def test_a_model_that_writes_to_its_buffers(here: Path):

@@ -15,7 +15,7 @@ from asic_compiler.frontends import ImportSpec, TensorRequest, import_model
 from asic_compiler.frontends.gguf.configuration import llama3_divisors
 from asic_compiler.frontends.gguf.file import read
 from asic_compiler.frontends.gguf.tensors import GgufCheckpoint
-from asic_compiler.simulate.tensor_files import TensorFile
+from asic_compiler.tensors.files import TensorFile
 from asic_compiler.tools import asic_import
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")

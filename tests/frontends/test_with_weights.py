@@ -20,7 +20,7 @@ from tiny_models import TINY_LLAMA, TINY_SMOLVLM
 from asic_compiler.diagnostics import UserError
 from asic_compiler.frontends import ImportedModel, ImportSpec, TensorRequest, import_model
 from asic_compiler.frontends.mlir_text import parse_module
-from asic_compiler.simulate.tensor_files import TensorFile
+from asic_compiler.tensors.files import TensorFile
 
 torch.set_num_threads(1)
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -80,7 +80,7 @@ def large():
     module = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)).half()
     for part in module:
         part.weight.data.fill_(20000.0)
-    return module, (torch.ones(1, 2).half() * torch.tensor([1.0, 3.0]),)
+    return module, (torch.tensor([[1.0, 3.0]]).half(),)
 
 
 def too_large():

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from asic_compiler.simulate.tensor_files import TensorFile
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.embedding import parse_file
@@ -13,7 +14,6 @@ from asic_compiler.frontends.models.config import _read as read_config
 from asic_compiler.ppa.chips.description import read_file as read_chips
 from asic_compiler.report.html.run_report import _read as read_report
 from asic_compiler.simulate.images import _index as read_index
-from asic_compiler.simulate.tensor_files import TensorFile
 from asic_compiler.technology.library import load_constants
 from asic_compiler.tools.console import read_input
 

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asic_compiler.mapping.mapping import map_designs
-from asic_compiler.ppa.reduction import Adder, Group, Ways, combine
+from asic_compiler.ppa.reduction import Adder, ReductionGroup, Ways, combine
 from asic_compiler.ppa.transfer import Transfers, time_transfers
 
 law = settings(
@@ -62,7 +62,7 @@ def ways(width, sc_x=1.0, sc_y=1.0, slowest=1.0):
 def group(size, elements, stride, share=None):
     one = np.ones((1, 1))
     share = elements if share is None else share
-    return Group(size * one, elements * one, share * one, 16.0 * one, stride * one)
+    return ReductionGroup(size * one, elements * one, share * one, 16.0 * one, stride * one)
 
 
 ADDER = Adder(*(np.full((1, 1), v) for v in (512.0, 1.0, 2.0)), 5.0, np.full((1, 1), 8.0))

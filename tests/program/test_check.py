@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import ceil
 
+import pytest
 from program_models import model, plan
 from xdsl.dialects.builtin import IntegerAttr, ModuleOp, i64
 
 from asic_compiler.dialects import asic, tcc
 from asic_compiler.program import check as c
+from asic_compiler.program.access import Access
 from asic_compiler.program.check import check
 from asic_compiler.program.generate import generate
 from asic_compiler.program.names import OPERATORS
 
 SEED = 3
+
+
+@pytest.fixture(autouse=True)
+def sharing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every module is checked twice: from nothing, and with what its generator knew of parts.
+
+    Of a module that was changed afterwards both must say the same: what is shared is no opinion
+    of the generator on its program.
+    """
+    access = Access()
+
+    def both(module: ModuleOp) -> tuple[c.Finding, ...]:
+        alone = c.check(module)
+        assert c.check(module, access) == alone
+        return alone
+
+    monkeypatch.setitem(globals(), "check", both)
+    monkeypatch.setitem(globals(), "generate", partial(generate, access=access))
 
 
 def sound() -> tuple[ModuleOp, list[tcc.ProgramOp]]:

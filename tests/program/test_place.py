@@ -76,7 +76,7 @@ def test_in_place_operators_share_a_group():
 def test_what_does_not_fit_leaves_the_rules_program(monkeypatch: pytest.MonkeyPatch):
     chosen = plan("decoder", 4)
     finding = object()
-    monkeypatch.setattr(place_module, "check", lambda module: (finding,))
+    monkeypatch.setattr(place_module, "check", lambda module, access: (finding,))
     placed = generate_placed(model("decoder"), chosen, "descent")
     assert placed.refused == (finding,)
     assert placed.plan is chosen

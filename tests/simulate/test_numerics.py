@@ -26,13 +26,6 @@ from xdsl.dialects.builtin import (
 )
 
 from asic_compiler.diagnostics import UserError
-from asic_compiler.simulate.elements import (
-    compute_dtype,
-    constant,
-    dtype_of,
-    overflow_count,
-    rounded,
-)
 from asic_compiler.simulate.numerics import (
     accumulate_block,
     accumulator_dtype,
@@ -41,6 +34,13 @@ from asic_compiler.simulate.numerics import (
     neutral,
 )
 from asic_compiler.simulate.quantise import dequantise, quantise
+from asic_compiler.tensors.elements import (
+    compute_dtype,
+    constant,
+    dtype_of,
+    overflow_count,
+    rounded,
+)
 
 halves = arrays.arrays(
     np.float16,

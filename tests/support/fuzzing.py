@@ -308,7 +308,7 @@ def tech(text: str, folder: Path) -> None:
 
 def tensors(text: str, folder: Path) -> None:
     """A header of a safetensors file, with bytes behind it."""
-    from asic_compiler.simulate.tensor_files import TensorFile
+    from asic_compiler.tensors.files import TensorFile
 
     path, header = folder / "t.safetensors", text.encode("utf-8", "surrogatepass")
     path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(512))

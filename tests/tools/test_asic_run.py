@@ -18,8 +18,8 @@ from asic_compiler.frontends.mlir_text import parse_module
 from asic_compiler.program.emit import program_text
 from asic_compiler.program.generate import generate
 from asic_compiler.simulate.images import ImageFolder
-from asic_compiler.simulate.tensor_files import TensorFile, write_arrays
 from asic_compiler.simulate.timing.report import simulate_timing
+from asic_compiler.tensors.files import TensorFile, write_arrays
 from asic_compiler.tools import asic_run
 
 # The least that asic-run looks at: two arguments, one of them a cache, a weight, a program.

@@ -22,8 +22,8 @@ from asic_compiler.frontends.pytorch.prepared import Prepared
 from asic_compiler.frontends.pytorch.warm_cache import cache_contents
 from asic_compiler.frontends.spec import ImportedModel, TensorRequest
 from asic_compiler.frontends.stages import Stages
-from asic_compiler.simulate.comparison import OWN_ERRORS, OWN_TYPE, relative_error
-from asic_compiler.simulate.tensor_files import TensorFacts, structure, write_tensors
+from asic_compiler.tensors.comparison import OWN_ERRORS, OWN_TYPE, relative_error
+from asic_compiler.tensors.files import TensorFacts, structure, write_tensors
 
 __all__ = ["Names", "check_request", "write"]
 

@@ -15,7 +15,7 @@ from asic_compiler.files import regular_size
 from asic_compiler.frontends.gguf.tensors import GgufCheckpoint
 from asic_compiler.frontends.pytorch.graph import Names
 from asic_compiler.frontends.pytorch.prepared import Prepared
-from asic_compiler.simulate.tensor_files import TensorFile
+from asic_compiler.tensors.files import TensorFile
 
 _HEADER_LIMIT_BYTES = 100_000_000
 _SHOWN = 5

@@ -12,23 +12,23 @@ from typing import Any
 
 import torch
 
+from asic_compiler.frontends.pytorch.unsigned import of_bytes
+
 _aten: Any = torch.ops.aten
 
 
 def own_decompositions() -> dict[Any, Callable[..., Any]]:
     """Operator overloads, and what stands for them."""
-    return {
+    own: dict[Any, Callable[..., Any]] = {
         _aten.constant_pad_nd.default: _constant_pad,
         _aten.clamp.default: _clamp,
         _aten.hardtanh.default: _hardtanh,
         _aten.maximum.default: _extreme(_aten.le.Tensor),
         _aten.minimum.default: _extreme(_aten.ge.Tensor),
-        **{op: _wide_sum(op) for op in (_aten.sum.default, _aten.sum.dim_IntList)},
-        **{
-            op: _wide_extreme(op)
-            for op in (_aten.amax.default, _aten.amin.default, _aten.max.default, _aten.min.default)
-        },
     }
+    unsigned = of_bytes()
+    both = {op: _first(unsigned[op], own[op]) for op in own if op in unsigned}
+    return {**own, **unsigned, **both}
 
 
 def _constant_pad(x: torch.Tensor, pad: Sequence[int], value: float = 0) -> Any:
@@ -79,23 +79,11 @@ def _extreme(not_better: Any) -> Callable[..., Any]:
     return extreme
 
 
-def _wide_sum(op: Any) -> Callable[..., Any]:
-    """Bytes without sign; torch-mlir sums them as if they had one."""
+def _first(one: Callable[..., Any], other: Callable[..., Any]) -> Callable[..., Any]:
+    """What the first says of a form, else what the second says."""
 
-    def wide_sum(x: torch.Tensor, *rest: Any, **named: Any) -> Any:
-        if x.dtype != torch.uint8:
-            return NotImplemented
-        return op(x.to(torch.int64), *rest, **named)
+    def either(*operands: Any, **named: Any) -> Any:
+        found = one(*operands, **named)
+        return other(*operands, **named) if found is NotImplemented else found
 
-    return wide_sum
-
-
-def _wide_extreme(op: Any) -> Callable[..., Any]:
-    """Bytes without sign; on them torch-mlir ends the process."""
-
-    def wide_extreme(x: torch.Tensor, *rest: Any, **named: Any) -> Any:
-        if x.dtype != torch.uint8:
-            return NotImplemented
-        return op(x.to(torch.int32), *rest, **named).to(torch.uint8)
-
-    return wide_extreme
+    return either

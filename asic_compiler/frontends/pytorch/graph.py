@@ -131,14 +131,6 @@ class _Hooks(_fx.FxImporterHooks):  # pyright: ignore[reportUntypedBaseClass]
             attributes={"value": attribute},
         ).result
 
-    def store_produced_value(self, gni: Any, py_value: Any, produced: Any, info: Any) -> None:
-        """Called when the program writes to a buffer."""
-        name = self._names.published(info.input_spec.target)
-        raise UserError(
-            f"the model writes to its buffer '{name}': state must be an argument and a result",
-            notes=["pass it as an input, return its new value, and never write in place"],
-        )
-
 
 def _undefined(gni: Any, name: str, facts: ParameterInfo) -> Any:
     shape = "".join(f"{size}x" for size in facts.shape)

@@ -9,6 +9,7 @@ import re
 import traceback
 from collections.abc import Generator
 from contextlib import contextmanager, nullcontext, redirect_stderr
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,11 @@ from asic_compiler.frontends.pytorch.pipeline import (
     run,
 )
 from asic_compiler.frontends.pytorch.prepared import Prepared
+from asic_compiler.frontends.pytorch.results import (
+    leave_out_constants,
+    refuse_types,
+    refuse_writes,
+)
 from asic_compiler.frontends.pytorch.unsupported import UnsupportedOperator, find_unsupported
 from asic_compiler.frontends.spec import ArgumentInfo, ImportedModel, ImportSpec
 from asic_compiler.frontends.stages import Stages
@@ -123,7 +129,8 @@ def lower(
         names: Takes down which parameters and buffers the program reads.
 
     Raises:
-        UserError: The model cannot be traced, or operators cannot be lowered; in the latter case
+        UserError: The model cannot be traced, keeps state of its own, takes or gives what no
+            program holds, or operators cannot be lowered; in the latter case
             ``spec.reproducer`` has been written.
     """
     with _paused_collector():
@@ -131,6 +138,9 @@ def lower(
             program = export(prepared, mode)
         with stages.run("decompose"):
             program = decompose(program)
+    refuse_writes(program)
+    refuse_types(program)
+    notes = leave_out_constants(program)
     names = names or Names(prepared.module, prepared.prefix)
     try:
         with stages.run("torch dialect"):
@@ -146,7 +156,8 @@ def lower(
     except Exception as error:  # the importer raises whatever it stumbles on
         raise _unsupported(program, prepared, spec, [str(error).splitlines()[0]]) from None
     with stages.run("print"):
-        return _finish(module, program, prepared, spec, names, stages)
+        made = _finish(module, program, prepared, spec, names, stages)
+    return replace(made, notes=notes)
 
 
 def _unsupported(

@@ -73,7 +73,7 @@ class KvRole:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class Unraised:
     """An operation that could not be raised, and why."""
 
     op: Operation
@@ -96,7 +96,7 @@ class GraphBuilder:
     def __init__(self, function: FuncOp, handlers: dict[str, Handler]) -> None:
         self.function = function
         self.nodes: list[Node] = []
-        self.problems: list[Problem] = []
+        self.problems: list[Unraised] = []
         self.live: set[Operation] = _live_operations(function)
         self._handlers = handlers
         self._tensors: dict[SSAValue, Tensor] = {}
@@ -132,7 +132,7 @@ class GraphBuilder:
                 raise _PoisonedError
             handler(self, op)
         except UnsupportedError as problem:
-            self.problems.append(Problem(op, str(problem)))
+            self.problems.append(Unraised(op, str(problem)))
             self._poisoned.update(op.results)
         except _PoisonedError:
             self._poisoned.update(op.results)

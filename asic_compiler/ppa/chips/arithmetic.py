@@ -32,7 +32,7 @@ class Arithmetic:
     """Width of an operand."""
     multiply_ge: float
     add_ge: float
-    """Of the accumulator's adder."""
+    """Gates of the accumulator's adder."""
     multiply_j: float
     add_j: float
     accumulator_bits: float

@@ -35,11 +35,11 @@ DRAM_PJ_BIT: dict[str, float] = {
 """Device and interface. Middle of the ranges for a 64-bit word in Jouppi et al. (ISCA 2021, Table
 2): DDR 1300 pJ, HBM2 250-450, GDDR6 350-480; LPDDR and HBM3 as in the technology's system file."""
 ON_DIE_SHARE = 0.35
-"""Of that energy, what the die's own PHY and controller take (assumed)."""
+"""Share of that energy that the die's own PHY and controller take (assumed)."""
 SERDES_PJ_BIT = 6.0
 """Long-reach serial lanes of 25 to 56 Gbit/s, 5 to 8 pJ/bit (assumed)."""
 SUPPLY_LOSS = 0.1
-"""Of a board's power, lost in its voltage regulators (assumed)."""
+"""Share of a board's power that its voltage regulators lose (assumed)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ class Placed:
     """N designs that run the workload."""
 
     mapping: Mapping
-    """Its designs have the widths that weights and cache really take, scales included."""
+    """Mapping of designs whose widths are those that weights and cache really take, with scales."""
     operands: precision.Operands
     issue: timing.Issue
     logic: area.Logic

@@ -22,7 +22,7 @@ class Spent:
     """What a step and the time between cost."""
 
     operators: power.OperatorEnergy
-    """At the nominal supply."""
+    """Energy of operators at the nominal supply."""
     supply: FloatArray
     """[N, 8] energy over that at the nominal supply."""
     parts: FloatArray

@@ -39,8 +39,8 @@ class Timed:
     """[N] between two micro-batches."""
     latency: FloatArray
     """[N] of one micro-batch through all stages."""
-    traffic: dram.Traffic | None
-    """Of weights off the chip."""
+    traffic: dram.WeightTraffic | None
+    """Weights off the chip: what devices hold and what is read a step; None without any."""
 
 
 def time(placed: Placed, provisioned: Provisioned, technology: Technology) -> Timed:
@@ -71,7 +71,7 @@ def time(placed: Placed, provisioned: Provisioned, technology: Technology) -> Ti
     latency = latency - dot_rows(class_cycles, stages.aside)
     traffic, devices = None, placed.devices
     if devices is not None:
-        traffic = dram.traffic(profile, design)
+        traffic = dram.weight_traffic(profile, design)
         fullest = segments.largest(placed.need.streamed.max(axis=1))
         shortest = mapping.sizes.vlen.min(axis=1)
         stream = dram.stream_cycles(fullest, design, shortest, traffic.bits, bands)

@@ -25,7 +25,7 @@ Turns: TypeAlias = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class OperatorGroup:
     """Operators that move together."""
 
     positions: tuple[int, ...]
@@ -82,7 +82,7 @@ class Traffic:
     sc_x: int
     sc_y: int
     """Tiles that share a router."""
-    groups: tuple[Group, ...]
+    groups: tuple[OperatorGroup, ...]
     flows: tuple[Flow, ...]
     limits: tuple[Integers, ...]
     """Of each kind of memory [tiles] bytes that may stay on a tile."""

@@ -8,15 +8,15 @@ import numpy as np
 
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.tcc.base import buffer_type
-from asic_compiler.program.access import Elements, table_columns
-from asic_compiler.program.elaborate import Elaboration, appended
+from asic_compiler.program.access import Elements, Slots, table_columns
+from asic_compiler.program.elaborate import Elaboration
 from asic_compiler.simulate.bodies import Body, compile_body, fold, run_body, start_accumulators
-from asic_compiler.simulate.elements import Array, constant, dtype_of, rounded
 from asic_compiler.simulate.functional.errors import OutsideMemoryError
 from asic_compiler.simulate.functional.indices import Index, Indices, Points
 from asic_compiler.simulate.functional.products import multiply
 from asic_compiler.simulate.functional.tile import Tile
 from asic_compiler.simulate.numerics import combine
+from asic_compiler.tensors.elements import Array, constant, dtype_of, rounded
 
 
 class Arithmetic:
@@ -166,7 +166,7 @@ class Arithmetic:
         part = tile.part(op.result)
         if not len(part):
             return
-        slots, source = appended(op, part)
+        slots, source = Slots.of(op).among(part)
         if not len(slots):
             return
         values = tile.read(op.values, source, op, passing=True)

@@ -50,7 +50,7 @@ class OutsideMemoryError(ExecutionError):
 
 
 @dataclass(frozen=True, slots=True)
-class Blocked:
+class BlockedTile:
     """A tile that waits for what never comes."""
 
     place: Place
@@ -74,7 +74,7 @@ class DeadlockError(UserError):
 
     _SHOWN = 8
 
-    def __init__(self, blocked: Sequence[Blocked]) -> None:
+    def __init__(self, blocked: Sequence[BlockedTile]) -> None:
         notes = [str(entry) for entry in blocked[: self._SHOWN]]
         if len(blocked) > self._SHOWN:
             notes.append(f"and {len(blocked) - self._SHOWN} more tiles")

@@ -10,12 +10,12 @@ from xdsl.dialects.builtin import BFloat16Type
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.tcc.base import buffer_type
 from asic_compiler.dialects.tcc.contraction import BF16, INT8
-from asic_compiler.simulate.elements import Array, dtype_of, is_float, rounded
 from asic_compiler.simulate.functional.errors import ExecutionError
 from asic_compiler.simulate.functional.indices import Block
 from asic_compiler.simulate.functional.tile import Tile
 from asic_compiler.simulate.integers import Codes, accumulate_integers, quantise_rows
 from asic_compiler.simulate.numerics import accumulate_block, accumulator_dtype
+from asic_compiler.tensors.elements import Array, dtype_of, is_float, rounded
 
 Contraction: TypeAlias = tcc.MmaOp | tcc.MmaDmemOp | tcc.ConvOp
 

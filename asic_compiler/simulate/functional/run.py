@@ -16,15 +16,15 @@ from xdsl.dialects.builtin import ModuleOp
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.location import location_of
 from asic_compiler.program.elaborate import Elaboration, elaborate
-from asic_compiler.simulate.elements import Array
 from asic_compiler.simulate.functional.arithmetic import Arithmetic
-from asic_compiler.simulate.functional.errors import Blocked, DeadlockError, describe
+from asic_compiler.simulate.functional.errors import BlockedTile, DeadlockError, describe
 from asic_compiler.simulate.functional.host import Host
 from asic_compiler.simulate.functional.tile import Tile, make_tiles
 from asic_compiler.simulate.functional.transfers import TRANSFERS, Transfer, Transfers
 from asic_compiler.simulate.images import ImageSource, image_source
 from asic_compiler.simulate.observer import Observer
 from asic_compiler.simulate.wmem import Slices
+from asic_compiler.tensors.elements import Array
 
 _REPORT_EVERY = 4096
 
@@ -103,7 +103,7 @@ class _Machine:
             tile.at += 1
         return tile.at - before
 
-    def _blocked(self, tile: Tile) -> Blocked:
+    def _blocked(self, tile: Tile) -> BlockedTile:
         op = tile.program.instructions[tile.at]
         assert isinstance(op, tcc.WaitOp)
         waits = tuple(
@@ -111,7 +111,7 @@ class _Machine:
             for started in _transfers(op)
             if not self._transfers.finish(tile, started)
         )
-        return Blocked(tile.place, tile.program.name, describe(op), location_of(op), waits)
+        return BlockedTile(tile.place, tile.program.name, describe(op), location_of(op), waits)
 
 
 def _transfers(op: tcc.WaitOp) -> list[Transfer]:

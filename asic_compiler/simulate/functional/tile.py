@@ -14,7 +14,6 @@ from asic_compiler.dialects.tcc.base import buffer_type
 from asic_compiler.program.access import Elements, Place
 from asic_compiler.program.allocate import aligned
 from asic_compiler.program.elaborate import ElaboratedProgram, Elaboration
-from asic_compiler.simulate.elements import Array, dtype_of
 from asic_compiler.simulate.functional.errors import (
     ExecutionError,
     MissingElementsError,
@@ -37,6 +36,7 @@ from asic_compiler.simulate.packed import (
     unpack_codes,
 )
 from asic_compiler.simulate.wmem import Slice, Slices
+from asic_compiler.tensors.elements import Array, dtype_of
 
 _UNLIMITED = 1 << 24
 """DMEM of a tile of a module without a chip, byte."""

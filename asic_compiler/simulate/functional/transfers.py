@@ -15,11 +15,11 @@ import numpy as np
 from asic_compiler.dialects import tcc
 from asic_compiler.program.access import Elements, Place
 from asic_compiler.program.elaborate import Elaboration, Exchange, reduction_groups
-from asic_compiler.simulate.elements import Array, dtype_of
 from asic_compiler.simulate.functional.arithmetic import reduced
 from asic_compiler.simulate.functional.errors import ExecutionError, describe
 from asic_compiler.simulate.functional.host import Host
 from asic_compiler.simulate.functional.tile import Tile
+from asic_compiler.tensors.elements import Array, dtype_of
 
 Transfer: TypeAlias = tcc.ReceiveOp | tcc.SendOp | tcc.MulticastOp | tcc.ReduceOp
 TRANSFERS = (tcc.ReceiveOp, tcc.SendOp, tcc.MulticastOp, tcc.ReduceOp)

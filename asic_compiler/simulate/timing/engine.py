@@ -17,7 +17,7 @@ from asic_compiler.simulate.timing.result import Failure, Recorded, Recording, T
 from asic_compiler.simulate.timing.verdict import find_deadlock, find_overrun
 
 if TYPE_CHECKING:
-    from asic_compiler.simulate.timing.kernel.layout import State
+    from asic_compiler.simulate.timing.kernel.state import State
 
 SLICE = 1 << 22
 """Events between two looks at the keyboard."""
@@ -40,7 +40,8 @@ def simulate(
             is, or an event is more than 2^36 cycles away.
     """
     # Numba takes most of a second to import.
-    from asic_compiler.simulate.timing.kernel import layout, loop
+    from asic_compiler.simulate.timing.kernel import loop
+    from asic_compiler.simulate.timing.kernel import state as at
 
     if periods < 1:
         raise ValueError(f"{periods} periods")
@@ -48,15 +49,15 @@ def simulate(
     loop.start(state)
     while True:
         status = loop.advance(state, SLICE, spare.chunks, spare.sends)
-        if status == layout.GROW_CHUNKS:
+        if status == at.GROW_CHUNKS:
             state = _grow_chunks(state)
-        elif status == layout.GROW_SENDS:
+        elif status == at.GROW_SENDS:
             state = _grow_sends(state)
-        elif status != layout.MORE:
+        elif status != at.MORE:
             break
-    if status == layout.TOO_LONG:
+    if status == at.TOO_LONG:
         raise ValueError("an event is more than 2^36 cycles away")
-    failure = find_overrun(state) if status == layout.OVERRUN else find_deadlock(state)
+    failure = find_overrun(state) if status == at.OVERRUN else find_deadlock(state)
     return _result(program, state, failure, recording)
 
 
@@ -88,7 +89,7 @@ def _link(following: NDArray[Any], control: NDArray[Any], free: str) -> None:
 def _result(
     program: TimingProgram, s: State, failure: Failure | None, recording: Recording | None
 ) -> TimingResult:
-    from asic_compiler.simulate.timing.kernel import layout as at
+    from asic_compiler.simulate.timing.kernel import state as at
 
     control, core, eject = s.queue.control[0], s.core, s.eject
     finished = core["phase"] == at.FINISHED

@@ -23,7 +23,7 @@ from asic_compiler.simulate.timing.program import (
 from asic_compiler.simulate.timing.result import NEVER, Recording
 
 if TYPE_CHECKING:
-    from asic_compiler.simulate.timing.kernel.layout import State
+    from asic_compiler.simulate.timing.kernel.state import State
 
 MIN_EVENTS = 16
 """Events that any event may schedule beside those that grow with the mesh."""
@@ -44,7 +44,7 @@ class Trees(NamedTuple):
 
 def trees_of(targets: TargetSets, place: NDArray[Any], router_of_tile: Int32s) -> Trees:
     """Bounding boxes, local tiles and extents of columns of all sets."""
-    from asic_compiler.simulate.timing.kernel import layout as at
+    from asic_compiler.simulate.timing.kernel import state as at
 
     boxes = np.zeros(len(targets), at.BOX)
     if len(targets) == 0:
@@ -141,7 +141,7 @@ def prepare(
     Raises:
         ValueError: The recording is wrong.
     """
-    from asic_compiler.simulate.timing.kernel import layout as at
+    from asic_compiler.simulate.timing.kernel import state as at
 
     mesh, texts, packets, gates = program.mesh, program.texts, program.packets, program.gates
     tiles, router = mesh.tiles, np.arange(mesh.routers)
@@ -241,7 +241,7 @@ def _records(record: np.dtype[Any], /, **columns: NDArray[Any]) -> NDArray[Any]:
 
 def _sites(program: TimingProgram, recording: Recording | None, periods: int) -> NDArray[Any]:
     """[tiles] What the loop asks of a tile again and again."""
-    from asic_compiler.simulate.timing.kernel import layout as at
+    from asic_compiler.simulate.timing.kernel import state as at
 
     mesh, start = program.mesh, program.texts.start
     has_text = program.text_of_tile != NO_TEXT
@@ -268,7 +268,7 @@ def _sites(program: TimingProgram, recording: Recording | None, periods: int) ->
 
 def _links(mesh: Mesh) -> NDArray[Any]:
     """[4 x routers] Links to the east, west, south and north: cycles, rate, to which router."""
-    from asic_compiler.simulate.timing.kernel import layout as at
+    from asic_compiler.simulate.timing.kernel import state as at
 
     hop = np.zeros((mesh.router_rows, mesh.router_columns, 4), np.int32)
     hop[:, :-1, at.EAST - 1] = hop[:, 1:, at.WEST - 1] = mesh.hop_cycles + mesh.column_extra

@@ -10,12 +10,12 @@ from asic_compiler.simulate.timing.program import Kind
 from asic_compiler.simulate.timing.result import Blocked, Deadlock, Overrun
 
 if TYPE_CHECKING:
-    from asic_compiler.simulate.timing.kernel.layout import State
+    from asic_compiler.simulate.timing.kernel.state import State
 
 
 def find_deadlock(s: State) -> Deadlock | None:
     """What every tile that did not finish waits for, after the last event; None if all did."""
-    from asic_compiler.simulate.timing.kernel import layout as at
+    from asic_compiler.simulate.timing.kernel import state as at
 
     blocked: list[Blocked] = []
     stuck = (s.core["phase"] != at.FINISHED) | (s.core["send_head"] >= 0)

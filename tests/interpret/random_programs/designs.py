@@ -17,10 +17,10 @@ from asic_compiler.ppa.conditions import Conditions
 from asic_compiler.program.check import check
 from asic_compiler.program.generate import generate
 from asic_compiler.simulate import run_program
-from asic_compiler.simulate.elements import Array
 from asic_compiler.simulate.tensors import inputs_of, weights_of
 from asic_compiler.technology.library import load_node
 from asic_compiler.technology.node import Technology
+from asic_compiler.tensors.elements import Array
 from asic_compiler.workload.extract import extract
 
 TRIES = 64

@@ -84,6 +84,8 @@ def start(writer: Writer, shape: Shape, kind: str) -> Tensor:
         return tensor
     zero = "0.0" if is_float(kind) else "0"
     odd = ("5.0", "-0.0", "1.0", "-2.5") if is_float(kind) else ("5", "1", "-3")
+    if kind == "i1":
+        odd = ("1", "-1")  # all that it has beside 0
     return writer.filled(shape, kind, choices.pick(odd) if choices.flip(25) else zero)
 
 

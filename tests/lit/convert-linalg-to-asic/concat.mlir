@@ -1,4 +1,4 @@
-// RUN: asic-opt %s --convert-linalg-to-asic | filecheck %s
+// RUN: asic-opt %s --split-input-file --convert-linalg-to-asic | filecheck %s
 
 // Pieces side by side, and a piece within another tensor; one piece alone is itself.
 
@@ -10,6 +10,8 @@ func.func @pieces(%a: tensor<2x3xf16>, %b: tensor<2x4xf16>) -> tensor<2x7xf16> {
   %r = tensor.concat dim(1) %a, %b : (tensor<2x3xf16>, tensor<2x4xf16>) -> tensor<2x7xf16>
   func.return %r : tensor<2x7xf16>
 }
+
+// -----
 
 // CHECK-LABEL: func.func @a_piece_within(%a: tensor<2x1xf16>, %b: tensor<2x5xf16>) -> tensor<2x5xf16> {
 // CHECK-NEXT:   %[[V1:.*]] = asic.elementwise(%b) {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>]} : (tensor<2x5xf16>) -> tensor<2x5xf16> {
@@ -31,16 +33,22 @@ func.func @a_piece_within(%a: tensor<2x1xf16>, %b: tensor<2x5xf16>) -> tensor<2x
   func.return %r : tensor<2x5xf16>
 }
 
+// -----
+
 // CHECK-LABEL: func.func @one_piece(%a: tensor<2x3xf16>) -> tensor<2x3xf16> {
-// CHECK-NEXT:   func.return %a : tensor<2x3xf16>
+// CHECK-NEXT:   %[[V1:.*]] = asic.layout %a affine_map<(d0, d1) -> (d0, d1)> : tensor<2x3xf16> -> tensor<2x3xf16>
+// CHECK-NEXT:   func.return %[[V1]] : tensor<2x3xf16>
 // CHECK-NEXT: }
 func.func @one_piece(%a: tensor<2x3xf16>) -> tensor<2x3xf16> {
   %r = tensor.concat dim(1) %a : (tensor<2x3xf16>) -> tensor<2x3xf16>
   func.return %r : tensor<2x3xf16>
 }
 
+// -----
+
 // CHECK-LABEL: func.func @all_is_replaced(%a: tensor<2x5xf16>, %b: tensor<2x5xf16>) -> tensor<2x5xf16> {
-// CHECK-NEXT:   func.return %a : tensor<2x5xf16>
+// CHECK-NEXT:   %[[V1:.*]] = asic.layout %a affine_map<(d0, d1) -> (d0, d1)> : tensor<2x5xf16> -> tensor<2x5xf16>
+// CHECK-NEXT:   func.return %[[V1]] : tensor<2x5xf16>
 // CHECK-NEXT: }
 func.func @all_is_replaced(%a: tensor<2x5xf16>, %b: tensor<2x5xf16>) -> tensor<2x5xf16> {
   %r = tensor.insert_slice %a into %b[0, 0] [2, 5] [1, 1] : tensor<2x5xf16> into tensor<2x5xf16>

@@ -1,4 +1,4 @@
-// RUN: asic-opt %s --convert-linalg-to-asic | filecheck %s
+// RUN: asic-opt %s --split-input-file --convert-linalg-to-asic | filecheck %s
 
 // A resource is a weight, other tensors stay, and scalars are read inside of bodies.
 
@@ -22,14 +22,19 @@ func.func @named(%x: tensor<2xf16>) -> tensor<2xf16> {
   func.return %r : tensor<2xf16>
 }
 
+// -----
+
 // CHECK-LABEL: func.func @written_out() -> tensor<3xi64> {
 // CHECK-NEXT:   %[[V1:.*]] = arith.constant dense<[1, 2, 4]> : tensor<3xi64>
-// CHECK-NEXT:   func.return %[[V1]] : tensor<3xi64>
+// CHECK-NEXT:   %[[V2:.*]] = asic.layout %[[V1]] affine_map<(d0) -> (d0)> : tensor<3xi64> -> tensor<3xi64>
+// CHECK-NEXT:   func.return %[[V2]] : tensor<3xi64>
 // CHECK-NEXT: }
 func.func @written_out() -> tensor<3xi64> {
   %c = arith.constant dense<[1, 2, 4]> : tensor<3xi64>
   func.return %c : tensor<3xi64>
 }
+
+// -----
 
 // CHECK-LABEL: func.func @outside_of_the_body(%x: tensor<2xf16>) -> tensor<2xf16> {
 // CHECK-NEXT:   %[[V1:.*]] = asic.elementwise(%x) {indexing_maps = [affine_map<(d0) -> (d0)>]} : (tensor<2xf16>) -> tensor<2xf16> {

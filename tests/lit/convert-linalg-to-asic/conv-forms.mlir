@@ -1,4 +1,4 @@
-// RUN: asic-opt %s --convert-linalg-to-asic | filecheck %s
+// RUN: asic-opt %s --split-input-file --convert-linalg-to-asic | filecheck %s
 
 // A convolution has channels first and weights by output channel: others are brought there.
 
@@ -19,6 +19,8 @@ func.func @depthwise(%x: tensor<1x2x4x4xf32>, %w: tensor<2x3x3xf32>) -> tensor<1
   }) : (tensor<1x2x4x4xf32>, tensor<2x3x3xf32>, tensor<1x2x2x2xf32>) -> tensor<1x2x2x2xf32>
   func.return %r : tensor<1x2x2x2xf32>
 }
+
+// -----
 
 // CHECK-LABEL: func.func @channels_last(%x: tensor<1x4x4x2xf32>, %w: tensor<3x3x2x5xf32>) -> tensor<1x2x2x5xf32> {
 // CHECK-NEXT:   %[[V1:.*]] = asic.layout %x affine_map<(d0, d1, d2, d3) -> (0, d2, d3, d1)> : tensor<1x4x4x2xf32> -> tensor<1x2x4x4xf32>

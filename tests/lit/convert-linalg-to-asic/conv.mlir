@@ -1,4 +1,4 @@
-// RUN: asic-opt %s --convert-linalg-to-asic | filecheck %s
+// RUN: asic-opt %s --split-input-file --convert-linalg-to-asic | filecheck %s
 
 // A border of zeros is the convolution's own padding; any other border stays.
 
@@ -17,6 +17,8 @@ func.func @padded(%x: tensor<1x2x4x4xf32>, %w: tensor<3x2x3x3xf32>) -> tensor<1x
   %r = linalg.conv_2d_nchw_fchw {strides = dense<2> : tensor<2xi64>, dilations = dense<1> : tensor<2xi64>} ins(%p, %w : tensor<1x2x6x6xf32>, tensor<3x2x3x3xf32>) outs(%f : tensor<1x3x2x2xf32>) -> tensor<1x3x2x2xf32>
   func.return %r : tensor<1x3x2x2xf32>
 }
+
+// -----
 
 // CHECK-LABEL: func.func @another_border(%x: tensor<1x2x4x4xf32>, %w: tensor<3x2x3x3xf32>) -> tensor<1x3x4x4xf32> {
 // CHECK-NEXT:   %[[V1:.*]] = asic.pad %x {low = array<i64: 0, 0, 1, 1>, high = array<i64: 0, 0, 1, 1>, value = 1.000000e+00 : f32} : tensor<1x2x4x4xf32> -> tensor<1x2x6x6xf32>

@@ -1,4 +1,4 @@
-// RUN: asic-opt %s --convert-linalg-to-asic | filecheck %s
+// RUN: asic-opt %s --split-input-file --convert-linalg-to-asic | filecheck %s
 
 // A rounding of a product is the product's own, unless the wide result is read as well.
 
@@ -26,6 +26,8 @@ func.func @rounded(%a: tensor<3x4xf16>, %b: tensor<4x5xf16>) -> tensor<3x5xf16> 
   } -> tensor<3x5xf16>
   func.return %r : tensor<3x5xf16>
 }
+
+// -----
 
 // CHECK-LABEL: func.func @also_read_wide(%a: tensor<3x4xf16>, %b: tensor<4x5xf16>) -> (tensor<3x5xf16>, tensor<3x5xf32>) {
 // CHECK-NEXT:   %[[V1:.*]] = asic.matmul %a, %b : tensor<3x4xf16>, tensor<4x5xf16> -> tensor<3x5xf32>

@@ -1,4 +1,4 @@
-// RUN: asic-opt %s --convert-linalg-to-asic | filecheck %s
+// RUN: asic-opt %s --split-input-file --convert-linalg-to-asic | filecheck %s
 
 // An elementwise operator moves into its only reader; with two it stays.
 
@@ -26,6 +26,8 @@ func.func @one_reader(%x: tensor<4x6xf32>) -> tensor<4x6xf32> {
   func.return %q : tensor<4x6xf32>
 }
 
+// -----
+
 // CHECK-LABEL: func.func @into_a_reduction(%x: tensor<4x6xf32>) -> tensor<4xf32> {
 // CHECK-NEXT:   %[[V1:.*]] = asic.reduce(%x) starting() {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>], iteration = array<i64: 4, 6>, reduced = 1 : i64, init = [0.000000e+00 : f32]} : (tensor<4x6xf32>), () -> (tensor<4xf32>) {
 // CHECK-NEXT:   ^bb0(%[[V2:.*]]: f32, %[[V3:.*]]: f32):
@@ -52,6 +54,8 @@ func.func @into_a_reduction(%x: tensor<4x6xf32>) -> tensor<4xf32> {
   } -> tensor<4xf32>
   func.return %q : tensor<4xf32>
 }
+
+// -----
 
 // CHECK-LABEL: func.func @two_readers(%x: tensor<4x6xf32>) -> (tensor<4x6xf32>, tensor<4x6xf32>) {
 // CHECK-NEXT:   %[[V1:.*]] = asic.elementwise(%x) {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>]} : (tensor<4x6xf32>) -> tensor<4x6xf32> {

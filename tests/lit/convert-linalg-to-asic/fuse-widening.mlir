@@ -1,4 +1,4 @@
-// RUN: asic-opt %s --convert-linalg-to-asic | filecheck %s
+// RUN: asic-opt %s --split-input-file --convert-linalg-to-asic | filecheck %s
 
 // A conversion to a wider type moves into every reader: they read the narrow tensor.
 
@@ -36,6 +36,8 @@ func.func @two_readers(%x: tensor<4x6xf16>) -> (tensor<4x6xf32>, tensor<4x6xf32>
   } -> tensor<4x6xf32>
   func.return %p, %q : tensor<4x6xf32>, tensor<4x6xf32>
 }
+
+// -----
 
 // CHECK-LABEL: func.func @is_returned(%x: tensor<4x6xf16>) -> tensor<4x6xf32> {
 // CHECK-NEXT:   %[[V1:.*]] = asic.elementwise(%x) {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>]} : (tensor<4x6xf16>) -> tensor<4x6xf32> {

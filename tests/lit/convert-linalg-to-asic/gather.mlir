@@ -1,4 +1,4 @@
-// RUN: asic-opt %s --convert-linalg-to-asic | filecheck %s
+// RUN: asic-opt %s --split-input-file --convert-linalg-to-asic | filecheck %s
 
 // A row at a computed index is gathered; one at a constant index is a layout.
 
@@ -17,6 +17,8 @@ func.func @rows(%table: tensor<10x4xf16>, %ids: tensor<3xi64>) -> tensor<3x4xf16
   } -> tensor<3x4xf16>
   func.return %r : tensor<3x4xf16>
 }
+
+// -----
 
 // CHECK-LABEL: func.func @constant_place(%table: tensor<10x4xf16>) -> tensor<4xf16> {
 // CHECK-NEXT:   %[[V1:.*]] = asic.layout %table affine_map<(d0) -> (2, d0)> : tensor<10x4xf16> -> tensor<4xf16>

@@ -1,4 +1,4 @@
-// RUN: asic-opt %s --convert-linalg-to-asic | filecheck %s
+// RUN: asic-opt %s --split-input-file --convert-linalg-to-asic | filecheck %s
 
 // What changes the order or the number of elements is a copy.
 
@@ -12,6 +12,8 @@ func.func @transposed(%x: tensor<4x6xf32>) -> tensor<6x4xf32> {
   func.return %r : tensor<6x4xf32>
 }
 
+// -----
+
 // CHECK-LABEL: func.func @repeated(%x: tensor<4xf32>) -> tensor<4x3xf32> {
 // CHECK-NEXT:   %[[V1:.*]] = asic.layout %x affine_map<(d0, d1) -> (d0)> : tensor<4xf32> -> tensor<4x3xf32>
 // CHECK-NEXT:   func.return %[[V1]] : tensor<4x3xf32>
@@ -22,6 +24,8 @@ func.func @repeated(%x: tensor<4xf32>) -> tensor<4x3xf32> {
   func.return %r : tensor<4x3xf32>
 }
 
+// -----
+
 // CHECK-LABEL: func.func @cut(%x: tensor<4x6xf32>) -> tensor<4x2xf32> {
 // CHECK-NEXT:   %[[V1:.*]] = asic.layout %x affine_map<(d0, d1) -> (d0, ((d1 * 3) + 1))> : tensor<4x6xf32> -> tensor<4x2xf32>
 // CHECK-NEXT:   func.return %[[V1]] : tensor<4x2xf32>
@@ -31,16 +35,22 @@ func.func @cut(%x: tensor<4x6xf32>) -> tensor<4x2xf32> {
   func.return %r : tensor<4x2xf32>
 }
 
+// -----
+
 // CHECK-LABEL: func.func @whole(%x: tensor<4x6xf32>) -> tensor<4x6xf32> {
-// CHECK-NEXT:   func.return %x : tensor<4x6xf32>
+// CHECK-NEXT:   %[[V1:.*]] = asic.layout %x affine_map<(d0, d1) -> (d0, d1)> : tensor<4x6xf32> -> tensor<4x6xf32>
+// CHECK-NEXT:   func.return %[[V1]] : tensor<4x6xf32>
 // CHECK-NEXT: }
 func.func @whole(%x: tensor<4x6xf32>) -> tensor<4x6xf32> {
   %r = tensor.extract_slice %x[0, 0] [4, 6] [1, 1] : tensor<4x6xf32> to tensor<4x6xf32>
   func.return %r : tensor<4x6xf32>
 }
 
+// -----
+
 // CHECK-LABEL: func.func @twice(%x: tensor<4x6xf32>) -> tensor<4x6xf32> {
-// CHECK-NEXT:   func.return %x : tensor<4x6xf32>
+// CHECK-NEXT:   %[[V1:.*]] = asic.layout %x affine_map<(d0, d1) -> (d0, d1)> : tensor<4x6xf32> -> tensor<4x6xf32>
+// CHECK-NEXT:   func.return %[[V1]] : tensor<4x6xf32>
 // CHECK-NEXT: }
 func.func @twice(%x: tensor<4x6xf32>) -> tensor<4x6xf32> {
   %e = tensor.empty() : tensor<6x4xf32>

@@ -1,15 +1,18 @@
-// RUN: asic-opt %s --convert-linalg-to-asic | filecheck %s
+// RUN: asic-opt %s --split-input-file --convert-linalg-to-asic | filecheck %s
 
 // A reshape moves nothing: it is a view, and readers read through it.
 
 // CHECK-LABEL: func.func @kept(%x: tensor<4x6xf32>) -> tensor<2x2x6xf32> {
 // CHECK-NEXT:   %[[V1:.*]] = asic.layout %x view affine_map<(d0, d1, d2) -> (((d0 * 2) + d1), d2)> : tensor<4x6xf32> -> tensor<2x2x6xf32>
-// CHECK-NEXT:   func.return %[[V1]] : tensor<2x2x6xf32>
+// CHECK-NEXT:   %[[V2:.*]] = asic.layout %[[V1]] affine_map<(d0, d1, d2) -> (d0, d1, d2)> : tensor<2x2x6xf32> -> tensor<2x2x6xf32>
+// CHECK-NEXT:   func.return %[[V2]] : tensor<2x2x6xf32>
 // CHECK-NEXT: }
 func.func @kept(%x: tensor<4x6xf32>) -> tensor<2x2x6xf32> {
   %r = tensor.expand_shape %x [[0, 1], [2]] output_shape [2, 2, 6] : tensor<4x6xf32> into tensor<2x2x6xf32>
   func.return %r : tensor<2x2x6xf32>
 }
+
+// -----
 
 // CHECK-LABEL: func.func @read_through(%x: tensor<4x6xf32>) -> tensor<2x2x6xf32> {
 // CHECK-NEXT:   %[[V1:.*]] = asic.elementwise(%x) {indexing_maps = [affine_map<(d0, d1, d2) -> (((d0 * 2) + d1), d2)>]} : (tensor<4x6xf32>) -> tensor<2x2x6xf32> {
@@ -30,8 +33,11 @@ func.func @read_through(%x: tensor<4x6xf32>) -> tensor<2x2x6xf32> {
   func.return %r : tensor<2x2x6xf32>
 }
 
+// -----
+
 // CHECK-LABEL: func.func @there_and_back(%x: tensor<4x6xf32>) -> tensor<4x6xf32> {
-// CHECK-NEXT:   func.return %x : tensor<4x6xf32>
+// CHECK-NEXT:   %[[V1:.*]] = asic.layout %x affine_map<(d0, d1) -> (d0, d1)> : tensor<4x6xf32> -> tensor<4x6xf32>
+// CHECK-NEXT:   func.return %[[V1]] : tensor<4x6xf32>
 // CHECK-NEXT: }
 func.func @there_and_back(%x: tensor<4x6xf32>) -> tensor<4x6xf32> {
   %s = tensor.expand_shape %x [[0, 1], [2]] output_shape [2, 2, 6] : tensor<4x6xf32> into tensor<2x2x6xf32>

@@ -1,4 +1,4 @@
-// RUN: asic-opt %s --convert-linalg-to-asic | filecheck %s
+// RUN: asic-opt %s --split-input-file --convert-linalg-to-asic | filecheck %s
 
 // A sum of products is a matrix product, by whatever name or loop nest it is written.
 
@@ -14,6 +14,8 @@ func.func @plain(%a: tensor<3x4xf32>, %b: tensor<4x5xf32>) -> tensor<3x5xf32> {
   func.return %r : tensor<3x5xf32>
 }
 
+// -----
+
 // CHECK-LABEL: func.func @vector_matrix(%a: tensor<4xf32>, %b: tensor<4x5xf32>) -> tensor<5xf32> {
 // CHECK-NEXT:   %[[V1:.*]] = asic.layout %a view affine_map<(d0, d1) -> (d1)> : tensor<4xf32> -> tensor<1x4xf32>
 // CHECK-NEXT:   %[[V2:.*]] = asic.matmul %[[V1]], %b : tensor<1x4xf32>, tensor<4x5xf32> -> tensor<1x5xf32>
@@ -27,6 +29,8 @@ func.func @vector_matrix(%a: tensor<4xf32>, %b: tensor<4x5xf32>) -> tensor<5xf32
   %r = linalg.vecmat ins(%a, %b : tensor<4xf32>, tensor<4x5xf32>) outs(%f : tensor<5xf32>) -> tensor<5xf32>
   func.return %r : tensor<5xf32>
 }
+
+// -----
 
 // CHECK-LABEL: func.func @as_a_loop_nest(%a: tensor<3x4xf32>, %b: tensor<5x4xf32>) -> tensor<5x3xf32> {
 // CHECK-NEXT:   %[[V1:.*]] = asic.matmul %a, %b transpose_rhs : tensor<3x4xf32>, tensor<5x4xf32> -> tensor<3x5xf32>
@@ -45,6 +49,8 @@ func.func @as_a_loop_nest(%a: tensor<3x4xf32>, %b: tensor<5x4xf32>) -> tensor<5x
   } -> tensor<5x3xf32>
   func.return %r : tensor<5x3xf32>
 }
+
+// -----
 
 // CHECK-LABEL: func.func @no_product(%a: tensor<3x4xf32>, %b: tensor<3x4xf32>) -> tensor<3xf32> {
 // CHECK-NEXT:   %[[V1:.*]] = asic.reduce(%a, %b) starting() {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iteration = array<i64: 3, 4>, reduced = 1 : i64, init = [0.000000e+00 : f32]} : (tensor<3x4xf32>, tensor<3x4xf32>), () -> (tensor<3xf32>) {

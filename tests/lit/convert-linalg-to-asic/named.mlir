@@ -1,4 +1,4 @@
-// RUN: asic-opt %s --convert-linalg-to-asic | filecheck %s
+// RUN: asic-opt %s --split-input-file --convert-linalg-to-asic | filecheck %s
 // A named operation is short for its loops and its body: both are what is written.
 
 // Unsigned operands are widened before: asic.matmul takes narrow integers with their sign.
@@ -14,6 +14,8 @@ func.func @unsigned(%a: tensor<4x8xi8>, %b: tensor<8x5xi8>) -> tensor<4x5xi32> {
   return %r : tensor<4x5xi32>
 }
 
+// -----
+
 // CHECK-LABEL: func.func @signed
 // CHECK-NEXT: asic.matmul {{.*}} : tensor<4x8xi8>, tensor<8x5xi8> -> tensor<4x5xi32>
 func.func @signed(%a: tensor<4x8xi8>, %b: tensor<8x5xi8>) -> tensor<4x5xi32> {
@@ -24,6 +26,8 @@ func.func @signed(%a: tensor<4x8xi8>, %b: tensor<8x5xi8>) -> tensor<4x5xi32> {
   return %r : tensor<4x5xi32>
 }
 
+// -----
+
 // CHECK-LABEL: func.func @transposed_by_maps
 // CHECK-NEXT: asic.matmul {{.*}} transpose_rhs : tensor<4x8xf32>, tensor<5x8xf32> -> tensor<4x5xf32>
 func.func @transposed_by_maps(%a: tensor<4x8xf32>, %b: tensor<5x8xf32>) -> tensor<4x5xf32> {
@@ -33,6 +37,8 @@ func.func @transposed_by_maps(%a: tensor<4x8xf32>, %b: tensor<5x8xf32>) -> tenso
   %r = linalg.matmul indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>] ins(%a, %b : tensor<4x8xf32>, tensor<5x8xf32>) outs(%f : tensor<4x5xf32>) -> tensor<4x5xf32>
   return %r : tensor<4x5xf32>
 }
+
+// -----
 
 // No product at all, whatever its name.
 // CHECK-LABEL: func.func @smallest_sum
@@ -50,6 +56,8 @@ func.func @smallest_sum(%a: tensor<4x8xf32>, %b: tensor<8x5xf32>) -> tensor<4x5x
   }) : (tensor<4x8xf32>, tensor<8x5xf32>, tensor<4x5xf32>) -> tensor<4x5xf32>
   return %r : tensor<4x5xf32>
 }
+
+// -----
 
 // A product's sums start at 0.0, which -0.0 is not.
 // CHECK-LABEL: func.func @from_minus_zero

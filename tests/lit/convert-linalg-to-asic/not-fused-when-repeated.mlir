@@ -1,4 +1,4 @@
-// RUN: asic-opt %s --convert-linalg-to-asic | filecheck %s
+// RUN: asic-opt %s --split-input-file --convert-linalg-to-asic | filecheck %s
 
 // Work on four points is not repeated on 24; a constant costs nothing wherever it is.
 
@@ -30,6 +30,8 @@ func.func @spread(%x: tensor<4xf32>, %b: tensor<4x6xf32>) -> tensor<4x6xf32> {
   } -> tensor<4x6xf32>
   func.return %q : tensor<4x6xf32>
 }
+
+// -----
 
 // CHECK-LABEL: func.func @spread_constant(%b: tensor<4x6xf32>) -> tensor<4x6xf32> {
 // CHECK-NEXT:   %[[V1:.*]] = asic.elementwise(%b) {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>]} : (tensor<4x6xf32>) -> tensor<4x6xf32> {

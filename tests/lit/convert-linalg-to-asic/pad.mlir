@@ -1,4 +1,4 @@
-// RUN: asic-opt %s --convert-linalg-to-asic | filecheck %s
+// RUN: asic-opt %s --split-input-file --convert-linalg-to-asic | filecheck %s
 
 // A border of a constant is a pad; no border is nothing.
 
@@ -15,8 +15,11 @@ func.func @border(%x: tensor<2x3xf16>) -> tensor<2x6xf16> {
   func.return %r : tensor<2x6xf16>
 }
 
+// -----
+
 // CHECK-LABEL: func.func @no_border(%x: tensor<2x3xf16>) -> tensor<2x3xf16> {
-// CHECK-NEXT:   func.return %x : tensor<2x3xf16>
+// CHECK-NEXT:   %[[V1:.*]] = asic.layout %x affine_map<(d0, d1) -> (d0, d1)> : tensor<2x3xf16> -> tensor<2x3xf16>
+// CHECK-NEXT:   func.return %[[V1]] : tensor<2x3xf16>
 // CHECK-NEXT: }
 func.func @no_border(%x: tensor<2x3xf16>) -> tensor<2x3xf16> {
   %one = arith.constant 1.0 : f16

@@ -1,4 +1,4 @@
-// RUN: asic-opt %s --convert-linalg-to-asic --allow-unregistered-dialect | filecheck %s
+// RUN: asic-opt %s --split-input-file --convert-linalg-to-asic --allow-unregistered-dialect | filecheck %s
 
 // A pooling is a reduction over windows: the map of its operand says which.
 // xDSL registers the first of the two alone.
@@ -19,6 +19,8 @@ func.func @max(%x: tensor<1x2x4x6xf32>) -> tensor<1x2x2x3xf32> {
   %r = linalg.pooling_nchw_max {strides = dense<2> : tensor<2xi64>, dilations = dense<1> : tensor<2xi64>} ins(%x, %k : tensor<1x2x4x6xf32>, tensor<2x2xf32>) outs(%f : tensor<1x2x2x3xf32>) -> tensor<1x2x2x3xf32>
   func.return %r : tensor<1x2x2x3xf32>
 }
+
+// -----
 
 // CHECK-LABEL: func.func @sum_channels_last(%x: tensor<1x5x2xf32>) -> tensor<1x3x2xf32> {
 // CHECK-NEXT:   %[[V1:.*]] = asic.reduce(%x) starting() {indexing_maps = [affine_map<(d0, d1, d2, d3) -> (0, (d1 + (d3 * 2)), d2)>], iteration = array<i64: 1, 3, 2, 2>, reduced = 1 : i64, init = [0.000000e+00 : f32]} : (tensor<1x5x2xf32>), () -> (tensor<1x3x2xf32>) {

@@ -1,4 +1,4 @@
-// RUN: asic-opt %s --convert-linalg-to-asic | filecheck %s
+// RUN: asic-opt %s --split-input-file --convert-linalg-to-asic | filecheck %s
 
 // A reduction keeps its scalar body, its start, and folds its last loops.
 
@@ -22,6 +22,8 @@ func.func @rows(%x: tensor<4x6xf32>) -> tensor<4xf32> {
   func.return %r : tensor<4xf32>
 }
 
+// -----
+
 // CHECK-LABEL: func.func @columns(%x: tensor<4x6xf32>, %start: tensor<6xf32>) -> tensor<6xf32> {
 // CHECK-NEXT:   %[[V1:.*]] = asic.reduce(%x) starting(%start) {indexing_maps = [affine_map<(d0, d1) -> (d1, d0)>], iteration = array<i64: 6, 4>, reduced = 1 : i64} : (tensor<4x6xf32>), (tensor<6xf32>) -> (tensor<6xf32>) {
 // CHECK-NEXT:   ^bb0(%[[V2:.*]]: f32, %[[V3:.*]]: f32):
@@ -38,6 +40,8 @@ func.func @columns(%x: tensor<4x6xf32>, %start: tensor<6xf32>) -> tensor<6xf32> 
   }
   func.return %r : tensor<6xf32>
 }
+
+// -----
 
 // CHECK-LABEL: func.func @nothing_folds(%x: tensor<4x6xf32>) -> tensor<4x6xf32> {
 // CHECK-NEXT:   %[[V1:.*]] = asic.elementwise(%x) {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>]} : (tensor<4x6xf32>) -> tensor<4x6xf32> {

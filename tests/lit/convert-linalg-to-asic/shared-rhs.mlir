@@ -1,4 +1,4 @@
-// RUN: asic-opt %s --convert-linalg-to-asic | filecheck %s
+// RUN: asic-opt %s --split-input-file --convert-linalg-to-asic | filecheck %s
 
 // A right operand that is repeated for every batch is one matrix, read once.
 
@@ -17,6 +17,8 @@ func.func @repeated(%a: tensor<2x3x4xf32>, %b: tensor<4x5xf32>) -> tensor<2x3x5x
   %r = linalg.batch_matmul ins(%a, %w : tensor<2x3x4xf32>, tensor<2x4x5xf32>) outs(%f : tensor<2x3x5xf32>) -> tensor<2x3x5xf32>
   func.return %r : tensor<2x3x5xf32>
 }
+
+// -----
 
 // CHECK-LABEL: func.func @one_each(%a: tensor<2x3x4xf32>, %b: tensor<2x4x5xf32>) -> tensor<2x3x5xf32> {
 // CHECK-NEXT:   %[[V1:.*]] = asic.matmul %a, %b : tensor<2x3x4xf32>, tensor<2x4x5xf32> -> tensor<2x3x5xf32>

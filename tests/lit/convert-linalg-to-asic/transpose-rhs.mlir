@@ -1,4 +1,4 @@
-// RUN: asic-opt %s --convert-linalg-to-asic | filecheck %s
+// RUN: asic-opt %s --split-input-file --convert-linalg-to-asic | filecheck %s
 
 // A transpose of the right operand is read as it lies; one of the left is copied.
 
@@ -15,6 +15,8 @@ func.func @rhs(%a: tensor<3x4xf32>, %b: tensor<5x4xf32>) -> tensor<3x5xf32> {
   %r = linalg.matmul ins(%a, %t : tensor<3x4xf32>, tensor<4x5xf32>) outs(%f : tensor<3x5xf32>) -> tensor<3x5xf32>
   func.return %r : tensor<3x5xf32>
 }
+
+// -----
 
 // CHECK-LABEL: func.func @lhs(%a: tensor<4x3xf32>, %b: tensor<4x5xf32>) -> tensor<3x5xf32> {
 // CHECK-NEXT:   %[[V1:.*]] = asic.layout %a affine_map<(d0, d1) -> (d1, d0)> : tensor<4x3xf32> -> tensor<3x4xf32>

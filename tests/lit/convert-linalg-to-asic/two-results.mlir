@@ -1,4 +1,4 @@
-// RUN: asic-opt %s --convert-linalg-to-asic | filecheck %s
+// RUN: asic-opt %s --split-input-file --convert-linalg-to-asic | filecheck %s
 
 // A reduction may have two accumulators; one that nothing depends on goes.
 
@@ -32,6 +32,8 @@ func.func @both(%x: tensor<4x6xf32>) -> (tensor<4xf32>, tensor<4xi64>) {
   } -> tensor<4xf32>, tensor<4xi64>
   func.return %m, %i : tensor<4xf32>, tensor<4xi64>
 }
+
+// -----
 
 // CHECK-LABEL: func.func @one(%x: tensor<4x6xf32>) -> tensor<4xf32> {
 // CHECK-NEXT:   %[[V1:.*]] = asic.reduce(%x) starting() {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>], iteration = array<i64: 4, 6>, reduced = 1 : i64, init = [-1.000000e+00 : f32]} : (tensor<4x6xf32>), () -> (tensor<4xf32>) {

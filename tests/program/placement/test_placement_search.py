@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from asic_compiler.hardware.chip import Rectangle
 from asic_compiler.program.placement.search import STRATEGIES, place
-from asic_compiler.program.placement.traffic import Flow, Group, Pattern, Traffic, ring_of
+from asic_compiler.program.placement.traffic import Flow, OperatorGroup, Pattern, Traffic, ring_of
 
 
 def pattern(packets: list[tuple[int, int, int]], sets: list[list[int]]) -> Pattern:
@@ -29,12 +29,12 @@ def random_traffic(seed: int, groups: int = 4, room: int | None = None) -> Traff
     width, height, sc_x, sc_y = (int(v) for v in (*rng.integers(2, 6, 2), *rng.integers(1, 3, 2)))
     whole = Rectangle(0, 0, width, height)
     tiles = width * height
-    made: list[Group] = []
+    made: list[OperatorGroup] = []
     for index in range(groups):
         held = np.zeros(tiles, dtype=np.int64)
         begin, used = int(rng.integers(tiles)), int(rng.integers(1, tiles + 1))
         held[(begin + np.arange(used)) % tiles] = 10
-        made.append(Group((index,), whole, begin, used, bool(rng.random() < 0.8), (held,)))
+        made.append(OperatorGroup((index,), whole, begin, used, bool(rng.random() < 0.8), (held,)))
     flows: list[Flow] = []
     for _ in range(6):
         count = int(rng.integers(1, 4))
@@ -104,14 +104,14 @@ def test_no_placement_has_fewer_hop_bytes_than_the_bound(seed: int, turn: int):
 def test_the_bound_is_met_by_neighbours():
     """A tile sends to the four beside it, whose routers are one link away."""
     traffic = Traffic(
-        3, 3, 1, 1, (Group((0,), Rectangle(0, 0, 3, 3), 0, 9, True, ()),),
+        3, 3, 1, 1, (OperatorGroup((0,), Rectangle(0, 0, 3, 3), 0, 9, True, ()),),
         (Flow(pattern([(4, i, 8) for i in range(4)], [[1], [3], [5], [7]]), 0, 0),), (),
     )  # fmt: skip
     assert traffic.least_hop_bytes() == traffic.hop_bytes((0,)) == 4
 
 
 def test_a_tile_of_another_group_may_lie_where_it_sends_to():
-    groups = tuple(Group((i,), Rectangle(0, 0, 3, 1), 0, 3, True, ()) for i in range(2))
+    groups = tuple(OperatorGroup((i,), Rectangle(0, 0, 3, 1), 0, 3, True, ()) for i in range(2))
     traffic = Traffic(3, 1, 1, 1, groups, (Flow(pattern([(0, 0, 8)], [[2]]), 0, 1),), ())
     assert traffic.least_hop_bytes() == traffic.hop_bytes((2, 0)) == 0
 
@@ -157,8 +157,8 @@ def test_a_full_memory_turns_a_shorter_way_away():
     row = Rectangle(0, 0, 3, 1)
     held = np.array([8, 0, 0])
     groups = (
-        Group((0,), row, 0, 1, True, (held,)),
-        Group((1,), row, 1, 1, True, (np.roll(held, 1),)),
+        OperatorGroup((0,), row, 0, 1, True, (held,)),
+        OperatorGroup((1,), row, 1, 1, True, (np.roll(held, 1),)),
     )
     flows = (Flow(pattern([(0, 0, 8)], [[1]]), 0, 1),)
     roomy, tight = (Traffic(3, 1, 1, 1, groups, flows, (np.full(3, room),)) for room in (16, 8))
@@ -169,7 +169,9 @@ def test_a_full_memory_turns_a_shorter_way_away():
 def test_snake_begins_where_the_one_before_ended():
     row = Rectangle(0, 0, 4, 2)
     none = (np.zeros(8, dtype=np.int64),)
-    groups = tuple(Group((i,), row, 0, used, True, none) for i, used in enumerate((3, 2, 4)))
+    groups = tuple(
+        OperatorGroup((i,), row, 0, used, True, none) for i, used in enumerate((3, 2, 4))
+    )
     traffic = Traffic(4, 2, 1, 1, groups, (), (np.zeros(8, dtype=np.int64),))
     assert place(traffic, "snake").turns == (0, 3, 5)
 

@@ -16,8 +16,8 @@ from asic_compiler.program.wmem_need import wmem_bytes
 from asic_compiler.simulate import run_program
 from asic_compiler.simulate.images import INDEX, ImageFolder, write_images
 from asic_compiler.simulate.packed import Rows, keep_rows, pack, unpack
-from asic_compiler.simulate.tensor_files import TensorFile, write_arrays
 from asic_compiler.simulate.wmem import Constants, Slices, build_image
+from asic_compiler.tensors.files import TensorFile, write_arrays
 
 WEIGHTS = {"w": random(2, 10, 12), "table": random(3, 20, 12), "bias": random(4, 10)}
 INPUTS = {"ids": np.array([4, 11, 0])}

@@ -10,7 +10,7 @@ from types import FunctionType
 import pytest
 
 import asic_compiler
-from asic_compiler.simulate.timing.kernel import layout, loop
+from asic_compiler.simulate.timing.kernel import loop, state
 from asic_compiler.simulate.timing.kernel.sources import digest, sources
 
 ROOT = Path(asic_compiler.__file__).parent
@@ -35,7 +35,7 @@ def test_every_module_with_a_compiled_function_is_read():
     }
     assert len(set(found.values())) == 5
     assert set(found.values()) <= names
-    assert layout.__name__ in names
+    assert state.__name__ in names
 
 
 def test_every_constant_that_is_compiled_in_comes_from_a_file_that_is_read():
@@ -60,7 +60,7 @@ def test_every_constant_that_is_compiled_in_comes_from_a_file_that_is_read():
     ("file", "old", "new"),
     [
         ("program.py", "FULL_RATE = 16", "FULL_RATE = 32"),
-        ("kernel/layout.py", "CHUNK = 16", "CHUNK = 32"),
+        ("kernel/state.py", "CHUNK = 16", "CHUNK = 32"),
         ("kernel/tiles.py", "+ 1", "+ 2"),
     ],
 )
@@ -104,11 +104,11 @@ def test_functions_that_are_cached_without_a_digest_import_nothing_of_ours():
     """Numba itself looks at the file of a function alone."""
     for path in ROOT.rglob("*.py"):
         text = path.read_text()
-        if "njit(cache=True" in text and path != Path(layout.__file__):
+        if "njit(cache=True" in text and path != Path(state.__file__):
             assert sources(path, ROOT) == (path,)
 
 
 def test_the_loop_is_told_apart_by_the_digest():
-    (name,) = layout.digest().dtype.names or ()
+    (name,) = state.digest().dtype.names or ()
     assert name == f"d{digest(LOOP, ROOT)[:16]}"
-    assert "digest" in layout.State._fields
+    assert "digest" in state.State._fields

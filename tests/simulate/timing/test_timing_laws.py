@@ -434,18 +434,18 @@ def test_the_engine_is_imported_without_numba():
 
 
 def test_kinds_and_units_are_those_of_the_kernel():
-    from asic_compiler.simulate.timing.kernel import layout
+    from asic_compiler.simulate.timing.kernel import state
 
-    assert [getattr(layout, kind.name) for kind in Kind] == [kind.value for kind in Kind]
+    assert [getattr(state, kind.name) for kind in Kind] == [kind.value for kind in Kind]
 
 
 def test_where_nothing_can_be_kept_it_is_compiled_each_time(monkeypatch: pytest.MonkeyPatch):
-    from asic_compiler.simulate.timing.kernel import layout
+    from asic_compiler.simulate.timing.kernel import state
 
     def refuse(*, cache: bool = False, **options: object):
         if cache:
             raise RuntimeError("cannot cache function: no locator available")
         return lambda function: function
 
-    monkeypatch.setattr(layout, "njit", refuse)
-    assert layout.entry(abs) is abs
+    monkeypatch.setattr(state, "njit", refuse)
+    assert state.entry(abs) is abs

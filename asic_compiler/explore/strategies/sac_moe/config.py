@@ -74,7 +74,7 @@ class SacMoeConfig:
     """Updates after each step of all environments. Ours: bounded by the time of a run."""
     warm_up: int = 400
     """Evaluations with exploring actions before learning. Seed: 1,000. Ours: begun earlier, the
-    search is ahead after 1,000 evaluations and about even in the end (docs/explorer.md)."""
+    search is ahead after 1,000 evaluations and about even in the end (docs/log/search.md)."""
     warm_up_share: float = 0.25
     """No more of the budget than this goes into the warm-up. Ours, for small budgets."""
 

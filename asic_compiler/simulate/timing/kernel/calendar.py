@@ -12,7 +12,7 @@ that its end is not the beginning of another chunk.
 
 from __future__ import annotations
 
-from asic_compiler.simulate.timing.kernel.layout import (
+from asic_compiler.simulate.timing.kernel.state import (
     BITS,
     CHUNK,
     END,

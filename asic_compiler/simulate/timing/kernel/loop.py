@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from asic_compiler.simulate.timing.kernel.calendar import next_cycle, push, take
-from asic_compiler.simulate.timing.kernel.layout import (
+from asic_compiler.simulate.timing.kernel.network import at_router
+from asic_compiler.simulate.timing.kernel.ports import open_gate, port_free
+from asic_compiler.simulate.timing.kernel.state import (
     DONE,
     FETCH,
     GROW_CHUNKS,
@@ -16,8 +18,6 @@ from asic_compiler.simulate.timing.kernel.layout import (
     State,
     entry,
 )
-from asic_compiler.simulate.timing.kernel.network import at_router
-from asic_compiler.simulate.timing.kernel.ports import open_gate, port_free
 from asic_compiler.simulate.timing.kernel.tiles import run_tile
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asic_compiler.simulate.timing.kernel.calendar import push
-from asic_compiler.simulate.timing.kernel.layout import (
+from asic_compiler.simulate.timing.kernel.state import (
     EAST,
     INJECTED,
     NORTH,

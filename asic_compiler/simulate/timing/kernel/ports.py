@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from asic_compiler.simulate.timing.kernel.calendar import push
-from asic_compiler.simulate.timing.kernel.layout import (
+from asic_compiler.simulate.timing.kernel.network import count_bin
+from asic_compiler.simulate.timing.kernel.state import (
     AWAIT_SENT,
     GATE,
     INJECTED,
@@ -14,7 +15,6 @@ from asic_compiler.simulate.timing.kernel.layout import (
     compiled,
     inlined,
 )
-from asic_compiler.simulate.timing.kernel.network import count_bin
 
 
 @inlined

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from asic_compiler.simulate.timing.kernel.calendar import push
-from asic_compiler.simulate.timing.kernel.layout import (
+from asic_compiler.simulate.timing.kernel.ports import post, send, unsent
+from asic_compiler.simulate.timing.kernel.state import (
     AWAIT_DATA,
     AWAIT_SENT,
     COMPUTE,
@@ -18,7 +19,6 @@ from asic_compiler.simulate.timing.kernel.layout import (
     State,
     inlined,
 )
-from asic_compiler.simulate.timing.kernel.ports import post, send, unsent
 
 
 @inlined

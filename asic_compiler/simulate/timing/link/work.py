@@ -11,9 +11,9 @@ from xdsl.ir import Operation, SSAValue
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.tcc.base import buffer_type
 from asic_compiler.program import access
-from asic_compiler.program.access import Cutting
+from asic_compiler.program.access import Cutting, Slots
 from asic_compiler.program.allocate import WEIGHT_GROUP
-from asic_compiler.program.elaborate import ElaboratedProgram, Elaboration, appended
+from asic_compiler.program.elaborate import ElaboratedProgram, Elaboration
 from asic_compiler.simulate.timing.link.costs import (
     MOVE,
     Contraction,
@@ -192,10 +192,11 @@ class Costs:
         stored = self._operand_bits(op.result)
         key = ("append", id(parts), op.axis, op.slot, op.values.type, width, stored)
         if key not in self._known:
+            slots = Slots.of(op)
             done: dict[int, int] = {}
             for elements in parts.elements:
                 if id(elements) not in done:
-                    done[id(elements)] = len(appended(op, elements)[0])
+                    done[id(elements)] = len(slots.among(elements)[0])
             tile = self.machine.tiles_at(parts.places)
             points = np.array([done[id(e)] for e in parts.elements], dtype=np.int64)
             port = points * (width + stored)

@@ -78,6 +78,15 @@ def is_float(element: Attribute) -> bool:
     return type(element) in _FLOATS
 
 
+def with_sign_of(values: Array, like: np.dtype[Any]) -> Array:
+    """Integers read as another type of their size has them: with a sign, or without.
+
+    MLIR's integers are bits; PyTorch's uint8 and int8 are both an ``i8`` of a program.
+    """
+    same_bits = values.dtype.itemsize == like.itemsize and {values.dtype.kind, like.kind} <= {*"iu"}
+    return np.asarray(values.view(like)) if same_bits else values
+
+
 def compute_dtype(element: Attribute) -> np.dtype[Any]:
     """What one operation on an element is computed in: f32 for f16 and bf16, else itself."""
     if isinstance(element, Float16Type):

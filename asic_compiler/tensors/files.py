@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.files import regular_size, replacing
-from asic_compiler.simulate.elements import Array
+from asic_compiler.tensors.elements import Array
 
 # Of the format's own limit.
 _HEADER_LIMIT_BYTES = 100_000_000

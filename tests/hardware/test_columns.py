@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asic_compiler.hardware.layout import add_up, columns, sum_rows
+from asic_compiler.hardware.columns import add_up, columns, sum_rows
 from asic_compiler.hardware.segments import Segments
 
 

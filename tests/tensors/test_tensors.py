@@ -15,13 +15,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from safetensors import safe_open
 from safetensors.torch import save_file
-from xdsl.dialects.builtin import TensorType, bf16, f16, f32, i64
+from xdsl.dialects.builtin import TensorType, bf16, f16, f32, i8, i64
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.frontends.context import make_context
 from asic_compiler.frontends.mlir_text import parse_mlir
-from asic_compiler.simulate.comparison import OwnArithmetic, compare, own_arithmetic
-from asic_compiler.simulate.tensor_files import TensorFacts, structure, write_arrays, write_tensors
 from asic_compiler.simulate.tensors import (
     check_related,
     check_whole,
@@ -29,6 +27,8 @@ from asic_compiler.simulate.tensors import (
     select,
     weights_of,
 )
+from asic_compiler.tensors.comparison import OwnArithmetic, compare, own_arithmetic
+from asic_compiler.tensors.files import TensorFacts, structure, write_arrays, write_tensors
 
 VALUES = {
     "half": torch.randn(3, 4, dtype=torch.float16),
@@ -62,6 +62,17 @@ def test_files_of_the_library_are_read(theirs: Path):
     assert str(file.entries["brain"]) == "5xbf16"
     with pytest.raises(KeyError):
         file["missing"]
+
+
+def test_bytes_without_sign_are_the_same_bits(theirs: Path):
+    # PyTorch's uint8 was refused where the program reads i8, the one type that MLIR has for both.
+    given = select(load(theirs), {"byte": TensorType(i8, [2])}, "inputs")
+    assert given["byte"].dtype == np.int8
+    assert given["byte"].tolist() == [0, -1]
+    error = compare(given, {"byte": np.array([0, 255], np.uint8)}).outputs[0]
+    assert error.max_abs == 0
+    with pytest.raises(UserError, match="1 of 1 tensors do not fit"):
+        select(load(theirs), {"byte": TensorType(i64, [2])}, "inputs")
 
 
 def test_what_is_read_cannot_be_written(theirs: Path):

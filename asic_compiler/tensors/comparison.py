@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from asic_compiler.diagnostics import UserError
-from asic_compiler.simulate.elements import Array
+from asic_compiler.tensors.elements import Array, with_sign_of
 
 OWN_TYPE, OWN_ERRORS = "own_type", "own_errors"
 """Keys in the header of a reference: the element type of the program, and the `relative_error` of
@@ -195,6 +195,7 @@ def compare(
 
 
 def _compare(name: str, output: Array, reference: Array, is_logits: bool) -> OutputError:
+    output = with_sign_of(output, reference.dtype)
     ours, theirs = output.astype(np.float64), reference.astype(np.float64)
     error, largest = _errors(ours, theirs)
     max_abs, max_rel = float(error.max(initial=0.0)), relative_error(ours, theirs)
