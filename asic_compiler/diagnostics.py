@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+_CONTROLS = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""What moves a terminal's cursor, colours it, turns the direction of text, or ends a line."""
+_SHOWN_AT_MOST = 2000
+
+
+def one_line(text: str) -> str:
+    """A text from input, as a terminal may show it: control characters escaped, not endless."""
+    shown = text if len(text) <= _SHOWN_AT_MOST else text[:_SHOWN_AT_MOST] + " ..."
+    return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,4 +56,4 @@ class UserError(Exception):
         where = str(self.location) if self.location is not None else program
         lines = [f"{where}: error: {self.message}"]
         lines += [f"{where}: note: {note}" for note in self.notes]
-        return "\n".join(lines)
+        return "\n".join(map(one_line, lines))

@@ -11,6 +11,7 @@ from xdsl.dialects.builtin import ModuleOp
 from asic_compiler.diagnostics import UserError
 from asic_compiler.explore.request import Request
 from asic_compiler.explore.run import Exploration, explore, make_problem
+from asic_compiler.files import LARGEST_INPUT, read_regular
 from asic_compiler.frontends.mlir_text import parse_module
 from asic_compiler.passes.convert_linalg_to_asic import ConvertLinalgToAsic
 from asic_compiler.plan.attributes import annotate
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 def parse_file(path: str) -> ModuleOp:
     """See ``asic_compiler.parse_file``."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = read_regular(Path(path), LARGEST_INPUT)
     except OSError as error:
         raise UserError(f"cannot read '{path}': {error.strerror}") from error
     return parse_module(text, path)

@@ -61,6 +61,9 @@ class ExactPrinter(Printer):
             if _holds_floats(dense) and len(dense):
                 self._print_dense(dense)
                 return
+            if is_repeated(dense):  # of a large one, xDSL would make a list of all elements
+                first = type(dense.data)(dense.data.data[: len(dense.data.data) // len(dense)])
+                attribute = DenseIntOrFPElementsAttr(dense.type, first)
         super().print_attribute(cast("Attribute", attribute))
 
     def _print_dense(self, dense: DenseIntOrFPElementsAttr[Any]) -> None:

@@ -36,6 +36,14 @@ def _own_builtin() -> Dialect:
     )
 
 
+def forget_resources(context: Context) -> None:
+    """Empties the store of resources: the next module is read as in a context of its own."""
+    for dialect in context.loaded_dialects:
+        interface = dialect.get_interface(OpAsmDialectInterface)
+        if interface is not None:
+            interface._blob_storage.clear()  # pyright: ignore[reportPrivateUsage]
+
+
 def make_context(*, allow_unregistered: bool = False) -> Context:
     """A context in which each dialect is loaded when the text first uses it."""
     context = Context(allow_unregistered)

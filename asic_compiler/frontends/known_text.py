@@ -10,14 +10,9 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import FunctionType
 from xdsl.ir import Attribute, TypeAttribute
 from xdsl.parser import Parser
-from xdsl.utils.lexer import Input, Span, Token
-from xdsl.utils.mlir_lexer import (
-    KIND_BY_PUNCTUATION_SPELLING,
-    MLIRLexer,
-    MLIRToken,
-    MLIRTokenKind,
-    StringLiteral,
-)
+from xdsl.utils.lexer import Input
+
+from asic_compiler.frontends.lexing import BLANKS, LinearLexer
 
 _Value = TypeVar("_Value")
 
@@ -28,37 +23,6 @@ _FUNCTION_TYPE = re.compile(
     r"\([^()/\"]*+\) -> (?:\([^()/\"]*+\)|\w++<[^<>/\"]*+>|\w++(?=\n))", re.ASCII
 )
 _PROPERTIES = re.compile(r"<\{[^{}/\"]*+\}>")
-_BLANK = re.compile(r"(?:\s++|//[^\n]*+)*+", re.ASCII)
-
-_TOKEN = re.compile(
-    r"""[ \t\r\n]*+(?:
-        ([:,()}\[\]<>=] | -> | \{(?!-\#))
-      | (%(?:[0-9]+|[a-zA-Z$._-][a-zA-Z0-9$._-]*))
-      | ([a-zA-Z_][a-zA-Z0-9_$.]*)
-      | ("[^"\\\n\v\f]*")
-    )""",
-    re.VERBOSE,
-)
-"""The tokens that a module is nearly all of, in the order of the kinds below."""
-_KINDS = (MLIRTokenKind.PERCENT_IDENT, MLIRTokenKind.BARE_IDENT, MLIRTokenKind.STRING_LIT)
-
-
-class QuickLexer(MLIRLexer):
-    """xDSL's lexer with one expression for the common tokens; it reads the others itself."""
-
-    # xDSL's own needs time exponential in the length of a string that is not closed.
-    _unescaped_characters_regex = re.compile(r'"(?:[^"\\\n\v\f]++|\\(?:["nt\\]|[0-9A-Fa-f]{2}))*+"')
-
-    def lex(self) -> MLIRToken:
-        """The next token."""
-        match = _TOKEN.match(self.input.content, self.pos)
-        if match is None:
-            return super().lex()
-        group = match.lastindex or 0
-        start, self.pos = match.span(group)
-        kind = KIND_BY_PUNCTUATION_SPELLING[match[1]] if group == 1 else _KINDS[group - 2]
-        span = StringLiteral if kind is MLIRTokenKind.STRING_LIT else Span
-        return Token(kind, span(start, self.pos, self.input))
 
 
 class KnowingParser(Parser):
@@ -69,9 +33,9 @@ class KnowingParser(Parser):
     """
 
     def __init__(self, ctx: Context, input: str, name: str = "<unknown>") -> None:
-        super().__init__(ctx, input, name)
-        self._parser_state.lexer = QuickLexer(Input(input, name))
-        self._resume_from(0)
+        # Empty: xDSL's own lexer, which it begins with, never sees the text.
+        super().__init__(ctx, "", name)
+        self._parser_state = type(self._parser_state)(LinearLexer(Input(input, name)))
         self._text = input
         self._types: dict[str, TypeAttribute | None] = {}
         self._function_types: dict[str, FunctionType] = {}
@@ -101,7 +65,7 @@ class KnowingParser(Parser):
             self._resume_from(match.end())
             return known[text]
         found = read()
-        following = _BLANK.match(self._text, match.end())
+        following = BLANKS.match(self._text, match.end())
         if following is not None and following.end() == self.pos:  # it was read to its end
             known[text] = found
         return found

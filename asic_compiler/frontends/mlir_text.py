@@ -6,6 +6,7 @@ import re
 from bisect import bisect_right
 
 from xdsl.context import Context
+from xdsl.dialect_interfaces.op_asm import OpAsmDialectInterface
 from xdsl.dialects.builtin import UNKNOWN_LOC, FileLineColLoc, IntAttr, ModuleOp, StringAttr
 from xdsl.ir import Operation
 from xdsl.utils.exceptions import MultipleSpansParseError, ParseError
@@ -15,9 +16,11 @@ from asic_compiler.diagnostics import SourceLocation, UserError
 from asic_compiler.frontends.context import make_context
 from asic_compiler.frontends.float_text import FloatParser
 from asic_compiler.frontends.known_text import KnowingParser
+from asic_compiler.frontends.lexing import is_blank
 from asic_compiler.frontends.verification import verify_module
 
-_BLANK = re.compile(r"(\s+|//[^\n]*)*")
+_DIGITS = "for integer string conversion"
+"""What Python says of a decimal integer that it does not read."""
 _VAGUE = "Could not parse entire input!"
 
 
@@ -47,10 +50,49 @@ class LocatingParser(KnowingParser, FloatParser):
             op.location = FileLineColLoc(self._file, IntAttr(line), IntAttr(column))
         return op
 
+    def _parse_dialect_resource_handle(
+        self, dialect_name: str, interface: OpAsmDialectInterface
+    ) -> str:
+        """A resource keeps its name: xDSL renames one that another module of the context has."""
+        key = self.parse_identifier(" for resource handle")
+        if interface.lookup(key) is None:
+            interface.declare_resource(key)
+        self.dialect_resources.add((dialect_name, key))
+        return key
+
+    def _parse_resource(self, dialect_name: str, interface: OpAsmDialectInterface) -> None:
+        """The data of a resource; a context holds one of each name."""
+        start = self.pos
+        key = self._parse_dialect_resource_handle(dialect_name, interface)
+        self.parse_punctuation(":")
+        value = self.parse_str_literal()
+        held = interface.lookup(key)
+        if held and held != value:
+            self.raise_error(
+                f"the resource '{key}' has other data in this module or in another of its context",
+                start,
+                self.pos,
+            )
+        try:
+            interface.parse_resource(key, value)
+        except ValueError as error:
+            self.raise_error(str(error)[:100], start, self.pos)
+
     def line_and_column(self, position: int) -> tuple[int, int]:
         """Line and column, both from 1, of an offset into the text."""
         line = bisect_right(self._line_starts, position)
         return line + self.line_offset, position - self._line_starts[line - 1] + 1
+
+    def first_unresolved(self) -> int:
+        """Offset of an operation that uses the first of the values that nothing has defined."""
+        for values in self.forward_ssa_references.values():
+            for value in values.values():
+                where = None if value.first_use is None else value.first_use.operation.location
+                if isinstance(where, FileLineColLoc) and where.filename == self._file:
+                    line = where.line.data - self.line_offset
+                    if 1 <= line <= len(self._line_starts):
+                        return self._line_starts[line - 1] + where.column.data - 1
+        return 0
 
     def place(self, position: int) -> SourceLocation:
         """The same as a location for a message."""
@@ -80,7 +122,7 @@ def parse_mlir(
     """
     start = SourceLocation(name, 1 + line_offset, 1)
     text = _decode(source, start)
-    if _BLANK.fullmatch(text):
+    if is_blank(text):
         raise UserError(
             "empty input: expected a module", start, ["asic-import writes one from a model"]
         )
@@ -92,10 +134,13 @@ def parse_mlir(
         raise _from_parse_error(error, parser, start) from error
     except RecursionError as error:
         raise UserError("regions or attributes nest too deeply to be parsed", start) from error
+    except MemoryError as error:
+        raise UserError("it does not fit into the memory of this machine", start) from error
     except Exception as error:
         # Attribute verifiers and hand-written parse methods raise all sorts on malformed text.
         where = start if parser is None else parser.place(parser.pos)
-        raise UserError(_first_line(error), where) from error
+        message = "a number has too many digits" if _DIGITS in str(error) else _first_line(error)
+        raise UserError(message, where) from error
     if module.location is UNKNOWN_LOC:
         module.location = FileLineColLoc(
             StringAttr(name), IntAttr(start.line), IntAttr(start.column)
@@ -157,7 +202,8 @@ def _from_parse_error(
     undefined = re.fullmatch(r"values used but not defined: \[(%[^,\]]+).*", message)
     if undefined and parser is not None:
         # xDSL notices at the end of the text and no longer knows where the use was.
-        use = re.search(re.escape(undefined[1]) + r"(?![\w$.-])", parser.lexer.input.content)
+        name = re.compile(re.escape(undefined[1]) + r"(?![\w$.-])")
+        use = name.search(parser.lexer.input.content, parser.first_unresolved())
         where = where if use is None else parser.place(use.start())
     return UserError(message, where, notes)
 

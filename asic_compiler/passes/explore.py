@@ -11,7 +11,7 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
-from asic_compiler.diagnostics import UserError
+from asic_compiler.diagnostics import UserError, one_line
 from asic_compiler.explore.observer import RichObserver, busy
 from asic_compiler.explore.options import SearchOptions
 from asic_compiler.explore.request import Request
@@ -103,7 +103,8 @@ class ExplorePass(SearchOptions, ModulePass):
         return exploration
 
     def _report(self, exploration: Exploration, notes: tuple[str, ...]) -> None:
-        print(f"pipeline: convert-linalg-to-asic,{self}", file=sys.stderr)
-        print(summary(exploration), file=sys.stderr)
+        print(one_line(f"pipeline: convert-linalg-to-asic,{self}"), file=sys.stderr)
+        for line in summary(exploration).split("\n"):
+            print(one_line(line), file=sys.stderr)
         for note in (*exploration.result.notes, *notes):
-            print(f"note: {note}", file=sys.stderr)
+            print(one_line(f"note: {note}"), file=sys.stderr)

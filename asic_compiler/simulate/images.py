@@ -13,7 +13,7 @@ import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 
 from asic_compiler.diagnostics import UserError
-from asic_compiler.files import write_atomic
+from asic_compiler.files import read_regular, write_atomic
 from asic_compiler.program.access import Place
 from asic_compiler.program.elaborate import Elaboration, elaborate
 from asic_compiler.simulate.packed import Bytes
@@ -72,7 +72,8 @@ def write_images(
         }
         write_atomic(folder / INDEX, json.dumps(index, indent=1) + "\n")
     except OSError as error:
-        raise UserError(f"cannot write images into '{folder}': {error.strerror}") from error
+        what = error.filename or folder
+        raise UserError(f"cannot write images: '{what}': {error.strerror}") from error
 
 
 def image_source(
@@ -114,7 +115,7 @@ def _index(folder: Path) -> dict[str, Any]:
     path = folder / INDEX
     again = ["write the images again: give --weights beside --images"]
     try:
-        index: Any = json.loads(path.read_text(encoding="utf-8"))
+        index: Any = json.loads(read_regular(path).decode("utf-8"))
     except OSError as error:
         raise UserError(f"cannot read '{path}': {error.strerror}", notes=again) from error
     except (ValueError, RecursionError) as error:
@@ -138,7 +139,7 @@ def _image(folder: Path, tiles: Mapping[str, Any], place: Place, size: int) -> B
     entry = cast("dict[str, Any]", entry)
     path = folder / Path(entry["file"]).name
     try:
-        data = path.read_bytes()
+        data = read_regular(path, size)
     except OSError as error:
         raise UserError(f"no image for {where}: cannot read '{path}': {error.strerror}") from error
     if len(data) != size:

@@ -15,10 +15,15 @@ from typing import Any
 
 from asic_compiler.diagnostics import SourceLocation, UserError
 
-_HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?$")
+# Each gives nothing back: a line of a text in quotes may be anything, and of any length.
+_HEADER = re.compile(r"\s*+\[([^\[\]]++)\]\s*+(?:#.*)?$")
 _KEY = re.compile(r"\s*((?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*[A-Za-z0-9_-]+)*)\s*=")
 _INNER = re.compile(r"[{,]\s*([A-Za-z0-9_-]+)\s*=")
-_STRING = re.compile(r'"(?:\\.|[^"\\])*"|\'[^\']*\'')
+_PIECES = re.compile(r"[^\n,={}\[\]]*+[\n,={}\[\]]?+")
+"""A text cut so that each key is within one piece."""
+_MOST_PARTS = 256
+"""Dots in a piece: time and memory of a key grow with the square of its parts."""
+_STRING = re.compile(r'"(?:\\.|[^"\\])*+(?:"|\\?$)|\'[^\']*+(?:\'|$)')
 _ERROR_PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 Path = tuple[str, ...]
@@ -49,10 +54,20 @@ def parse_document(text: str, name: str) -> Document:
     Raises:
         UserError: It is no TOML; the location is where it stops being.
     """
+    line = 1
+    for piece in _PIECES.finditer(text):
+        if piece[0].count(".") > _MOST_PARTS:
+            where = SourceLocation(name, line, 1)
+            raise UserError(f"a key has more than {_MOST_PARTS} parts", where)
+        line += piece[0].endswith("\n")
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _syntax_error(text, name, str(error)) from None
+    except RecursionError as error:
+        raise UserError("arrays or tables nest too deeply", SourceLocation(name, 1, 1)) from error
+    except ValueError as error:  # a number of more digits than Python reads
+        raise UserError(f"not TOML: {error}", SourceLocation(name, 1, 1)) from error
     return Document(name, data, _places(text))
 
 

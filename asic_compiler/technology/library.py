@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from asic_compiler.diagnostics import UserError
+from asic_compiler.files import read_regular
 from asic_compiler.technology.constant import (
     COMMON_SECTIONS,
     NODE_SECTIONS,
@@ -60,7 +61,7 @@ def load_constants(name: str, tech: str | None = None) -> ConstantSet:
     if tech is None:
         return _shipped(_canonical(name))
     try:
-        text = Path(tech).read_text(encoding="utf-8")
+        text = read_regular(Path(tech)).decode("utf-8")
     except OSError as error:
         raise UserError(f"cannot read '{tech}': {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asic_compiler.diagnostics import UserError
+from asic_compiler.files import regular_size, replacing
 from asic_compiler.tensors.elements import Array
 
 # Of the format's own limit.
@@ -124,17 +124,22 @@ class TensorFile(Mapping[str, Array]):
 
 def _read_header(path: Path) -> tuple[dict[str, str], dict[str, TensorEntry]]:
     try:
-        size = path.stat().st_size
+        size = regular_size(path)
         with path.open("rb") as stream:
             header, offset = _parse_header(stream, path, size)
     except FileNotFoundError:
         raise UserError(f"no such file: '{path}'") from None
     except OSError as error:
         raise UserError(f"cannot read '{path}': {error.strerror or error}") from None
-    metadata = cast("dict[str, str]", header.pop("__metadata__", {}))
+    stated: Any = header.pop("__metadata__", {})
+    if not isinstance(stated, dict) or not all(
+        isinstance(value, str) for value in cast("dict[str, Any]", stated).values()
+    ):
+        raise _no_safetensors(path, "its metadata is not text by name")
+    metadata = cast("dict[str, str]", stated)
     try:
         entries = {name: _entry(facts, offset) for name, facts in header.items()}
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise _no_safetensors(path, f"malformed entry: {error}") from None
     for name, entry in entries.items():
         if entry.stop > size:
@@ -221,25 +226,18 @@ def write_tensors(
     for name, fact in facts.items():
         if fact.element_type not in _CODES:
             raise UserError(f"'{name}': elements of type {fact.element_type} cannot be stored")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     digest = hashlib.sha256()
-    try:
-        with temporary.open("xb") as stream:
-            # The digest is known last and has a fixed length: the header is written twice.
-            stream.write(_header(facts, {**metadata, _DIGEST: "0" * 64}))
-            for name, fact in facts.items():
-                payload = data(name)
-                if payload.nbytes != fact.size_bytes:
-                    raise ValueError(f"'{name}' has {payload.nbytes} bytes, not {fact.size_bytes}")
-                digest.update(payload)
-                stream.write(payload)
-            stream.seek(0)
-            stream.write(_header(facts, {**metadata, _DIGEST: digest.hexdigest()}))
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as stream:
+        # The digest is known last and has a fixed length: the header is written twice.
+        stream.write(_header(facts, {**metadata, _DIGEST: "0" * 64}))
+        for name, fact in facts.items():
+            payload = data(name)
+            if payload.nbytes != fact.size_bytes:
+                raise ValueError(f"'{name}' has {payload.nbytes} bytes, not {fact.size_bytes}")
+            digest.update(payload)
+            stream.write(payload)
+        stream.seek(0)
+        stream.write(_header(facts, {**metadata, _DIGEST: digest.hexdigest()}))
     return digest.hexdigest()
 
 

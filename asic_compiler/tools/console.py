@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from errno import EINVAL
 from pathlib import Path
 
-from asic_compiler.diagnostics import UserError
-from asic_compiler.files import is_special, refusal, write_atomic
+from asic_compiler.diagnostics import UserError, one_line
+from asic_compiler.files import (
+    LARGEST_INPUT,
+    is_special,
+    read_regular,
+    refusal,
+    remove_leftovers,
+    write_atomic,
+)
 
 EXIT_USER_ERROR = 1
 EXIT_INTERNAL_ERROR = 70
@@ -40,12 +51,16 @@ def guarded(program: str, body: Callable[[], int], *, debug: bool = False) -> in
     """
     ensure_stderr()
     try:
-        code = body()
+        with ended_by_signals():
+            code = body()
         if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison]
             sys.stdout.flush()
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
+    except Terminated as error:
+        print(f"{program}: ended by {error.signal.name}", file=sys.stderr)
+        return 128 + error.signal
     except BrokenPipeError:
         # The reader is gone; without this the interpreter complains again while it shuts down.
         if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison]
@@ -64,12 +79,44 @@ def guarded(program: str, body: Callable[[], int], *, debug: bool = False) -> in
         detail = " ".join(str(error).split())[:500]
         context = "".join(f" ({note})" for note in getattr(error, "__notes__", ())[-1:])
         print(
-            f"{program}: internal error: {type(error).__name__}: {detail}{context}\n"
+            one_line(f"{program}: internal error: {type(error).__name__}: {detail}{context}"),
+            file=sys.stderr,
+        )
+        print(
             f"{program}: note: this is a defect of the compiler; --debug shows the trace",
             file=sys.stderr,
         )
         return EXIT_INTERNAL_ERROR
     return code
+
+
+class Terminated(BaseException):
+    """A signal asked the process to end: like Ctrl-C, it leaves nothing half-done behind."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.signal = signal.Signals(number)
+
+
+@contextmanager
+def ended_by_signals() -> Generator[None, None, None]:
+    """SIGTERM and SIGHUP end the ``with`` block by an exception, so that temporary files go."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, _frame: object) -> None:
+        raise Terminated(number)
+
+    # A process that was told to ignore a signal (nohup) goes on ignoring it.
+    ours = [s for s in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(s) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def check_output(path: str | None) -> None:
@@ -81,8 +128,13 @@ def check_output(path: str | None) -> None:
     if path is None or path == "-":
         return
     target = Path(path)
-    if target.is_symlink() and not is_special(target):  # it stays, what it points to is replaced
-        target = target.resolve()
+    try:
+        # A link stays, what it points to is replaced.
+        if target.is_symlink() and not is_special(target):
+            target = target.resolve(strict=False)
+    except (OSError, ValueError, RuntimeError) as error:
+        why = "its links lead in a circle" if isinstance(error, RuntimeError) else str(error)
+        raise UserError(f"cannot write '{path}': {why}") from error
     if (why := refusal(target)) is not None:
         raise UserError(f"cannot write '{path}': {why}")
 
@@ -101,7 +153,9 @@ def write_output(path: str | None, text: str) -> None:
     if is_special(target):
         target.write_text(text, encoding="utf-8")
         return
-    write_atomic(target.resolve(), text)
+    target = target.resolve()
+    remove_leftovers(target)
+    write_atomic(target, text)
 
 
 def read_input(path: str | None) -> tuple[bytes, str]:
@@ -115,9 +169,12 @@ def read_input(path: str | None) -> tuple[bytes, str]:
             raise UserError("cannot read: stdin is closed")
         if sys.stdin.isatty():
             print("reading MLIR from the terminal; end with Ctrl-D", file=sys.stderr)
-        return sys.stdin.buffer.read(), "<stdin>"
+        data = sys.stdin.buffer.read(LARGEST_INPUT + 1)
+        if len(data) > LARGEST_INPUT:
+            raise UserError(f"stdin has more than {LARGEST_INPUT} bytes")
+        return data, "<stdin>"
     try:
-        return Path(path).read_bytes(), path
+        return read_regular(Path(path), LARGEST_INPUT), path
     except FileNotFoundError:
         looks_like_option = "=" in path and not path.endswith(".mlir")
         notes = [f'pass options follow an equals sign: --rl-explore="{path}"']
@@ -126,6 +183,12 @@ def read_input(path: str | None) -> tuple[bytes, str]:
         )
     except IsADirectoryError:
         raise UserError(f"'{path}' is a folder, not a file") from None
+    except OSError as error:
+        notes = ["what a pipe or a device gives is read from stdin: give - as the input"]
+        special = is_special(Path(path)) if error.errno == EINVAL and "\0" not in path else False
+        raise UserError(
+            f"cannot read '{path}': {error.strerror}", notes=notes if special else ()
+        ) from error
 
 
 def _trace(debug: bool) -> None:

@@ -20,7 +20,7 @@ from xdsl.xdsl_opt_main import xDSLOptMain
 
 from asic_compiler.diagnostics import SourceLocation, UserError
 from asic_compiler.dialects.text import ExactPrinter
-from asic_compiler.frontends.context import dialect_factories
+from asic_compiler.frontends.context import dialect_factories, forget_resources
 from asic_compiler.frontends.mlir_text import parse_mlir
 from asic_compiler.frontends.verification import verify_module
 from asic_compiler.registry import PASSES
@@ -228,6 +228,7 @@ class AsicOptMain(xDSLOptMain):
         """Parses the input, or one part of it, and keeps the line numbers of the file."""
         if file_extension != "mlir":
             return super().parse_chunk(chunk, file_extension, start_offset)
+        forget_resources(self.ctx)
         return parse_mlir(
             self.ctx,
             chunk.read(),

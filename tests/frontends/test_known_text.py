@@ -17,14 +17,14 @@ from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects.text import attribute_text
 from asic_compiler.frontends import mlir_text
 from asic_compiler.frontends.context import make_context
-from asic_compiler.frontends.known_text import QuickLexer
+from asic_compiler.frontends.lexing import LinearLexer
 from asic_compiler.frontends.mlir_text import LocatingParser, parse_mlir
 
 
 class PlainLexer(MLIRLexer):
     """xDSL's lexer; but its expression for strings takes hours where one is not closed."""
 
-    _unescaped_characters_regex = QuickLexer._unescaped_characters_regex
+    _unescaped_characters_regex = LinearLexer._unescaped_characters_regex
 
 
 class PlainParser(LocatingParser):
@@ -150,7 +150,7 @@ def tokens(lexer: MLIRLexer) -> list[object]:
 @given(st.text(st.sampled_from('%#!^@aé_$.-0x9"\\:,(){}[]<>=+/ \n\t\f\v\u00a0'), max_size=12))
 def test_the_quick_lexer_finds_the_tokens_that_xdsls_finds(text: str):
     given_text = Input(text, "m.mlir")
-    assert tokens(QuickLexer(given_text)) == tokens(PlainLexer(given_text))
+    assert tokens(LinearLexer(given_text)) == tokens(PlainLexer(given_text))
 
 
 def test_a_string_that_is_not_closed_is_told_at_once():

@@ -35,7 +35,7 @@ def explore(folder=None, **options):
 
 
 def files(folder):
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
 
 
 @pytest.mark.parametrize("strategy", ["random", "sac-moe"])
@@ -238,16 +238,32 @@ def test_a_killed_run_leaves_nothing_half_written(tmp_path):
 
     run("whole")
     whole = files(tmp_path / "whole")
-    for name, (moment, count) in {
-        "a": ("half of the file", 1), "b": ("before the renaming", 3),
-        "c": ("after the renaming", 4), "d": ("half of the file", len(whole) + 1),
-    }.items():  # fmt: skip
-        assert killed(lambda name=name: run(name), WRITING[moment], count)
-        left = files(tmp_path / name)
-        done = {file: data for file, data in left.items() if not file.endswith(".tmp")}
-        assert len(done) == count - (moment != "after the renaming")
-        assert done.items() <= whole.items()
-        assert not (tmp_path / f"{name}.mlir").exists()
+    old = dict.fromkeys(whole, b"old")
+    for name, there in {"new": {}, "own": old, "shared": old | {"mine.txt": b"mine"}}.items():
+        for number, (moment, count) in enumerate(
+            [
+                ("half of the file", 1),
+                ("before the renaming", 3),
+                ("after the renaming", len(whole)),
+                ("half of the file", len(whole) + 1),  # of the output, after the folder
+            ]
+        ):
+            folder = tmp_path / f"{name}{number}"
+            if there:
+                folder.mkdir()
+            for file, data in there.items():
+                (folder / file).write_bytes(data)
+            assert killed(lambda folder=folder: run(folder.name), WRITING[moment], count)
+            left = {f: d for f, d in files(folder).items() if not f.startswith(".")}
+            assert left == (there | whole if number == 3 else there)
+            assert not (tmp_path / f"{folder.name}.mlir").exists()
+            run(folder.name)
+            assert files(folder) == there | whole
+            assert not list(tmp_path.glob(".*"))
+    # Between two renames in a folder that holds other things: no run, and nothing takes it for one.
+    folder = tmp_path / "shared0"
+    assert killed(lambda: run(folder.name), WRITING["after the renaming"], len(whole) + 2)
+    assert "hardware.json" not in files(folder)
 
 
 def test_a_function_without_operators_is_refused():

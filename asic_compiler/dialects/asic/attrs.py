@@ -15,9 +15,15 @@ from xdsl.utils.exceptions import VerifyException
 from asic_compiler.dialects.asic.fields import (
     parse_fields,
     print_fields,
-    require_at_least,
     require_positive,
     require_power_of_two,
+    require_within,
+)
+from asic_compiler.machine.limits import (
+    LARGEST,
+    LARGEST_BYTES,
+    LARGEST_SIDE,
+    LARGEST_UNITS,
 )
 
 IntArray = ArrayAttr[IntAttr]
@@ -46,8 +52,8 @@ class RegionAttr(ParametrizedAttribute):
 
     Verified:
         1. offset and size hold two integers each.
-        2. offset is not negative.
-        3. size is positive.
+        2. offset is not negative, and at most 1024.
+        3. size is positive, and at most 1024.
     """
 
     name = "asic.region"
@@ -72,8 +78,10 @@ class RegionAttr(ParametrizedAttribute):
         size = _require_pair(self.name, "size", self.size)
         if min(offset) < 0:
             raise VerifyException(f"{self.name}: offset must not be negative, got {offset}")
+        for value in offset:
+            require_within(self.name, "offset", value, 0, LARGEST_SIDE)
         for value in size:
-            require_positive(self.name, "size", value)
+            require_positive(self.name, "size", value, LARGEST_SIDE)
 
     @classmethod
     def parse_parameters(cls, parser: AttrParser) -> list[Attribute]:
@@ -93,7 +101,7 @@ class SplitAttr(ParametrizedAttribute):
     A vector operator is cut along ``n`` (its elements) only, by convention.
 
     Verified:
-        1. every factor is positive.
+        1. every factor is positive, and at most 2147483647.
     """
 
     name = "asic.split"
@@ -155,7 +163,8 @@ class TileAttr(ParametrizedAttribute):
 
     Verified:
         1. name is not empty.
-        2. every field but wmem_bytes is positive; wmem_bytes may be 0.
+        2. every field but wmem_bytes is positive; wmem_bytes may be 0. Bytes are at most 2^43, vlen
+            below 2^31, the others at most 4096.
         3. vlen is a power of two.
     """
 
@@ -194,7 +203,14 @@ class TileAttr(ParametrizedAttribute):
         if not self.label.data:
             raise VerifyException(f"{self.name}: name must not be empty")
         for key, value in self.fields.items():
-            require_at_least(self.name, key, value, 0 if key == "wmem_bytes" else 1)
+            high = LARGEST_BYTES if key.endswith("_bytes") else LARGEST_UNITS
+            require_within(
+                self.name,
+                key,
+                value,
+                0 if key == "wmem_bytes" else 1,
+                LARGEST if key == "vlen" else high,
+            )
         require_power_of_two(self.name, "vlen", self.vlen.data)
 
     @classmethod
@@ -246,7 +262,7 @@ class ChipAttr(ParametrizedAttribute):
 
     Verified:
         1. node is not empty.
-        2. mesh and super_cluster hold two positive integers each.
+        2. mesh and super_cluster hold two positive integers each, at most 1024.
         3. the super-cluster is not larger than the mesh.
         4. clock_hz and supply_v are positive and finite; temperature_c is above absolute zero.
         5. flit_bits is positive.
@@ -330,7 +346,7 @@ class ChipAttr(ParametrizedAttribute):
         cluster = _require_pair(self.name, "super_cluster", self.super_cluster)
         for key, pair in (("mesh", mesh), ("super_cluster", cluster)):
             for value in pair:
-                require_positive(self.name, key, value)
+                require_positive(self.name, key, value, LARGEST_SIDE)
         if cluster[0] > mesh[0] or cluster[1] > mesh[1]:
             raise VerifyException(
                 f"{self.name}: super_cluster {list(cluster)} is larger than mesh {list(mesh)}"
@@ -339,7 +355,7 @@ class ChipAttr(ParametrizedAttribute):
         for key, text in (("precision", self.precision), ("weight_store", self.weight_store)):
             if not text.data:
                 raise VerifyException(f"{self.name}: {key} must not be empty")
-        require_at_least(self.name, "dram_devices", self.dram_devices.data, 0)
+        require_within(self.name, "dram_devices", self.dram_devices.data, 0)
         require_positive(self.name, "flit_bits", self.flit_bits.data)
         labels = [tile.label.data for tile in self.tiles]
         if not labels:

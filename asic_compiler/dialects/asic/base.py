@@ -11,7 +11,9 @@ from xdsl.irdl import IRDLOperation, ParsePropInAttrDict, opt_prop_def
 from xdsl.utils.exceptions import VerifyException
 
 from asic_compiler.dialects.asic.attrs import ChipAttr, RegionAttr, SplitAttr
+from asic_compiler.dialects.asic.fields import require_within
 from asic_compiler.dialects.asic.plan_attrs import PlacementAttr, SlotAttr
+from asic_compiler.machine.limits import LARGEST_SIDE
 
 CHIP = "asic.chip"
 """Name of the module attribute that holds the chip."""
@@ -61,6 +63,8 @@ class AsicOp(IRDLOperation, ABC):
             shape_of(value)
         if self.stage is not None and self.stage.value.data < 0:
             raise VerifyException(f"stage must not be negative, got {self.stage.value.data}")
+        if self.stage is not None:
+            require_within("decision", "stage", self.stage.value.data, 0, LARGEST_SIDE**2)
         if self.region is not None:
             chip = chip_of(self)
             if chip is not None and not chip.contains(self.region):

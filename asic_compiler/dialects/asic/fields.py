@@ -13,6 +13,8 @@ from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
+from asic_compiler.machine.limits import LARGEST
+
 _HEXADECIMAL = re.compile(r"-?\s*0[xX]")
 
 
@@ -121,15 +123,17 @@ def float_text(value: float) -> str:
     return mantissa + ("" if "." in mantissa else ".0") + exponent_mark + exponent
 
 
-def require_positive(name: str, key: str, value: int) -> None:
-    """Raises VerifyException unless value > 0."""
-    require_at_least(name, key, value, 1)
+def require_positive(name: str, key: str, value: int, high: int = LARGEST) -> None:
+    """Raises VerifyException unless 0 < value <= high."""
+    require_within(name, key, value, 1, high)
 
 
-def require_at_least(name: str, key: str, value: int, low: int) -> None:
-    """Raises VerifyException unless value >= low."""
+def require_within(name: str, key: str, value: int, low: int, high: int = LARGEST) -> None:
+    """Raises VerifyException unless low <= value <= high."""
     if value < low:
         raise VerifyException(f"{name}: {key} must be at least {low}, got {value}")
+    if value > high:
+        raise VerifyException(f"{name}: {key} must be at most {high}, got {value}")
 
 
 def require_power_of_two(name: str, key: str, value: int) -> None:

@@ -12,7 +12,8 @@ from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
 from asic_compiler.dialects.asic.attrs import IntArray, int_array, ints
-from asic_compiler.dialects.asic.fields import parse_fields, print_fields, require_at_least
+from asic_compiler.dialects.asic.fields import parse_fields, print_fields, require_within
+from asic_compiler.machine.limits import LARGEST, LARGEST_BYTES, LARGEST_CYCLES, LARGEST_PIECES
 from asic_compiler.machine.regions import REGION_NAMES
 
 _LEAST: dict[str, int] = {
@@ -24,6 +25,7 @@ _LEAST: dict[str, int] = {
     "buffers": 1,
     "scatter": 0,
 }
+_MOST: dict[str, int] = {"pieces": LARGEST_PIECES, "buffers": LARGEST_PIECES}
 
 
 @irdl_attr_definition
@@ -38,9 +40,10 @@ class PlacementAttr(ParametrizedAttribute):
 
     Verified:
         1. kind is matmul, conv or general.
-        2. batch, stride, pieces and buffers are positive, first is not negative.
+        2. batch, stride, pieces and buffers are positive, first is not negative; pieces and buffers
+            are at most 4096.
         3. by_rows and scatter are 0 or 1.
-        4. cycles is positive and finite.
+        4. cycles is positive and at most 2^53.
     """
 
     name = "asic.placement"
@@ -68,11 +71,12 @@ class PlacementAttr(ParametrizedAttribute):
                 f"{self.name}: kind must be {', '.join(REGION_NAMES)}, got '{self.kind.data}'"
             )
         for key, low in _LEAST.items():
-            require_at_least(self.name, key, cast(IntAttr, getattr(self, key)).data, low)
+            value = cast(IntAttr, getattr(self, key)).data
+            require_within(self.name, key, value, low, _MOST.get(key, LARGEST))
         for key in ("by_rows", "scatter"):
             if cast(IntAttr, getattr(self, key)).data > 1:
                 raise VerifyException(f"{self.name}: {key} must be 0 or 1")
-        if not 0.0 < self.cycles.data < float("inf"):
+        if not 0.0 < self.cycles.data <= LARGEST_CYCLES:
             raise VerifyException(f"{self.name}: cycles must be positive, got {self.cycles.data}")
 
     @classmethod
@@ -93,7 +97,7 @@ class SlotAttr(ParametrizedAttribute):
     """When an operator runs in its stage's period: ``#asic.slot<start = 0, cycles = 51>``.
 
     Verified:
-        1. start is not negative and cycles is positive.
+        1. start is not negative and cycles is positive; both are at most 2^53.
     """
 
     name = "asic.slot"
@@ -108,8 +112,8 @@ class SlotAttr(ParametrizedAttribute):
 
     def verify(self) -> None:
         """Checks the numbered rule."""
-        require_at_least(self.name, "start", self.start.data, 0)
-        require_at_least(self.name, "cycles", self.cycles.data, 1)
+        require_within(self.name, "start", self.start.data, 0, LARGEST_CYCLES)
+        require_within(self.name, "cycles", self.cycles.data, 1, LARGEST_CYCLES)
 
     @classmethod
     def parse_parameters(cls, parser: AttrParser) -> list[Attribute]:
@@ -152,7 +156,7 @@ class PlanAttr(ParametrizedAttribute):
     Verified:
         1. the integers are not below what they may be: crossing_rate 16, cycles and kv_window
             0, others 1.
-        2. period is positive and finite.
+        2. period is positive and at most 2^53.
         3. a row of tiles holds five integers: stage not negative, bank positive, flags 0 or 1.
     """
 
@@ -187,14 +191,16 @@ class PlanAttr(ParametrizedAttribute):
     def verify(self) -> None:
         """Checks the numbered rules."""
         for key, low in PLAN_FIELDS.items():
-            require_at_least(self.name, key, self.fields[key], low)
-        if not 0.0 < self.period.data < float("inf"):
+            require_within(self.name, key, self.fields[key], low)
+        if not 0.0 < self.period.data <= LARGEST_CYCLES:
             raise VerifyException(f"{self.name}: period must be positive, got {self.period.data}")
         for row in self.rows:
             if len(row) != 2 + len(REGION_NAMES):
                 raise VerifyException(f"{self.name}: a row of tiles needs 5 integers, got {row}")
             stage, bank, *flags = row
-            if stage < 0 or bank < 1 or any(flag not in (0, 1) for flag in flags):
+            require_within(self.name, "bank", bank, 0, LARGEST_BYTES)
+            require_within(self.name, "stage", stage, 0)
+            if bank < 1 or any(flag not in (0, 1) for flag in flags):
                 raise VerifyException(
                     f"{self.name}: a row of tiles is stage, bank and flags, got {row}"
                 )

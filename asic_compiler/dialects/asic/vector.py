@@ -35,6 +35,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from asic_compiler.dialects.asic.base import AsicOp, element_of, shape_of
 from asic_compiler.dialects.asic.maps import map_error
+from asic_compiler.machine.limits import shape_fault
 
 Maps = ArrayAttr[AffineMapAttr]
 
@@ -207,6 +208,8 @@ class ReduceOp(AsicOp):
             raise VerifyException(
                 f"cannot fold the last {reduced} dimensions of iteration space {list(sizes)}"
             )
+        if (fault := shape_fault(sizes)) is not None:
+            raise VerifyException(f"the iteration space {fault}")
         kept = sizes[: len(sizes) - reduced]
         for value in self.res:
             if shape_of(value) != kept:

@@ -15,6 +15,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from asic_compiler.dialects.asic.attrs import RegionAttr, int_array, ints
 from asic_compiler.dialects.asic.fields import parse_fields, print_fields, require_positive
+from asic_compiler.machine.limits import shape_fault
 
 
 @irdl_attr_definition
@@ -36,7 +37,7 @@ class BufferType(ParametrizedAttribute, TypeAttribute):
     after a receive, from what the instruction that reads it needs.
 
     Verified:
-        1. no dimension is negative.
+        1. no dimension is negative, there are at most 32, and at most 2^40 elements.
     """
 
     name = "tcc.buffer"
@@ -67,6 +68,8 @@ class BufferType(ParametrizedAttribute, TypeAttribute):
         """Checks the numbered rules."""
         if min(self.sizes, default=0) < 0:
             raise VerifyException(f"{self.name}: negative dimension in {list(self.sizes)}")
+        if (fault := shape_fault(self.sizes)) is not None:
+            raise VerifyException(f"{self.name}: it {fault}")
 
     @classmethod
     def parse_parameters(cls, parser: AttrParser) -> list[Attribute]:

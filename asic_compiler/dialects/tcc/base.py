@@ -13,7 +13,15 @@ from xdsl.ir import Attribute, Operation, OpResult, SSAValue
 from xdsl.irdl import IRDLOperation, ParsePropInAttrDict, opt_prop_def, prop_def
 from xdsl.utils.exceptions import VerifyException
 
+from asic_compiler.dialects.asic.fields import require_within
 from asic_compiler.dialects.tcc.attrs import BufferType, CutAttr
+from asic_compiler.machine.limits import (
+    LARGEST_BYTES,
+    LARGEST_CYCLES,
+    LARGEST_ELEMENTS,
+    LARGEST_OPERATORS,
+    LARGEST_PIECES,
+)
 
 SCHEDULE = "`op` `=` $op (`at` `=` $at^ `cycles` `=` $cycles)? (`addr` $addr^)? attr-dict"
 """How every instruction prints operator, schedule and addresses."""
@@ -44,7 +52,8 @@ class Instruction(IRDLOperation, ABC):
     those it has a part of, in program order; parts of weights lie in WMEM likewise.
 
     Verified for all (rules 1 and 2 of every instruction):
-        1. op is not negative.
+        1. op is not negative, and at most 2^17; likewise cycles are at most 2^53, bytes and
+            addresses 2^43, pieces 4096.
         2. at and cycles are given together, and cycles is positive. A negative ``at`` counts back
            from the start of the period: the tail of the period before. Addresses, where they are
            given, are one a buffer and not negative.
@@ -96,16 +105,22 @@ class Instruction(IRDLOperation, ABC):
         """Checks the shared rules, then the instruction's own."""
         if self.position < 0:
             raise VerifyException(f"op must not be negative, got {self.position}")
+        require_within(self.name, "op", self.position, 0, LARGEST_OPERATORS)
         if (self.at is None) != (self.cycles is None):
             raise VerifyException("at and cycles must be given together")
         if self.cycles is not None and self.cycles.value.data < 1:
             raise VerifyException(f"cycles must be positive, got {self.cycles.value.data}")
+        if self.interval is not None:
+            start, stop = self.interval
+            require_within(self.name, "at", start, -LARGEST_CYCLES, LARGEST_CYCLES)
+            require_within(self.name, "cycles", stop - start, 1, LARGEST_CYCLES)
         if self.addr is not None:
             given = self.addresses
             if len(given) != len(self.buffers) or min(given, default=0) < 0:
                 raise VerifyException(
                     f"{len(self.buffers)} buffers need an address each, got {list(given)}"
                 )
+            require_within(self.name, "addr", max(given, default=0), 0, LARGEST_BYTES)
         self.verify_instruction()
 
     def verify_instruction(self) -> None:
@@ -144,7 +159,7 @@ def require_elements(what: str, value: SSAValue, expected: int) -> None:
 
 def require_space(over: Sequence[int], cut: CutAttr, points: int) -> None:
     """Raises VerifyException unless ``over`` is the space of ``points`` and the cut fits it."""
-    if len(over) != 3 or min(over) < 1 or prod(over) != points:
+    if len(over) != 3 or min(over) < 1 or prod(over) != points or points > LARGEST_ELEMENTS:
         raise VerifyException(f"over must be three sizes of {points} points, got {list(over)}")
     b, m, n, k = cut.factors
     for key, factor, size in zip("bmn", (b, m, n), over, strict=True):
@@ -158,12 +173,14 @@ def require_piece(piece: Sequence[int]) -> None:
     """Raises VerifyException unless ``piece`` is an index and a count."""
     if len(piece) != 2 or not 0 <= piece[0] < piece[1]:
         raise VerifyException(f"piece must be an index and a count, got {list(piece)}")
+    require_within("piece", "count", piece[1], 1, LARGEST_PIECES)
 
 
 def require_positive_bytes(count: int) -> None:
     """Raises VerifyException unless the count is positive."""
     if count < 1:
         raise VerifyException(f"bytes must be positive, got {count}")
+    require_within("transfer", "bytes", count, 1, LARGEST_BYTES)
 
 
 _Symbol = TypeVar("_Symbol", bound=Operation)

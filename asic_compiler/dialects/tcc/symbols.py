@@ -41,9 +41,18 @@ from xdsl.utils.exceptions import VerifyException
 
 from asic_compiler.dialects.asic.attrs import RegionAttr
 from asic_compiler.dialects.asic.base import chip_of
+from asic_compiler.dialects.asic.fields import require_within
 from asic_compiler.dialects.asic.maps import map_error
 from asic_compiler.dialects.asic.vector import Maps
+from asic_compiler.dialects.tcc.attrs import CutAttr
 from asic_compiler.dialects.tcc.base import Instruction, int_attr, optional_int
+from asic_compiler.machine.limits import (
+    LARGEST_BITS,
+    LARGEST_CYCLES,
+    LARGEST_PIECES,
+    LARGEST_SIDE,
+    shape_fault,
+)
 
 
 def symbols_of(module: ModuleOp) -> dict[str, Operation]:
@@ -69,6 +78,7 @@ class ProgramOp(IRDLOperation):
         2. tile_class and stage are not negative, and period is positive.
         3. when the module has a chip, the class is one of its, and places are its rectangles.
         4. the symbols that instructions name exist and fit them (each instruction says how).
+        5. when the module has a chip, cuts lie inside its mesh.
     """
 
     name = "tcc.program"
@@ -125,7 +135,10 @@ class ProgramOp(IRDLOperation):
             raise VerifyException("tile_class and stage must not be negative")
         if self.period.value.data < 1:
             raise VerifyException(f"period must be positive, got {self.period.value.data}")
+        require_within(self.name, "period", self.period.value.data, 1, LARGEST_CYCLES)
+        require_within(self.name, "stage", self.stage.value.data, 0, LARGEST_SIDE**2)
         self._verify_class()
+        self._verify_cuts()
         module = self.parent_op()
         symbols = symbols_of(module) if isinstance(module, ModuleOp) else {}
         for instruction in self.instructions:
@@ -133,6 +146,16 @@ class ProgramOp(IRDLOperation):
                 instruction.verify_symbols(symbols)
             except VerifyException as error:
                 raise VerifyException(f"{instruction.name}: {error}") from error
+
+    def _verify_cuts(self) -> None:
+        chip = chip_of(self)
+        for instruction in self.instructions:
+            cut = instruction.properties.get("cut")
+            if chip is not None and isinstance(cut, CutAttr) and not chip.contains(cut.region):
+                raise VerifyException(
+                    f"{instruction.name}: its cut lies on {list(cut.region.rectangle)} "
+                    f"(x, y, w, h), not inside the chip's mesh {list(chip.mesh_size)}"
+                )
 
     def _verify_class(self) -> None:
         chip = chip_of(self)
@@ -164,6 +187,7 @@ class ChannelOp(IRDLOperation):
         2. host is given exactly when one of them is absent.
         3. the tensor has a static shape.
         4. slots is more than one.
+        5. when the module has a chip, source and target lie inside its mesh.
     """
 
     name = "tcc.channel"
@@ -213,6 +237,14 @@ class ChannelOp(IRDLOperation):
             raise VerifyException(f"expected a tensor of static shape, got {self.tensor}")
         if self.slots is not None and self.slots.value.data < 2:
             raise VerifyException(f"slots must be more than one, got {self.slots.value.data}")
+        require_within(self.name, "slots", self.depth, 1, LARGEST_PIECES)
+        chip = chip_of(self)
+        for end in (self.source, self.target):
+            if chip is not None and end is not None and not chip.contains(end):
+                raise VerifyException(
+                    f"an end of the channel lies on {list(end.rectangle)} (x, y, w, h), not "
+                    f"inside the chip's mesh {list(chip.mesh_size)}"
+                )
 
     @property
     def depth(self) -> int:
@@ -261,6 +293,7 @@ class WeightOp(IRDLOperation):
         """Checks the numbered rules."""
         if self.bits.value.data < 1:
             raise VerifyException(f"bits must be positive, got {self.bits.value.data}")
+        require_within(self.name, "bits", self.bits.value.data, 1, LARGEST_BITS)
         if not isinstance(getattr(self.value, "type", None), TensorType):
             raise VerifyException(f"{self.value} is not a tensor constant")
 
@@ -327,6 +360,11 @@ class CacheOp(IRDLOperation):
         """Checks the numbered rules."""
         if self.bits.value.data < 1 or self.copies.value.data < 1:
             raise VerifyException("bits and copies must be positive")
+        require_within(self.name, "bits", self.bits.value.data, 1, LARGEST_BITS)
+        require_within(self.name, "copies", self.copies.value.data, 1, LARGEST_SIDE**2)
+        for key, place in (("argument", self.argument), ("result", self.result)):
+            if place is not None:
+                require_within(self.name, key, place.value.data, 0)
         if not self.tensor.has_static_shape():
             raise VerifyException(f"expected a tensor of static shape, got {self.tensor}")
 
@@ -413,6 +451,8 @@ class KernelOp(IRDLOperation):
             raise VerifyException(
                 f"cannot fold the last {reduced} dimensions of iteration space {list(self.sizes)}"
             )
+        if (fault := shape_fault(self.sizes)) is not None:
+            raise VerifyException(f"the iteration space {fault}")
         if not isinstance(self.body.block.last_op, YieldOp):
             raise VerifyException("the body of a kernel must end in tcc.yield")
         arguments = [argument.type for argument in self.body.block.args]

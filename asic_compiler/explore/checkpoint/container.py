@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from asic_compiler.explore.checkpoint.state import Array, State, StateError
-from asic_compiler.files import write_atomic
+from asic_compiler.files import read_regular, remove_leftovers, write_atomic
 
 SCHEMA = "asic-compiler checkpoint"
 VERSION = 1
@@ -88,8 +88,7 @@ def write(path: Path, kind: str, state: State) -> None:
         OSError: The folder is missing or not writable, or the disk is full.
     """
     # A run that was killed while writing leaves its temporary file: it would never be removed.
-    for left in path.parent.glob(f".{_escaped(path.name)}.*.tmp"):
-        left.unlink(missing_ok=True)
+    remove_leftovers(path)
     write_atomic(path, encode(kind, state))
 
 
@@ -105,7 +104,7 @@ def read(path: Path, kind: str) -> State:
     size = path.stat().st_size
     if size > LARGEST_BYTES:
         raise StateError(f"it has {size} bytes, more than {LARGEST_BYTES}")
-    return decode(kind, path.read_bytes())
+    return decode(kind, read_regular(path, LARGEST_BYTES))
 
 
 def _split(state: State, prefix: str, arrays: dict[str, Array]) -> dict[str, Any]:
@@ -177,8 +176,3 @@ def _digest(arrays: Mapping[str, Array]) -> str:
         digest.update(f"{name}\0{array.dtype.str}\0{list(array.shape)}\0".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
-
-
-def _escaped(name: str) -> str:
-    """A file name as a glob pattern that matches it alone."""
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asic_compiler.diagnostics import UserError
+from asic_compiler.files import regular_size
 
 Value: TypeAlias = int | float | bool | str | list[str] | NDArray[Any]
 """Of a key: a scalar, a text, or an array (NumPy's for numbers, a list of texts)."""
@@ -84,7 +85,7 @@ def read(path: Path) -> GgufFile:
         UserError: It cannot be read, is of another format or version, or is not whole.
     """
     try:
-        if path.stat().st_size < len(_MAGIC):
+        if regular_size(path) < len(_MAGIC):
             raise _MalformedError("it is shorter than its signature")
         data: NDArray[np.uint8] = np.memmap(path, np.uint8, "r")
         return _parse(path, data.data)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from asic_compiler.diagnostics import UserError
+from asic_compiler.files import regular_size
 from asic_compiler.frontends.gguf.tensors import GgufCheckpoint
 from asic_compiler.frontends.pytorch.graph import Names
 from asic_compiler.frontends.pytorch.prepared import Prepared
@@ -135,6 +136,7 @@ def _shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     stored: dict[str, tuple[int, ...]] = {}
     for file in _files(folder):
         try:
+            regular_size(file)
             with file.open("rb") as stream:
                 length = int.from_bytes(stream.read(8), "little")
                 if length > min(_HEADER_LIMIT_BYTES, file.stat().st_size - 8):

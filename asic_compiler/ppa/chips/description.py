@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from asic_compiler.diagnostics import SourceLocation, UserError
+from asic_compiler.files import read_regular
 from asic_compiler.technology.document import parse_document
 
 POWER_KINDS: tuple[str, ...] = ("tdp", "max", "busy", "chip", "measured")
@@ -173,7 +174,7 @@ def read_file(path: Path) -> tuple[ChipDescription, ...]:
         UserError: It cannot be read, or is not a description.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read '{path}': {error}") from error
     return read_descriptions(text, str(path))

@@ -8,6 +8,7 @@ from typing import Any
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.explore.trace.document import SCHEMA_VERSION
+from asic_compiler.files import read_regular
 from asic_compiler.report.html.decision import decision
 from asic_compiler.report.html.page import figure, heading, page, paragraph, quantity, table
 from asic_compiler.report.html.svg import Series, plot
@@ -40,7 +41,7 @@ def run_report(folder: Path) -> str:
             *_front(front, spec),
             *decision(trace),
         ]
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise UserError(
             f"the files of '{folder}' are damaged or of another version: {error!r}",
             notes=["rl-explore with emit= writes them anew"],
@@ -59,13 +60,13 @@ def _is_trace(document: Any) -> bool:
 
 def _read(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_regular(path).decode("utf-8"))
     except OSError as error:
         raise UserError(
             f"cannot read '{path}': {error.strerror}",
             notes=["--to-report takes a folder that rl-explore's emit= wrote"],
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"'{path}' is no JSON: {error}") from error
 
 

@@ -13,10 +13,16 @@ from xdsl.dialects.builtin import ModuleOp
 from asic_compiler.explore.run import Exploration
 from asic_compiler.explore.trace.document import decision_trace
 from asic_compiler.explore.trace.document import to_text as trace_text
-from asic_compiler.files import write_atomic
 from asic_compiler.hardware.spec import to_text
-from asic_compiler.program.emit import write_program
-from asic_compiler.report.run.folder import EVALUATIONS, HARDWARE, PARETO, PROGRAM, TRACE
+from asic_compiler.program.emit import program_text
+from asic_compiler.report.run.folder import (
+    EVALUATIONS,
+    HARDWARE,
+    PARETO,
+    PROGRAM,
+    TRACE,
+    replace_run,
+)
 from asic_compiler.report.run.hardware import hardware_document
 
 
@@ -25,20 +31,32 @@ def write_run(
 ) -> None:
     """Writes hardware.json, program.mlir, every evaluation, the Pareto front and the trace.
 
+    The folder has all of them, or is as before.
+
     Args:
         folder: Where.
         exploration: What was found.
         program: Of the plan, in ``tcc``.
         placed: What hardware.json says of the program's placement besides.
+
+    Raises:
+        UserError: They cannot be written.
+        VerifyException: The program is not well formed: a defect of its generator.
     """
     spec = hardware_document(exploration) | placed
     result = exploration.result
-    write_program(folder / PROGRAM, program)
+    program.verify()
     columns = {name: np.ascontiguousarray(column) for name, column in result.history.items()}
-    write_atomic(folder / EVALUATIONS, save(columns))
-    write_atomic(folder / PARETO, json.dumps(_front(exploration), indent=1) + "\n")
-    write_atomic(folder / TRACE, trace_text(decision_trace(exploration.problem, result)))
-    write_atomic(folder / HARDWARE, to_text(spec))
+    replace_run(
+        folder,
+        {
+            PROGRAM: program_text(program),
+            EVALUATIONS: save(columns),
+            PARETO: json.dumps(_front(exploration), indent=1) + "\n",
+            TRACE: trace_text(decision_trace(exploration.problem, result)),
+            HARDWARE: to_text(spec),
+        },
+    )
 
 
 def _front(exploration: Exploration) -> list[dict[str, Any]]:

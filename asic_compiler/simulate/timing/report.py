@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from asic_compiler.diagnostics import SourceLocation, UserError
+from asic_compiler.diagnostics import SourceLocation, UserError, one_line
 from asic_compiler.dialects import asic, tcc
 from asic_compiler.dialects.location import location_of
 from asic_compiler.simulate.timing.engine import simulate
@@ -166,7 +166,7 @@ class TimingReport:
             f"links      {self.link_utilisation.max(initial=0.0):>12.1%} of the busiest",
         ]
         lines += [f"{share:>7.1%} {name}" for name, share in self.stalls().items() if share > 0]
-        return "\n".join([*lines, *(str(stop) for stop in self.stops())]) + "\n"
+        return "\n".join([*lines, *(one_line(str(stop)) for stop in self.stops())]) + "\n"
 
 
 def _named(blocks: tuple[tuple[int, str], ...], number: int) -> str:
@@ -195,9 +195,18 @@ def simulate_timing(
         ValueError: ``periods`` is not positive, or ``record`` is wrong.
     """
     linked = link(module, elaboration)
-    validate(linked.program)
+    _require_valid(linked)
     result = simulate(linked.program, periods, record)
     return report_of(linked, result, periods)
+
+
+def _require_valid(linked: Linked) -> None:
+    """Raises UserError where chip and programs make no machine that can be timed."""
+    try:
+        validate(linked.program)
+    except ValueError as error:
+        where = location_of(linked.elaboration.module)
+        raise UserError(f"the programs cannot be timed: {error}", where) from error
 
 
 def report_of(linked: Linked, result: TimingResult, periods: int) -> TimingReport:
@@ -215,7 +224,7 @@ def module_trace(module: ModuleOp, periods: int = 1) -> str:
     from asic_compiler.simulate.timing.trace import TraceOptions, chrome_trace
 
     linked = link(module)
-    validate(linked.program)
+    _require_valid(linked)
     options = TraceOptions(clock_of(linked), operator_names(linked))
     tiles = tiles_to_show(linked, periods, options.max_instructions)
     result = simulate(linked.program, periods, Recording(tiles, TRACE_BINS))

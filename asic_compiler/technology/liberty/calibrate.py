@@ -15,14 +15,16 @@ them.
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 
-from asic_compiler.diagnostics import UserError
+from asic_compiler.diagnostics import UserError, one_line
 from asic_compiler.technology.constant import ConstantSet
+from asic_compiler.technology.document import parse_document
 from asic_compiler.technology.liberty.cells import Cell, read_library
 from asic_compiler.technology.liberty.reference import Block, Reference, find_reference
-from asic_compiler.technology.library import load_constants
+from asic_compiler.technology.library import layered, load_constants
 from asic_compiler.technology.scaling import operation_energy_pj
 
 Triple = tuple[float, float, float]
@@ -60,11 +62,30 @@ def calibrate(text: str, file: str, node: str, multiplier: str | None = None) ->
             replace the counted ones (scaled to 8 x 8 bit by the square of its width).
 
     Raises:
-        UserError: The file is no Liberty, or lacks a reference cell.
+        UserError: The file is no Liberty, lacks a reference cell, or its figures give constants
+            that no technology has.
     """
     base = load_constants(node)
     reference = find_reference(read_library(text, file))
-    lines = _lines(reference, base, multiplier)
+    try:
+        lines = _lines(reference, base, multiplier)
+        written = _text(lines, reference, base, file)
+    except (ZeroDivisionError, OverflowError, ValueError) as error:
+        raise UserError(
+            f"the figures of '{file}' give no constants: {error}",
+            notes=["an area, a capacitance or a voltage of it is 0 or out of all proportion"],
+        ) from error
+    try:
+        layered(base.name, parse_document(written, file))
+    except UserError as error:
+        raise UserError(
+            f"the figures of '{file}' give a constant that cannot be: {error.message}",
+            notes=["an area, an energy or a voltage of it is out of all proportion"],
+        ) from error
+    return written
+
+
+def _text(lines: list[_Line], reference: Reference, base: ConstantSet, file: str) -> str:
     library = reference.library
     used = ", ".join(f"{kind} {cell.name}" for kind, cell in sorted(reference.cells.items()))
     head = [
@@ -89,9 +110,15 @@ def calibrate(text: str, file: str, node: str, multiplier: str | None = None) ->
         bounds = "" if line.low == line.high else f"low = {line.low:.6g}, high = {line.high:.6g}, "
         body.append(
             f'{name} = {{ value = {line.value:.6g}, {bounds}unit = "{line.unit}", '
-            f'kind = "derived", source = "{line.source}" }}'
+            f'kind = "derived", source = {_quoted(line.source)} }}'
         )
-    return "\n".join([*head, "", *body]) + "\n"
+    # Names of the library and of its file must not end a comment, or begin something else.
+    return "\n".join([*map(one_line, head), "", *body]) + "\n"
+
+
+def _quoted(text: str) -> str:
+    """As a string of TOML."""
+    return json.dumps(one_line(text), ensure_ascii=False)
 
 
 def _lines(reference: Reference, base: ConstantSet, multiplier: str | None) -> list[_Line]:

@@ -14,7 +14,7 @@ from asic_compiler.diagnostics import SourceLocation, UserError
 from asic_compiler.technology.liberty.syntax import Attribute, Group, Value, parse_liberty
 
 _PREFIX = {"": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "a": 1e-18}
-_UNIT = re.compile(r"\s*([0-9.eE+-]*)\s*([munpfa]?)(s|v|w|f)\s*$", re.IGNORECASE)
+_UNIT = re.compile(r"\s*+([0-9.eE+-]*+)\s*+([munpfa]?)(s|v|w|f)\s*+$", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _AXES = {
     "input_transition_time": "slew",
@@ -199,7 +199,7 @@ class _Reader:
         pins = [self.pin(pin, clocks) for pin in group.of_kind("pin", "bus")]
         return Cell(
             name=group.name,
-            area_um2=_needed(group, "area"),
+            area_um2=_area(group),
             leakage_w=self.leakage(group),
             pins=tuple(pins),
             flip_flop=flip_flop,
@@ -309,6 +309,13 @@ def _text(group: Group, name: str, default: str) -> str:
 def _number(group: Group, name: str, default: float) -> float:
     attribute = group.attribute(name)
     return default if attribute is None or not attribute.values else _float(attribute.values[0])
+
+
+def _area(group: Group) -> float:
+    area = _needed(group, "area")
+    if area < 0.0:
+        raise UserError(f"the area of cell {group.name} is below 0", group.where)
+    return area
 
 
 def _needed(group: Group, name: str) -> float:
