@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -19,10 +18,10 @@ from asic_compiler.frontends.onnx.lower import Lowered
 from asic_compiler.frontends.onnx.package import part
 from asic_compiler.frontends.spec import ImportedModel, TensorRequest
 from asic_compiler.frontends.stages import Stages
+from asic_compiler.frontends.tensor_set import FILES, tensor_set
 from asic_compiler.tensors.comparison import OWN_ERRORS, OWN_TYPE
 from asic_compiler.tensors.files import TensorFacts, structure, write_tensors
 
-WEIGHTS, INPUTS, REFERENCE = "weights.safetensors", "inputs.safetensors", "reference.safetensors"
 _LARGEST_BYTE = 256
 """Integers are drawn below it where nothing in the model says less."""
 
@@ -55,28 +54,24 @@ def write(request: TensorRequest, model: Any, lowered: Lowered, stages: Stages) 
         "seed": str(request.seed),
         "structure": structure(facts),
     }
-    files = (WEIGHTS, INPUTS, REFERENCE)
     try:
         request.folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".", dir=request.folder) as kept:
-            paths = [Path(kept) / file for file in files]
-            with stages.run("weights"):
-                metadata["weights"] = write_tensors(
-                    paths[0], facts, lambda key: _bytes(to_array(lowered.weights[key])), metadata
-                )
-            with stages.run("inputs"):
-                drawn = draw(model, request.seed)
-                metadata["inputs"] = _write(paths[1], drawn, metadata)
-            with stages.run("reference"):
-                results = evaluate(model, drawn)
-                # The reference is of the model's own types: nothing is lost to another.
-                errors = json.dumps(dict.fromkeys(results, 0.0))
-                _write(paths[2], results, metadata | {OWN_TYPE: "own type", OWN_ERRORS: errors})
-            for path in paths:
-                path.replace(request.folder / path.name)
     except OSError as error:
-        raise UserError(f"cannot write into '{request.folder}': {error.strerror}") from None
-    return replace(imported, tensor_files=tuple(request.folder / file for file in files))
+        raise UserError(f"cannot make '{request.folder}': {error.strerror}") from None
+    with tensor_set(request.folder) as paths:
+        with stages.run("weights"):
+            metadata["weights"] = write_tensors(
+                paths[0], facts, lambda key: _bytes(to_array(lowered.weights[key])), metadata
+            )
+        with stages.run("inputs"):
+            drawn = draw(model, request.seed)
+            metadata["inputs"] = _write(paths[1], drawn, metadata)
+        with stages.run("reference"):
+            results = evaluate(model, drawn)
+            # The reference is of the model's own types: nothing is lost to another.
+            errors = json.dumps(dict.fromkeys(results, 0.0))
+            _write(paths[2], results, metadata | {OWN_TYPE: "own type", OWN_ERRORS: errors})
+    return replace(imported, tensor_files=tuple(request.folder / file for file in FILES))
 
 
 def draw(model: Any, seed: int) -> dict[str, NDArray[Any]]:

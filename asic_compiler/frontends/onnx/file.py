@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from asic_compiler.diagnostics import SourceLocation, UserError
+from asic_compiler.files import regular_size
 from asic_compiler.frontends.onnx.package import part
 
 _MOST_BYTES = 2**31 - 1
@@ -61,12 +61,9 @@ def read(path: Path) -> Any:
     """
     onnx, where = part(""), SourceLocation(str(path), 1, 1)
     try:
-        facts = path.stat()
-        if not stat.S_ISREG(facts.st_mode):
-            raise UserError(f"'{path}' is not a regular file")
-        if facts.st_size > _MOST_BYTES:
+        if (size := regular_size(path)) > _MOST_BYTES:
             raise UserError(
-                f"'{path}' has {facts.st_size} bytes, more than {_MOST_BYTES}",
+                f"'{path}' has {size} bytes, more than {_MOST_BYTES}",
                 notes=["onnx.save(..., save_as_external_data=True) puts weights beside the file"],
             )
         model = onnx.load(str(path))

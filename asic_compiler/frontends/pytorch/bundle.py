@@ -13,7 +13,6 @@ import torch
 from torch.utils import _pytree as pytree
 
 from asic_compiler.diagnostics import UserError
-from asic_compiler.files import staged
 from asic_compiler.frontends.pytorch import inputs as example_inputs
 from asic_compiler.frontends.pytorch import weights
 from asic_compiler.frontends.pytorch.checkpoint import open_checkpoint
@@ -22,12 +21,12 @@ from asic_compiler.frontends.pytorch.prepared import Prepared
 from asic_compiler.frontends.pytorch.warm_cache import cache_contents
 from asic_compiler.frontends.spec import ImportedModel, TensorRequest
 from asic_compiler.frontends.stages import Stages
+from asic_compiler.frontends.tensor_set import FILES, tensor_set
 from asic_compiler.tensors.comparison import OWN_ERRORS, OWN_TYPE, relative_error
 from asic_compiler.tensors.files import TensorFacts, structure, write_tensors
 
 __all__ = ["Names", "check_request", "write"]
 
-WEIGHTS, INPUTS, REFERENCE = "weights.safetensors", "inputs.safetensors", "reference.safetensors"
 _F16_MAX = torch.finfo(torch.float16).max
 
 
@@ -100,41 +99,28 @@ def write(
         "seed": str(request.seed),
         "structure": structure(facts),
     }
-    files = (WEIGHTS, INPUTS, REFERENCE)
-    try:
-        # Beside the old files, which stay until all three new ones are there.
-        with staged(request.folder, "tensors") as kept:
-            paths = [kept / file for file in files]
-            with stages.run("weights"):
-                writer = _Weights(request, prepared, names, checkpoint)
-                metadata["weights"] = write_tensors(paths[0], facts, writer.data, metadata)
-                values = writer.values()
-            with stages.run("inputs"):
-                drawn = example_inputs.draw(prepared, imported.arguments, request.seed)
-                if checkpoint is not None:
-                    drawn = _with_caches(drawn, prepared, imported, values, request.seed)
-                given = dict(zip((a.name for a in imported.arguments), drawn, strict=True))
-                metadata["inputs"] = _write(paths[1], given, metadata)
-            names_of_results = [result.name for result in imported.results]
-            with stages.run("reference"):
-                own = _own_results(prepared, values, drawn)
-                for key, value in values.items():
-                    values[key] = weights.at_least_f32(value)
-                with weights.holding(prepared.module, values, weights.at_least_f32):
-                    results = _evaluate(request, prepared, imported, drawn)
-                named = dict(zip(names_of_results, results, strict=True))
-                metadata |= _own_errors(own, named)
-                _write(paths[2], named, metadata)
-            # What belongs to the old weights goes first: a kill in between leaves no mixture.
-            for file in (REFERENCE, INPUTS):
-                (request.folder / file).unlink(missing_ok=True)
-            for path in paths:
-                path.replace(request.folder / path.name)
-    except OSError as error:
-        name = Path(str(error.filename)).name
-        what = request.folder / name if name in files else request.folder
-        raise UserError(f"cannot write '{what}': {error.strerror}") from None
-    return replace(imported, tensor_files=tuple(request.folder / file for file in files))
+    with tensor_set(request.folder) as paths:
+        with stages.run("weights"):
+            writer = _Weights(request, prepared, names, checkpoint)
+            metadata["weights"] = write_tensors(paths[0], facts, writer.data, metadata)
+            values = writer.values()
+        with stages.run("inputs"):
+            drawn = example_inputs.draw(prepared, imported.arguments, request.seed)
+            if checkpoint is not None:
+                drawn = _with_caches(drawn, prepared, imported, values, request.seed)
+            given = dict(zip((a.name for a in imported.arguments), drawn, strict=True))
+            metadata["inputs"] = _write(paths[1], given, metadata)
+        names_of_results = [result.name for result in imported.results]
+        with stages.run("reference"):
+            own = _own_results(prepared, values, drawn)
+            for key, value in values.items():
+                values[key] = weights.at_least_f32(value)
+            with weights.holding(prepared.module, values, weights.at_least_f32):
+                results = _evaluate(request, prepared, imported, drawn)
+            named = dict(zip(names_of_results, results, strict=True))
+            metadata |= _own_errors(own, named)
+            _write(paths[2], named, metadata)
+    return replace(imported, tensor_files=tuple(request.folder / file for file in FILES))
 
 
 def _with_caches(

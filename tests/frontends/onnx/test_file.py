@@ -80,7 +80,7 @@ def test_what_is_no_model_is_refused_with_its_place(tmp_path):
         with pytest.raises(UserError) as error:
             read(path)
         assert str(error.value.render("asic-import")).startswith(f"{path}:1:1: error: not a valid")
-    with pytest.raises(UserError, match="not a regular file"):
+    with pytest.raises(UserError, match="it is a folder, not a file"):
         read(tmp_path)
     with pytest.raises(UserError, match="cannot read"):
         read(tmp_path / "none.onnx")
