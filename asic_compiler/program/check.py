@@ -14,11 +14,12 @@ from xdsl.dialects.builtin import IntegerAttr, ModuleOp
 from xdsl.ir import Operation, SSAValue
 
 from asic_compiler.dialects import asic, tcc
-from asic_compiler.program.access import Access, Parts, Place
+from asic_compiler.program.access import Access
 from asic_compiler.program.allocate import Lifetime, cache_bytes, lifetimes
 from asic_compiler.program.deadlock import CannotDecide, Deadlocks, Safe, check_deadlock
 from asic_compiler.program.elaborate import ElaboratedProgram, Elaboration, elaborate, uses_of
 from asic_compiler.program.names import OPERATORS
+from asic_compiler.program.parts import Parts, Place
 from asic_compiler.program.wmem_need import wmem_bytes
 from asic_compiler.workload.body_cost import element_bits
 

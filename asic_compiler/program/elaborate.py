@@ -21,16 +21,9 @@ from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.location import location_of
 from asic_compiler.dialects.tcc.attrs import CutAttr
-from asic_compiler.program.access import (
-    CUTTING,
-    NOTHING,
-    Access,
-    Cutting,
-    Elements,
-    Parts,
-    Place,
-    Slots,
-)
+from asic_compiler.program.access import Access, Slots
+from asic_compiler.program.elements import CUTTING, Cutting
+from asic_compiler.program.parts import NOTHING, Elements, Parts, Place
 
 Piece: TypeAlias = tuple[int, int]
 Emission: TypeAlias = tcc.SendOp | tcc.MulticastOp

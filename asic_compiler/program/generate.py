@@ -22,14 +22,15 @@ from asic_compiler.plan.chip_attribute import chip_attribute, region_attribute
 from asic_compiler.plan.plan import Plan
 from asic_compiler.plan.schedule import make_schedule
 from asic_compiler.plan.work import Work, make_work
-from asic_compiler.program.access import Access, Cutting, Parts, Slots
+from asic_compiler.program.access import Access, Slots
 from asic_compiler.program.allocate import allocate
 from asic_compiler.program.builder import Builder, Segment
 from asic_compiler.program.declarations import Declarations
+from asic_compiler.program.elements import Cutting
 from asic_compiler.program.formats import require_programs
 from asic_compiler.program.lowering import Lowering, Probe, append, lower
 from asic_compiler.program.names import CROSSING, DIES, HOP, OPERATORS, PERIOD, RATE
-from asic_compiler.program.parts import within
+from asic_compiler.program.parts import Parts, within
 from asic_compiler.workload.extract import context_of, operators
 from asic_compiler.workload.function import check_function, main_function
 from asic_compiler.workload.values import bits, root_of, shape
@@ -149,8 +150,9 @@ class _Generator:
             [*self.declared.ops, *(builder.program for builder in self.builders)],
             {asic.CHIP: chip} | {name: IntegerAttr(value, i64) for name, value in counts.items()},
         )
+        areas = self.declared.cache_areas(self.cache_parts)
         for builder in self.builders:
-            allocate(builder.program, self.parts, self.declared.cache_areas(self.cache_parts))
+            allocate(builder.program, self.parts, areas)
         return module
 
     def _returned(self) -> dict[SSAValue, list[tuple[int, SSAValue]]]:

@@ -14,8 +14,8 @@ from xdsl.dialects.builtin import ModuleOp
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.files import read_regular, write_atomic
-from asic_compiler.program.access import Place
 from asic_compiler.program.elaborate import Elaboration, elaborate
+from asic_compiler.program.parts import Place
 from asic_compiler.simulate.packed import Bytes
 from asic_compiler.simulate.wmem import Constants, Slices, build_image, image_bytes, layout_digest
 from asic_compiler.tensors.elements import Array

@@ -28,15 +28,10 @@ from asic_compiler.dialects import tcc
 from asic_compiler.dialects.location import location_of
 from asic_compiler.dialects.tcc.base import buffer_type
 from asic_compiler.dialects.text import attribute_text
-from asic_compiler.program.access import (
-    Elements,
-    Place,
-    image_of,
-    ranges_of,
-    table_columns,
-)
 from asic_compiler.program.allocate import aligned, group_size
 from asic_compiler.program.elaborate import ElaboratedProgram, Elaboration
+from asic_compiler.program.elements import image_of, ranges_of, table_columns
+from asic_compiler.program.parts import Elements, Place
 from asic_compiler.program.wmem_need import elements_key, part_key
 from asic_compiler.simulate.integers import Codes
 from asic_compiler.simulate.packed import (

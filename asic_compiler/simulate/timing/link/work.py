@@ -11,9 +11,10 @@ from xdsl.ir import Operation, SSAValue
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.tcc.base import buffer_type
 from asic_compiler.program import access
-from asic_compiler.program.access import Cutting, Slots
+from asic_compiler.program.access import Slots
 from asic_compiler.program.allocate import WEIGHT_GROUP
 from asic_compiler.program.elaborate import ElaboratedProgram, Elaboration
+from asic_compiler.program.elements import Cutting
 from asic_compiler.simulate.timing.link.costs import (
     MOVE,
     Contraction,
