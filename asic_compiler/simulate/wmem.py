@@ -280,7 +280,7 @@ class Slices:
             self._known[key] = self._known.setdefault(same, made)
         return self._known[key]
 
-    def layout(self, program: ElaboratedProgram, place: Place) -> dict[Slice, int]:
+    def offsets(self, program: ElaboratedProgram, place: Place) -> dict[Slice, int]:
         """The slices of a tile, in order, and the byte of WMEM that each begins at."""
         found: dict[Slice, int] = {}
         end = 0
@@ -292,15 +292,15 @@ class Slices:
         return found
 
 
-def image_bytes(layout: Mapping[Slice, int]) -> int:
+def image_bytes(offsets: Mapping[Slice, int]) -> int:
     """Bytes of an image."""
-    return max((start + aligned(s.size_bytes) for s, start in layout.items()), default=0)
+    return max((start + aligned(s.size_bytes) for s, start in offsets.items()), default=0)
 
 
-def build_image(layout: Mapping[Slice, int], constants: Constants) -> Bytes:
+def build_image(offsets: Mapping[Slice, int], constants: Constants) -> Bytes:
     """The image of one tile."""
-    image = np.zeros(image_bytes(layout), dtype=np.uint8)
-    for slice_, start in layout.items():
+    image = np.zeros(image_bytes(offsets), dtype=np.uint8)
+    for slice_, start in offsets.items():
         data = slice_.pack(constants.of(slice_.weight))
         image[start : start + len(data)] = data
     return image
@@ -355,7 +355,7 @@ class Constants:
         return self._dense[name]
 
 
-def layout_digest(elaboration: Elaboration) -> str:
+def image_digest(elaboration: Elaboration) -> str:
     """SHA-256 of all that the images of a module depend on, but for the values of weights."""
     digest = hashlib.sha256()
     used: dict[tcc.WeightOp, None] = {}

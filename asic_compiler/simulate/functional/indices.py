@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.tcc.base import buffer_type
-from asic_compiler.program.access import structure_of
 from asic_compiler.program.elements import (
     Ranges,
     image_of,
@@ -27,6 +26,7 @@ from asic_compiler.program.elements import (
     ranges_of,
     window_elements,
 )
+from asic_compiler.program.footprints import structure_of
 from asic_compiler.program.parts import Elements
 
 Index = tuple[int, int, int, int]

@@ -369,7 +369,7 @@ def make_tiles(
                     program,
                     Dmem(min(used, capacity)),
                     images[place],
-                    slices.layout(program, place),
+                    slices.offsets(program, place),
                     slices,
                     areas,
                     {root: name for name, root in program.caches.items()},

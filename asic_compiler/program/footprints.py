@@ -53,7 +53,7 @@ class Slots:
         return chosen, (outer * new + slot) * inner + chosen % inner
 
 
-class Access:
+class Footprints:
     """Parts of values and needs of instructions; equal ones are worked out once.
 
     What was worked out for one program holds for any other: a key says all that a part depends on.
