@@ -24,9 +24,13 @@ def as_before():
 
 
 def test_nothing_is_collected_inside_also_when_it_ends_badly():
-    with pytest.raises(KeyError), uncollected():
-        assert not gc.isenabled()
-        raise KeyError
+    def fails():
+        with uncollected():
+            assert not gc.isenabled()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fails()
     assert gc.isenabled()
 
 

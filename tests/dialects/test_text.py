@@ -3,8 +3,8 @@
 from io import StringIO
 
 import pytest
+from xdsl.dialects import test
 from xdsl.dialects.builtin import ArrayAttr, IntegerAttr, ModuleOp, StringAttr, i64
-from xdsl.dialects.test import TestOp
 from xdsl.ir import Block, Data, Region
 from xdsl.irdl import irdl_attr_definition
 from xdsl.printer import Printer
@@ -44,12 +44,12 @@ def printed(kind, module):
 )
 def test_one_attribute_in_many_places_reads_as_without_a_memo(attribute):
     def holder(*inner):
-        return TestOp(attributes={"a": attribute, "b": attribute}, regions=[Region([*inner])])
+        return test.TestOp(attributes={"a": attribute, "b": attribute}, regions=[Region([*inner])])
 
     module = ModuleOp([holder(), holder(Block([holder(), holder(Block([holder()]))]))])
     assert printed(ExactPrinter, module) == printed(Printer, module)
 
 
 def test_equal_attributes_of_different_objects_are_no_mixture():
-    module = ModuleOp([TestOp(attributes={"a": StringAttr(str(i))}) for i in range(2000)])
+    module = ModuleOp([test.TestOp(attributes={"a": StringAttr(str(i))}) for i in range(2000)])
     assert printed(ExactPrinter, module) == printed(Printer, module)
