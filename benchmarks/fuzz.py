@@ -31,7 +31,7 @@ from fuzzing.workers import Batch, tried  # noqa: E402
 from asic_compiler.files import write_atomic  # noqa: E402
 
 ROUND = 10_000
-"""Inputs of all targets together before the results are written."""
+"""Inputs of all targets together before it is the first one's turn again."""
 FIRST = 10_000
 """Number of a target's first input; the suite has those below."""
 
@@ -59,7 +59,7 @@ def main() -> None:
         for target in options.targets:
             share = max(1, TARGETS[target].share * min(ROUND, left) // 1000)
             left -= piece(target, share, held, options)
-        write_atomic(options.results, json.dumps(held, indent=1) + "\n")
+            write_atomic(options.results, json.dumps(held, indent=1) + "\n")
     report(held)
 
 

@@ -6,8 +6,7 @@ import signal
 from itertools import pairwise
 
 import pytest
-from fuzzing import TARGETS, Outcome, fuzzed, judged, made
-from fuzzing import judging, modules, workers
+from fuzzing import TARGETS, Outcome, fuzzed, judged, judging, made, modules, workers
 from fuzzing.judging import FaultError, called, check_message
 
 from asic_compiler.diagnostics import SourceLocation, UserError

@@ -12,14 +12,15 @@ from functools import lru_cache
 from typing import Any
 
 _TOKEN = re.compile(
-    r'"(?:[^"\\\n]|\\.)*+"|(?<=[\d?])x(?=[\d?a-z!])|[%#@!^]?[A-Za-z_][\w.$]*|-?\d+(?:\.\d+)?|\s+|.', re.DOTALL
+    r'"(?:[^"\\\n]|\\.)*+"|(?<=[\d?])x(?=[\d?a-z!])|[%#@!^]?[A-Za-z_][\w.$]*|-?\d+(?:\.\d+)?|\s+|.',
+    re.DOTALL,
 )
-_NUMBERS = (
+_NUMBERS = (  # noqa: SIM905
     "0 -1 1 2 3 7 16 2147483648 9223372036854775807 -9223372036854775809 1e308 1e400 nan inf -0.0 "
     "0x7FC0 65536 1000000 4294967297 99999999999999999999999 ? 0.5 1.5e-45 1e-308 0.0"
 ).split()
-_SCALARS = "f16 f32 f64 bf16 i1 i8 i32 i64 index".split()
-_TYPES = (
+_SCALARS = ["f16", "f32", "f64", "bf16", "i1", "i8", "i32", "i64", "index"]
+_TYPES = (  # noqa: SIM905
     "i0 i128 none si8 complex<f32> tensor<f16> tensor<*xf32> "
     "tensor<0xf16> memref<2xf32> !asic.foo vector<4xf32> tensor<?x4xf16> tuple<>"
 ).split()
@@ -148,7 +149,9 @@ def _letters(text: str, pool: Sequence[str], draw: random.Random) -> str:
             return text[:at] + "".join(draw.choices(_LETTERS, k=draw.randint(1, 4))) + text[at:]
 
 
-_INTEGERS = (0, 1, 2, 7, 8, 127, 255, 2**15, 2**16, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**63, 2**64 - 1)  # fmt: skip
+_INTEGERS = (
+    0, 1, 2, 7, 8, 127, 255, 2**15, 2**16, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**63, 2**64 - 1,
+)  # fmt: skip
 
 
 def changed_bytes(data: bytes, draw: random.Random) -> bytes:
@@ -182,7 +185,8 @@ def changed_bytes(data: bytes, draw: random.Random) -> bytes:
 
 _VALUES: tuple[Any, ...] = (
     0, -1, 1, 0.0, -0.0, 1e308, -1e308, 5e-324, float("nan"), float("inf"), 2**31, 2**63, 2**64,
-    10**30, True, False, None, "", "a", "\x1b[31m\n", "é\u202e", "x" * 300, [], {}, [[]], [0], {"a": 0},
+    10**30, True, False, None, "", "a", "\x1b[31m\n", "é\u202e", "x" * 300, [], {}, [[]], [0],
+    {"a": 0},
 )  # fmt: skip
 
 

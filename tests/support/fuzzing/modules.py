@@ -15,9 +15,9 @@ import numpy as np
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 
+from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.text import ExactPrinter
-from asic_compiler.diagnostics import UserError
 from asic_compiler.frontends.context import forget_resources, make_context
 from asic_compiler.frontends.mlir_text import parse_mlir
 from asic_compiler.frontends.verification import verify_module
@@ -223,11 +223,11 @@ def _all() -> tuple[str, ...]:
 MODULES = {
     "round-trip": Target(texts(_all), _round_trip, 60),
     "convert": Target(texts(_models), _passes("convert-linalg-to-asic"), 40),
-    "workload": Target(texts(_models), _workload, 40),
-    "attributes": Target(_attributes, _attributed, 15),
-    "schedule": Target(texts(placed), _passes("asic-schedule", "convert-asic-to-tcc"), 20),
-    "trace": Target(texts(programs), _trace, 20),
-    "execute": Target(texts(programs), _execute, 20),
-    "explore": Target(texts(_models), _passes("convert-linalg-to-asic", _EXPLORE), 5),
-    "tools": Target(texts(_all), _tools, 3),
+    "workload": Target(texts(_models), _workload, 30),
+    "attributes": Target(_attributes, _attributed, 8),
+    "schedule": Target(texts(placed), _passes("asic-schedule", "convert-asic-to-tcc"), 8),
+    "trace": Target(texts(programs), _trace, 8),
+    "execute": Target(texts(programs), _execute, 8),
+    "explore": Target(texts(_models), _passes("convert-linalg-to-asic", _EXPLORE), 3),
+    "tools": Target(texts(_all), _tools, 2),
 }

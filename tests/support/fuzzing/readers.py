@@ -61,7 +61,7 @@ OPTIONS = (
 )
 PIPELINES = (
     "convert-linalg-to-asic,rl-explore{evaluations=16 strategy=random quiet=true}",
-    'rl-explore{goal="minimize power subject to latency <= 20 ms"},asic-schedule,convert-asic-to-tcc',
+    'rl-explore{goal="minimize power subject to latency <= 20 ms"},asic-schedule',
     "asic-schedule , convert-asic-to-tcc",
     "canonicalize,cse,explore{strategy=annealing weights=1,0,0}",
 )
@@ -297,7 +297,10 @@ def _cells() -> tuple[str, ...]:
     """A library cut to its head and a few cells: what is long takes long."""
     text = (ROOT / "examples/cells.lib").read_text(encoding="utf-8")
     head, *cells = text.split("\n  cell")
-    return (text, *("\n  cell".join([head, *cells[i : i + 2]]) + "\n}\n" for i in range(len(cells))))
+    return (
+        text,
+        *("\n  cell".join([head, *cells[i : i + 2]]) + "\n}\n" for i in range(len(cells))),
+    )
 
 
 READERS = {

@@ -98,6 +98,6 @@ def _run_images(data: bytes, folder: Path) -> None:
 
 
 RUNS = {
-    "report": Target(_report, _read_report, 40),
-    "images": Target(_images, _run_images, 20),
+    "report": Target(_report, _read_report, 20),
+    "images": Target(_images, _run_images, 8),
 }

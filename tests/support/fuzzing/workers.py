@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from fuzzing.judging import HANGS_AFTER, Outcome
 
 SPARE_BYTES = 3 * 2**30
-"""Of address space, over what the process has: an input may ask for so much before it is refused."""
+"""Of address space, over what the process has: an input may ask for so much."""
 
 Trial = Callable[[int, Path], Outcome]
 """What becomes of the input of a number."""
