@@ -38,6 +38,7 @@ from asic_compiler.dialects.linalg_forms import (
     PRODUCTS,
     QUANTIZED,
 )
+from asic_compiler.dialects.linalg_generic import GenericOp
 
 
 class TypeFn(StrEnum):
@@ -248,9 +249,10 @@ EXTRA_OPERATIONS: tuple[type[Operation], ...] = tuple(
 )
 """What we add to xDSL's ``linalg``, or put in the place of its own."""
 
+_OWN = (GenericOp, *EXTRA_OPERATIONS)
 LINALG = Dialect(
     "linalg",
-    [*(op for op in Linalg.operations if op.name not in _BASES), *EXTRA_OPERATIONS],
+    [*(op for op in Linalg.operations if op.name not in {own.name for own in _OWN}), *_OWN],
     [*Linalg.attributes, TypeFnAttr],
 )
 """The ``linalg`` dialect with xDSL's operations and ours."""

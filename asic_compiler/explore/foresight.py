@@ -160,7 +160,9 @@ def _slices(profile: Profile, design: DesignBatch, bands: Bands, sizes: TileSize
     columns.append(_share(split.m_tile * split.k_tile, work.m * work.k, everything))
     columns.append(_share(split.m_tile * split.n_tile, work.m * work.n, everything))
     tiles = design.mesh_width * design.mesh_height
-    columns.append(split.used_tiles.mean(axis=1) / tiles)
+    used = split.used_tiles
+    # The mean of them, and 0 for a model without a contraction.
+    columns.append(used.sum(axis=1, dtype=np.float64) / max(used.shape[1], 1) / tiles)
     average = np.log2(tiles) / _OCTAVES
     columns.append(np.minimum(_OCTAVES * (columns[0] - 1.0 + average), 3.0) - 1.0)
     return np.stack(columns, axis=1)

@@ -2,7 +2,8 @@
 
 xDSL 0.74 takes a hexadecimal number inside ``dense<...>`` for an integer (``0xFF800000`` is
 4286578688.0 instead of minus infinity), drops the first two characters of a string of bytes
-whatever they are, and stops with a Python error at a number beyond its type.
+whatever they are, stops with a Python error at a number beyond its type, and holds a number that a
+constant repeats once an element.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from typing import Any, NoReturn
 
 from xdsl.dialects.builtin import (
     AnyFloat,
+    BytesAttr,
     DenseArrayBase,
     DenseIntOrFPElementsAttr,
     Float80Type,
     Float128Type,
     FloatAttr,
     IntegerAttr,
+    TensorType,
     f64,
 )
 from xdsl.parser import AttrParser, Parser
@@ -27,8 +30,9 @@ from xdsl.utils.mlir_lexer import MLIRTokenKind
 
 _NUMBER = re.compile(r"\s*(-?)\s*(0x[0-9a-fA-F]+|[0-9]+\.[0-9]*(?:[eE][-+]?[0-9]+)?)")
 """What a float may be written as: the bits in hexadecimal, or a decimal with a point."""
-LARGEST_CONSTANT_BYTES = 2**28
-"""Of a ``dense<...>``: xDSL holds every element, also of one that repeats one number."""
+LARGEST_SPREAD = 1024
+"""Elements that one repeated number is spread over, as xDSL does: its readers of short lists
+(strides, a permutation) want each. A larger constant holds the number once, whatever its size."""
 _BYTES = re.compile(r'"0x(?:[0-9a-fA-F]{2})*"')
 
 
@@ -45,33 +49,36 @@ class FloatParser(Parser):
         element = super()._parse_tensor_literal_element()
         return _Element(element.is_negative, element.value, element.span)
 
-    def _parse_dense_literal_type(self) -> Any:
-        start = self.pos
-        type_ = super()._parse_dense_literal_type()
-        self._refuse_large(type_, start)
-        return type_
-
-    def _refuse_large(self, type: Any, start: int) -> None:
-        size = prod(type.get_shape()) * type.get_element_type().compile_time_size
-        if size > LARGEST_CONSTANT_BYTES:
-            self.raise_error(
-                f"a constant of {size} bytes is more than {LARGEST_CONSTANT_BYTES}: a value of "
-                "that size is a dense_resource, or is made by linalg.fill",
-                start,
-                self.pos,
-            )
-
     def parse_dense_int_or_fp_elements_attr(self, type: Any) -> DenseIntOrFPElementsAttr[Any]:
         """Reads what follows ``dense``; a string must be ``0x`` and whole bytes."""
         start = self.pos
         self.parse_punctuation("<", " in dense attribute")
-        token = self._current_token
-        if token.kind == MLIRTokenKind.STRING_LIT and not _BYTES.fullmatch(token.text):
-            self.raise_error("expected a string of hexadecimal bytes that starts with 0x")
-        self._resume_from(start)
-        if type is not None:
-            self._refuse_large(type, start)
-        return super().parse_dense_int_or_fp_elements_attr(type)
+        kind = self._current_token.kind
+        if kind in (MLIRTokenKind.L_SQUARE, MLIRTokenKind.GREATER):
+            self._resume_from(start)
+            listed = super().parse_dense_int_or_fp_elements_attr(type)
+            return _held(listed.type, listed.data.data)
+        if kind == MLIRTokenKind.STRING_LIT:
+            if not _BYTES.fullmatch(self._current_token.text):
+                self.raise_error("expected a string of hexadecimal bytes that starts with 0x")
+            data, element = bytes.fromhex(self.parse_str_literal()[2:]), None
+        else:
+            data, ((element,), _) = b"", self._parse_tensor_literal()
+        self.parse_punctuation(">", " in dense attribute")
+        if type is None:
+            self.parse_punctuation(":", " in dense attribute")
+            type = self._parse_dense_literal_type()
+        if element is not None:
+            one: Any = TensorType(type.get_element_type(), [1])
+            value: Any = element.to_type(self, one.element_type)
+            data = DenseIntOrFPElementsAttr[Any].from_list(one, [value]).data.data
+        size, count = type.get_element_type().compile_time_size, prod(type.get_shape())
+        if len(data) not in (size, size * count):
+            self.raise_error(
+                f"Shape mismatch in dense literal. Expected {count} elements from the type, but "
+                f"got {len(data) // size} elements."
+            )
+        return _held(type, data)
 
     def _parse_builtin_densearray_attr(self) -> DenseArrayBase | None:
         start = self.pos
@@ -142,6 +149,16 @@ class FloatParser(Parser):
             wrong(f"a hexadecimal number of {bits.bit_length()} bits is too wide for {type}")
         raw = bits.to_bytes(type.compile_time_size, "little")
         return next(iter(type.iter_unpack(raw)))
+
+
+def _held(type: Any, data: bytes) -> DenseIntOrFPElementsAttr[Any]:
+    """A constant of these bytes, all or those of one element that stands for all."""
+    size, count = type.get_element_type().compile_time_size, prod(type.get_shape())
+    if count <= LARGEST_SPREAD:
+        data = data * count if len(data) == size else data
+    elif len(data) != size and data == data[:size] * count:
+        data = data[:size]
+    return DenseIntOrFPElementsAttr(type, BytesAttr(data))
 
 
 def _rounded(value: float, type: AnyFloat) -> float:

@@ -85,7 +85,7 @@ def _generic(op: Any) -> str | None:
 
 
 def _transpose(op: Any) -> str | None:
-    order = tuple(op.permutation.get_values())
+    order = cast("tuple[int, ...]", tuple(op.permutation.get_values()))
     if len(op.inputs) != 1 or len(op.outputs) != 1:
         return "it needs one input and one output"
     source, target = _shape(op.inputs[0]) or (), _shape(op.outputs[0]) or ()

@@ -50,7 +50,8 @@ def constant(value: Attribute) -> Array:
             else:
                 numbers = [int(v) & (1 << 64) - 1 for v in cast(Any, dense.get_values())]
                 array = signed(np.array(numbers, np.uint64), width(element))
-            return array.reshape(shape)
+            # One number may stand for all elements: it is read through a view, never copied.
+            return np.broadcast_to(array, shape) if array.size == 1 else array.reshape(shape)
         case _:
             raise CannotEvaluateError(f"a constant {value.name} is not known to the check")
 

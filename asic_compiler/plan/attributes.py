@@ -31,8 +31,20 @@ def annotate(module: ModuleOp, plan: Plan) -> None:
     """Writes a plan: chip and plan on the module, region, split, stage, placement on operators.
 
     Raises:
+        UserError: A number of it is beyond what a chip or a plan may hold.
         ValueError: The plan is not one of this model.
     """
+    try:
+        _annotate(module, plan)
+    except VerifyException as error:
+        raise UserError(
+            f"the chosen design cannot be written down: {error}",
+            location_of(module),
+            ["the model is too large for so few tiles, or so slow a clock"],
+        ) from error
+
+
+def _annotate(module: ModuleOp, plan: Plan) -> None:
     module.attributes[CHIP] = chip_attribute(plan.chip)
     module.attributes[PLAN] = PlanAttr.of(
         plan.period_cycles,

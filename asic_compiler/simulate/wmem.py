@@ -354,8 +354,9 @@ class Constants:
             shape = op.tensor.get_shape()
             values = np.asarray(list(cast(Any, op.value).get_values()))
             dense = rounded(values, op.tensor.element_type)
+            # One number may stand for all elements: a view of it, however many they are.
             splat = dense.size == 1
-            self._dense[name] = np.full(shape, dense[0]) if splat else dense.reshape(shape)
+            self._dense[name] = np.broadcast_to(dense, shape) if splat else dense.reshape(shape)
         return self._dense[name]
 
 

@@ -16,7 +16,9 @@ from xdsl.parser import Parser
 from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects.text import attribute_text, is_repeated
 from asic_compiler.frontends.context import make_context
+from asic_compiler.frontends.float_text import LARGEST_SPREAD
 from asic_compiler.frontends.mlir_text import parse_mlir
+from asic_compiler.interpret.scalars import constant
 
 BITS = {"f16": 16, "bf16": 16, "f32": 32, "f64": 64}
 
@@ -179,3 +181,42 @@ def test_scalars_keep_every_bit_but_a_nan_its_payload(name: str, data: st.DataOb
     assert struct.pack(">d", value)[0] >> 7 == sign
     if value == value:
         assert raw(attribute) == f"{bits:0{BITS[name] // 4}x}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dense<0.000000e+00> : tensor<1000000000xf16>",
+        "dense<-7> : tensor<1000000000xi64>",
+        'dense<"0x007C"> : tensor<1024x1024x1024xf16>',
+        "dense<true> : tensor<1000000000xi1>",
+        "dense<1.500000e+00> : vector<1000000000xf32>",
+    ],
+)
+def test_one_number_for_a_thousand_million_elements_is_held_once(text: str) -> None:
+    # They were spread over gigabytes when they were read, and once more when they were printed.
+    dense = cast("DenseIntOrFPElementsAttr[Any]", read(text))
+    assert len(dense.data.data) <= 8
+    assert attribute_text(dense) == text
+    assert is_repeated(dense)
+
+
+def test_equal_elements_are_one_number_however_they_are_written() -> None:
+    count = LARGEST_SPREAD + 1
+    listed = ", ".join(["2.0"] * count)
+    for text in ("2.0", f"[{listed}]", f'"0x{"0040" * count}"'):
+        dense = cast("DenseIntOrFPElementsAttr[Any]", read(f"dense<{text}> : tensor<{count}xf16>"))
+        assert dense.data.data == b"\x00\x40"
+
+
+def test_few_equal_elements_are_held_each() -> None:
+    # xDSL's readers of strides and permutations want all of them.
+    dense = cast("DenseIntOrFPElementsAttr[Any]", read(f"dense<3> : tensor<{LARGEST_SPREAD}xi64>"))
+    assert dense.get_values() == (3,) * LARGEST_SPREAD
+
+
+def test_a_large_constant_is_evaluated_without_its_elements() -> None:
+    array = constant(read("dense<2.0> : tensor<1000000000xf16>"))
+    assert array.shape == (1_000_000_000,)
+    assert array[-1] == 2.0
+    assert array.strides == (0,)

@@ -18,6 +18,13 @@ from asic_compiler.hardware.chip import Chip, Rectangle, TileClass
 from asic_compiler.hardware.design import Freedom
 from asic_compiler.hardware.precision import FORMATS
 from asic_compiler.hardware.weight_store import STORES
+from asic_compiler.machine.limits import (
+    LARGEST,
+    LARGEST_BYTES,
+    LARGEST_CYCLES,
+    LARGEST_PIECES,
+    LARGEST_UNITS,
+)
 from asic_compiler.machine.regions import REGION_NAMES
 from asic_compiler.mapping.profile import Profile
 from asic_compiler.plan.attributes import annotate, plan_of
@@ -29,7 +36,11 @@ from asic_compiler.program.generate import generate
 from asic_compiler.technology.library import load_node
 from asic_compiler.workload.extract import extract
 
-POSITIVE = st.integers(1, 1 << 40)
+POSITIVE = st.integers(1, LARGEST)
+BYTES = st.integers(1, LARGEST_BYTES)
+UNITS = st.integers(1, LARGEST_UNITS)
+PIECES = st.integers(1, LARGEST_PIECES)
+CYCLES = st.floats(0.0, LARGEST_CYCLES, exclude_min=True)
 REALS = st.floats(0.0, 1e300, exclude_min=True, allow_nan=False)
 
 
@@ -90,7 +101,11 @@ def test_plans_of_every_format_store_and_cache_read_back_equal():
 # is added and not written fails here.
 CONSTRAINED = {
     "vlen": st.sampled_from([128, 1024]),
-    "wmem_bytes": st.integers(0, 1 << 40),
+    **dict.fromkeys(("fetch", "stations", "rows", "xr_wp", "vr_wp", "xdpnum", "vdpnum"), UNITS),
+    **dict.fromkeys(("dmem_bytes", "imem_bytes", "wmem_bank_bytes"), BYTES),
+    **dict.fromkeys(("pieces", "buffers"), PIECES),
+    **dict.fromkeys(("cycles", "period_cycles"), CYCLES),
+    "wmem_bytes": st.integers(0, LARGEST_BYTES),
     "stage": st.integers(0, 9),
     "regions": st.sets(st.sampled_from(REGION_NAMES)).map(
         lambda own: tuple(k for k in REGION_NAMES if k in own)
