@@ -83,6 +83,17 @@ class LocatingParser(KnowingParser, FloatParser):
         line = bisect_right(self._line_starts, position)
         return line + self.line_offset, position - self._line_starts[line - 1] + 1
 
+    def first_unresolved(self) -> int:
+        """Offset of an operation that uses the first of the values that nothing has defined."""
+        for values in self.forward_ssa_references.values():
+            for value in values.values():
+                where = None if value.first_use is None else value.first_use.operation.location
+                if isinstance(where, FileLineColLoc) and where.filename == self._file:
+                    line = where.line.data - self.line_offset
+                    if 1 <= line <= len(self._line_starts):
+                        return self._line_starts[line - 1] + where.column.data - 1
+        return 0
+
     def place(self, position: int) -> SourceLocation:
         """The same as a location for a message."""
         line, column = self.line_and_column(position)
@@ -191,7 +202,8 @@ def _from_parse_error(
     undefined = re.fullmatch(r"values used but not defined: \[(%[^,\]]+).*", message)
     if undefined and parser is not None:
         # xDSL notices at the end of the text and no longer knows where the use was.
-        use = re.search(re.escape(undefined[1]) + r"(?![\w$.-])", parser.lexer.input.content)
+        name = re.compile(re.escape(undefined[1]) + r"(?![\w$.-])")
+        use = name.search(parser.lexer.input.content, parser.first_unresolved())
         where = where if use is None else parser.place(use.start())
     return UserError(message, where, notes)
 

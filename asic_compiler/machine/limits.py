@@ -27,6 +27,8 @@ LARGEST_OPERATORS = 2**17
 """Of a program: arrays have a row for each."""
 LARGEST_PIECES = 4096
 """Pieces that an input arrives in, and the buffers for them; the search asks for up to 16."""
+LARGEST_BLOCKS = 1024
+"""Of a region: xDSL's verifier counts them all at the end of each."""
 LARGEST_BITS = 1024
 """Of a stored element."""
 

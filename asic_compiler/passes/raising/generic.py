@@ -246,6 +246,7 @@ class _Reader:
         table = self.graph.access(op.operands[0])
         indices = [self._number(value) for value in op.operands[1:]]
         direct = [self._direct(number) for number in indices]
+        self._require_inside(table, direct)
         computed = [i for i, number in enumerate(direct) if number is None]
         if len(computed) > 1:
             raise UnsupportedError("its body reads a tensor at several computed indices")
@@ -266,6 +267,18 @@ class _Reader:
         if isinstance(value, IntegerAttr):
             return False, cast("IntegerAttr", value).value.data
         return None
+
+    def _require_inside(self, table: Access, direct: Sequence[tuple[bool, int] | None]) -> None:
+        """Refuses an element that the table does not have: what it would be is not defined."""
+        for size, point in zip(table.shape, direct, strict=True):
+            if point is None:
+                continue
+            is_loop, value = point
+            low, high = (0, self.sizes[value] - 1) if is_loop else (value, value)
+            if low < 0 or high >= size:
+                raise UnsupportedError(
+                    f"its body reads elements {low}..{high} of a dimension of size {size}"
+                )
 
     def _point_view(self, direct: Sequence[tuple[bool, int] | None]) -> views.View:
         loops = AffineMap.identity(len(self.sizes)).results

@@ -171,14 +171,21 @@ def raise_convolution(builder: GraphBuilder, op: Operation) -> None:
         )
         weight = Access(weight.value, views.permute(weight.view, order))
     data, low, high = _without_padding(data, rank)
-    node = Conv(
-        op,
-        integers(op, "strides", (1,) * rank),
-        integers(op, "dilations", (1,) * rank),
-        low,
-        high,
-        groups,
-    )
+    strides, dilations = (integers(op, key, (1,) * rank) for key in ("strides", "dilations"))
+    for d in range(rank):
+        axis = len(data.shape) - rank + d
+        window = (weight.shape[len(weight.shape) - rank + d] - 1) * dilations[d] + 1
+        positions = shape[d + (1 if channels_last else len(shape) - rank)]
+        extent = low[d] + data.shape[axis] + high[d]
+        if (extent - window) // strides[d] + 1 != positions:
+            # Fewer windows than the data has: what lies behind the last is never read.
+            end = (positions - 1) * strides[d] + window - low[d]
+            if end < 1:
+                raise UnsupportedError("its windows lie on the border alone")
+            high = (*high[:d], max(end - data.shape[axis], 0), *high[d + 1 :])
+            if end < data.shape[axis]:
+                data = builder.sliced(data, axis, 0, end)
+    node = Conv(op, strides, dilations, low, high, groups)
     node.inputs = [builder.ordered(data), builder.ordered(weight)]
     builder.add(node)
     if channels_last:
