@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from faulty_disk import contents, ended, hidden
-from fuzzing.modules import MODEL, _arrays, read, text_of
+from fuzzing.modules import MODEL, arrays, read, text_of
 from fuzzing.states import _policy_state, _search_state
 from safetensors.numpy import save_file
 
@@ -59,8 +59,8 @@ def things(tmp_path_factory):
     program = generate(module, exploration.plan)
     (folder / "program.mlir").write_text(text_of(program), encoding="utf-8")
     read(text_of(program))
-    save_file(_arrays(inputs_of(program)), folder / "inputs.safetensors")
-    save_file(_arrays(weights_of(program)), folder / "weights.safetensors")
+    save_file(arrays(inputs_of(program)), folder / "inputs.safetensors")
+    save_file(arrays(weights_of(program)), folder / "weights.safetensors")
     (folder / "run").mkdir()
     write_run(folder / "run", exploration, program, {})
     return folder, {path.name: path.read_bytes() for path in (folder / "run").iterdir()}

@@ -145,22 +145,23 @@ def _no_number(text: str) -> float:
     raise FaultError(f"the trace says {text}")
 
 
-def _arrays(wanted: dict[str, Any]) -> dict[str, Any]:
+def arrays(wanted: dict[str, Any]) -> dict[str, Any]:
     """Small numbers for what a program reads; what is huge is not made."""
-    rng, arrays = np.random.default_rng(0), {}
+    rng = np.random.default_rng(0)
+    made: dict[str, Any] = {}
     for name, type_ in wanted.items():
         shape = type_.get_shape()
         if int(np.prod(shape, dtype=object)) > 2**20 or min(shape, default=1) < 0:
             raise UserError(f"'{name}' is larger than what is tried here")
-        arrays[name] = rng.integers(0, 4, shape).astype(dtype_of(type_.element_type))
-    return arrays
+        made[name] = rng.integers(0, 4, shape).astype(dtype_of(type_.element_type))
+    return made
 
 
 def _execute(data: bytes, folder: Path) -> None:
     module = read(data)
     if not any(isinstance(op, tcc.ProgramOp) for op in module.body.block.ops):
         raise UserError("the module holds no tcc.program")
-    run_program(module, _arrays(inputs_of(module)), _arrays(weights_of(module)))
+    run_program(module, arrays(inputs_of(module)), arrays(weights_of(module)))
 
 
 def _tools(data: bytes, folder: Path) -> None:
@@ -221,13 +222,13 @@ def _all() -> tuple[str, ...]:
 
 
 MODULES = {
-    "round-trip": Target(texts(_all), _round_trip, 60),
-    "convert": Target(texts(_models), _passes("convert-linalg-to-asic"), 40),
-    "workload": Target(texts(_models), _workload, 30),
-    "attributes": Target(_attributes, _attributed, 8),
-    "schedule": Target(texts(placed), _passes("asic-schedule", "convert-asic-to-tcc"), 8),
-    "trace": Target(texts(programs), _trace, 8),
-    "execute": Target(texts(programs), _execute, 8),
-    "explore": Target(texts(_models), _passes("convert-linalg-to-asic", _EXPLORE), 3),
-    "tools": Target(texts(_all), _tools, 2),
+    "round-trip": Target(texts(_all), _round_trip, 20),
+    "convert": Target(texts(_models), _passes("convert-linalg-to-asic"), 15),
+    "workload": Target(texts(_models), _workload, 12),
+    "attributes": Target(_attributes, _attributed, 3),
+    "schedule": Target(texts(placed), _passes("asic-schedule", "convert-asic-to-tcc"), 3),
+    "trace": Target(texts(programs), _trace, 3),
+    "execute": Target(texts(programs), _execute, 3),
+    "explore": Target(texts(_models), _passes("convert-linalg-to-asic", _EXPLORE), 1),
+    "tools": Target(texts(_all), _tools, 1),
 }

@@ -19,7 +19,7 @@ from asic_compiler.simulate.images import INDEX, ImageFolder, write_images
 from asic_compiler.simulate.tensors import inputs_of, weights_of
 from fuzzing.changes import changed, changed_bytes, changed_document
 from fuzzing.judging import FaultError
-from fuzzing.modules import MODEL, _arrays, apply, placed, read
+from fuzzing.modules import MODEL, apply, arrays, placed, read
 from fuzzing.target import Target
 
 _NAMES = (HARDWARE, PARETO, TRACE)
@@ -33,7 +33,7 @@ def run_files() -> dict[str, bytes]:
         flag = f"rl-explore=evaluations=16 strategy=random seed=1 quiet=true emit={folder}"
         apply(read(MODEL.read_bytes()), flag)
         module = _program()
-        write_images(module, _arrays(weights_of(module)), images)
+        write_images(module, arrays(weights_of(module)), images)
         return {path.name: path.read_bytes() for f in (folder, images) for path in f.iterdir()}
 
 
@@ -94,10 +94,10 @@ def _run_images(data: bytes, folder: Path) -> None:
     (folder / INDEX).write_bytes(run_files()[INDEX] if data[:1] == b"\0" else data)
     if data[:1] == b"\0":
         (folder / _first_image()).write_bytes(data[1:])
-    run_program(_program(), _arrays(inputs_of(_program())), ImageFolder(folder))
+    run_program(_program(), arrays(inputs_of(_program())), ImageFolder(folder))
 
 
 RUNS = {
-    "report": Target(_report, _read_report, 20),
-    "images": Target(_images, _run_images, 8),
+    "report": Target(_report, _read_report, 8),
+    "images": Target(_images, _run_images, 3),
 }

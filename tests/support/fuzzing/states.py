@@ -201,7 +201,7 @@ def _begin(data: bytes, folder: Path) -> None:
 
 
 STATES = {
-    "checkpoint": Target(_written(KIND, _search_file, _search_state), _resume, 40),
-    "learner-state": Target(_written(KIND, _learner_file, _learner_state), _resume_learner, 2, 40),
-    "policy": Target(_written("policy", _policy_file, _policy_state), _begin, 10),
+    "checkpoint": Target(_written(KIND, _search_file, _search_state), _resume, 15),
+    "learner-state": Target(_written(KIND, _learner_file, _learner_state), _resume_learner, 1, 40),
+    "policy": Target(_written("policy", _policy_file, _policy_state), _begin, 6),
 }
