@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import stat
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -80,16 +81,17 @@ def replacing(path: Path) -> Generator[BinaryIO, None, None]:
     """
     try:
         temporary, stream = _temporary(path)
-        try:
-            with stream:
+        with stream:  # closed last: until then the temporary file is locked
+            try:
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
-            if path.exists():
-                temporary.chmod(path.stat().st_mode & 0o777)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+                if path.exists():
+                    temporary.chmod(path.stat().st_mode & 0o777)
+                temporary.replace(path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
     except OSError as error:
         # A full disk does not say of which file it speaks, and a temporary name says little.
         if error.filename in (None, str(path)) or str(error.filename).endswith(".tmp"):
@@ -99,11 +101,50 @@ def replacing(path: Path) -> Generator[BinaryIO, None, None]:
 
 def remove_leftovers(path: Path) -> None:
     """Removes temporary files of ``path`` that processes which were killed have left."""
-    for left in path.parent.glob(f"{_escaped(_stem(path))}.*.tmp"):
+    for left in path.parent.glob(f"{_escaped(_stem(path))}.*tmp"):
         # Whoever is writing one at this moment holds it; a process that ended holds nothing.
         with suppress(OSError), left.open("rb") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             left.unlink(missing_ok=True)
+
+
+@contextmanager
+def staged(parent: Path, name: str) -> Generator[Path, None, None]:
+    """A hidden folder for what is moved elsewhere when it is whole; it goes when this ends.
+
+    Those of the same name that processes which were killed have left go first.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    prefix = f".{name[:50]}."
+    with suppress(OSError):
+        for left in [p for p in parent.iterdir() if p.name.startswith(prefix)]:
+            if left.suffix == ".stage" and left.is_dir() and not left.is_symlink():
+                with suppress(BlockingIOError), _held(left):
+                    shutil.rmtree(left, ignore_errors=True)
+    stage = parent / f"{prefix}{token_hex(8)}.stage"
+    stage.mkdir()
+    try:
+        with _held(stage):
+            yield stage
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+@contextmanager
+def _held(folder: Path) -> Generator[None, None, None]:
+    """Locks a folder, until this ends or the process dies.
+
+    Raises:
+        BlockingIOError: Another process holds it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def is_special(path: Path) -> bool:
@@ -139,15 +180,34 @@ def _try(path: Path) -> None:
     with suppress(FileNotFoundError):
         path.lstat()
     temporary, stream = _temporary(path)
-    stream.close()
-    temporary.unlink(missing_ok=True)
+    with stream:
+        temporary.unlink(missing_ok=True)
 
 
 def _temporary(path: Path) -> tuple[Path, BinaryIO]:
-    """A new file beside ``path``: no name that a process which was killed has left."""
+    """An empty file beside ``path``, locked.
+
+    Its name is always the same, so that what a process which was killed has left is used again;
+    another one is taken where somebody is writing that one now.
+    """
+    usual = path.with_name(f"{_stem(path)}.tmp")
+    with suppress(OSError):  # it is locked or no file, or this file system has no locks
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        stream = os.fdopen(os.open(usual, flags, 0o666), "r+b")
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held, named = os.fstat(stream.fileno()), usual.lstat()
+            # Whoever wrote it a moment ago may have renamed it; a file of two names is not ours.
+            if (held.st_dev, held.st_ino, 1) == (named.st_dev, named.st_ino, held.st_nlink):
+                stream.truncate()
+                return usual, stream
+        except OSError:
+            stream.close()
+            raise
+        stream.close()
     temporary = path.with_name(f"{_stem(path)}.{token_hex(8)}.tmp")
     stream = temporary.open("xb")
-    with suppress(OSError):  # some network file systems have no locks
+    with suppress(OSError):
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     return temporary, stream
 

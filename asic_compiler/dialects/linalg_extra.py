@@ -264,7 +264,10 @@ def needs_generic_form(op: Operation) -> bool:
     It has no body, and xDSL prints no maps: both then follow from the name.
     """
     if isinstance(op, UpstreamOperation):
-        told = op.upstream_region(op.operands, unsigned=_is_unsigned(op)).block
+        try:
+            told = op.upstream_region(op.operands, unsigned=_is_unsigned(op)).block
+        except VerifyException:  # the name has no body of these types: its own is another
+            return True
         maps = op.properties.get("indexing_maps")
         plain = maps is None or tuple(op.get_default_indexing_maps()) == tuple(
             item.data for item in cast("ArrayAttr[AffineMapAttr]", maps)

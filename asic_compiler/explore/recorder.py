@@ -166,6 +166,8 @@ class Recorder:
             self._evaluations = len(seen)
             self._feasible = int(seen.feasible.sum())
         self.archive.restore(reader.part("archive"), self.problem)
+        if self._feasible and self.archive.best(self.problem) is None:
+            raise StateError("feasible designs were evaluated, and the archive has none")
         if self._batches:
             self._update_incumbent(self._batches[0])
         self._restore_signals(reader.part("signals"))

@@ -13,7 +13,7 @@ from asic_compiler.dialects.location import location_of
 from asic_compiler.plan.attributes import plan_of
 from asic_compiler.plan.schedule import ScheduleError
 from asic_compiler.program.check import check
-from asic_compiler.program.generate import generate
+from asic_compiler.program.generate import UnfitError, generate
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class ConvertAsicToTcc(ModulePass):
             program = generate(op, plan_of(op, scheduled=True))
         except ScheduleError as error:
             raise UserError(str(error), location_of(op)) from error
+        except UnfitError as error:
+            raise UserError(str(error), location_of(error.op)) from error
         findings = check(program)
         if findings:
             raise UserError(f"the programs do not fit: {findings[0]}", location_of(op))

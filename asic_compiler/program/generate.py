@@ -11,6 +11,7 @@ from xdsl.dialects.arith import ConstantOp
 from xdsl.dialects.builtin import IntegerAttr, ModuleOp, i64
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import BlockArgument, Operation, OpResult, SSAValue
+from xdsl.utils.exceptions import VerifyException
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import asic, tcc
@@ -57,6 +58,14 @@ class Arrival:
     from_another_stage: bool
 
 
+class UnfitError(ValueError):
+    """An operator cannot be placed as a plan says."""
+
+    def __init__(self, op: Operation, why: str) -> None:
+        super().__init__(f"{op.name}: {why}")
+        self.op = op
+
+
 def generate(module: ModuleOp, plan: Plan, access: Access | None = None) -> ModuleOp:
     """Writes the programs of a plan.
 
@@ -72,6 +81,7 @@ def generate(module: ModuleOp, plan: Plan, access: Access | None = None) -> Modu
         UserError: The model holds something that no instruction executes, or no program is written
             for the plan's format, weight store or window of the cache.
         ScheduleError: The plan's times contradict each other.
+        UnfitError: An operator cannot be cut as the plan says.
         ValueError: The plan is not one of this model.
     """
     window = plan.table.context < context_of(module)
@@ -183,6 +193,10 @@ class _Generator:
         probe = Probe()
         lowering = Lowering(self.declared, work, {}, probe.add, probe)
         instruction = lower(op, lowering)[0]
+        try:
+            instruction.verify_()
+        except VerifyException as error:
+            raise UnfitError(op, f"its placement does not fit it: {error}") from error
         roots: dict[SSAValue, list[int]] = {}
         for index, operand in enumerate(instruction.operands):
             if operand in probe.values:

@@ -72,7 +72,8 @@ def write_images(
         }
         write_atomic(folder / INDEX, json.dumps(index, indent=1) + "\n")
     except OSError as error:
-        raise UserError(f"cannot write images into '{folder}': {error.strerror}") from error
+        what = error.filename or folder
+        raise UserError(f"cannot write images: '{what}': {error.strerror}") from error
 
 
 def image_source(

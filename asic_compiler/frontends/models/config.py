@@ -12,7 +12,7 @@ from typing import Any, cast
 from asic_compiler.diagnostics import SourceLocation, UserError
 from asic_compiler.files import read_regular, regular_size
 from asic_compiler.frontends.models.catalogue import NAMED_MODELS, Config, named_model
-from asic_compiler.frontends.models.fields import Reading, check_fields
+from asic_compiler.frontends.models.fields import Reading, check_fields, check_types
 from asic_compiler.frontends.models.json_places import KeyPath, key_places
 from asic_compiler.frontends.spec import DEFAULT_CONTEXT, ElementType, ImportSpec
 
@@ -95,10 +95,12 @@ def find_recipe(spec: ImportSpec) -> Recipe:
     else:
         named_model(spec.model)
         raise AssertionError("named_model raises on unknown names")
+    context = spec.context or DEFAULT_CONTEXT
+    reading = Reading(shown, context, places)
+    check_types(config, reading)
     _check(config, shown)
     parts = ((spec.part or "text"),) if config["model_type"] in VISION_LANGUAGE_MODEL_TYPES else ()
-    context = spec.context or DEFAULT_CONTEXT
-    check_fields(config, Reading(shown, context, places), parts)
+    check_fields(config, reading, parts)
     own_dtype = _take_dtypes(config)
     recipe = Recipe(name, config, spec.dtype or own_dtype or "f16", checkpoint, told)
     _truncate(recipe, spec)
@@ -159,7 +161,8 @@ def _check(config: Config, shown: str) -> None:
             sub: Config = config.get(part) or {}
             missing += [f"{part}.{key}" for key in keys if key not in sub]
         missing += ["scale_factor"] if "scale_factor" not in config else []
-        text_type = config.get("text_config", {}).get("model_type", "llama")
+        text: Config = config.get("text_config") or {}
+        text_type: Any = text.get("model_type") or "llama"
         if text_type not in LANGUAGE_MODEL_TYPES:
             notes = [f"supported: {', '.join(LANGUAGE_MODEL_TYPES)}"]
             message = f"'{shown}': unsupported text_config.model_type '{text_type}'"

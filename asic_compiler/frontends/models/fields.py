@@ -13,6 +13,7 @@ from typing import Any
 from asic_compiler.diagnostics import SourceLocation, UserError
 from asic_compiler.frontends.models.catalogue import Config
 from asic_compiler.frontends.models.json_places import KeyPath
+from asic_compiler.frontends.models.types import fault
 
 _LANGUAGE_TEXT = """
 vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads
@@ -103,6 +104,7 @@ _ONLY_OF_TYPE: Mapping[tuple[str, str], tuple[Any, ...]] = {
     ("whole", "vocab_size"): (),
 }
 
+_NESTED = ("text_config", "vision_config", "rope_scaling", "rope_parameters")
 _ROPE_TYPES = ("default", "linear", "llama3", "yarn")
 _ROPE_FIELDS = frozenset(_ROPE_TEXT.split())
 _TASKS = ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel", "ForVision2Seq")
@@ -149,6 +151,20 @@ def check_fields(config: Config, reading: Reading, parts: tuple[str, ...]) -> No
         _check_part(text, reading, ("text_config",), str(text.get("model_type", "llama")))
     if "vision" in parts:
         _check_part(config["vision_config"], reading, ("vision_config",), "vision")
+
+
+def check_types(config: Config, reading: Reading, path: KeyPath = ()) -> None:
+    """Refuses values of a wrong kind, of the parts and of their rope too.
+
+    Raises:
+        UserError: There is one; the location is the key's.
+    """
+    for name, value in config.items():
+        why = fault(name, value)
+        if why is not None:
+            raise reading.refuse((*path, name), f"{why}, not {_short(value)}")
+        if name in _NESTED and isinstance(value, dict):
+            check_types(value, reading, (*path, name))  # pyright: ignore[reportUnknownArgumentType]
 
 
 def _check_part(config: Config, reading: Reading, path: KeyPath, kind: str) -> None:

@@ -7,13 +7,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 from torch.utils import _pytree as pytree
 
 from asic_compiler.diagnostics import UserError
+from asic_compiler.files import staged
 from asic_compiler.frontends.pytorch import inputs as example_inputs
 from asic_compiler.frontends.pytorch import weights
 from asic_compiler.frontends.pytorch.checkpoint import open_checkpoint
@@ -103,8 +103,8 @@ def write(
     files = (WEIGHTS, INPUTS, REFERENCE)
     try:
         # Beside the old files, which stay until all three new ones are there.
-        with TemporaryDirectory(prefix=".", dir=request.folder) as kept:
-            paths = [Path(kept) / file for file in files]
+        with staged(request.folder, "tensors") as kept:
+            paths = [kept / file for file in files]
             with stages.run("weights"):
                 writer = _Weights(request, prepared, names, checkpoint)
                 metadata["weights"] = write_tensors(paths[0], facts, writer.data, metadata)
@@ -125,10 +125,15 @@ def write(
                 named = dict(zip(names_of_results, results, strict=True))
                 metadata |= _own_errors(own, named)
                 _write(paths[2], named, metadata)
+            # What belongs to the old weights goes first: a kill in between leaves no mixture.
+            for file in (REFERENCE, INPUTS):
+                (request.folder / file).unlink(missing_ok=True)
             for path in paths:
                 path.replace(request.folder / path.name)
     except OSError as error:
-        raise UserError(f"cannot write into '{request.folder}': {error.strerror}") from None
+        name = Path(str(error.filename)).name
+        what = request.folder / name if name in files else request.folder
+        raise UserError(f"cannot write '{what}': {error.strerror}") from None
     return replace(imported, tensor_files=tuple(request.folder / file for file in files))
 
 

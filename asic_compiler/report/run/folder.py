@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import os
-import shutil
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from secrets import token_hex
 
 from asic_compiler.diagnostics import UserError
-from asic_compiler.files import refusal, remove_leftovers, write_atomic
+from asic_compiler.files import refusal, staged, write_atomic
 
 HARDWARE, PROGRAM = "hardware.json", "program.mlir"
 EVALUATIONS, PARETO, TRACE = "evaluations.safetensors", "pareto.json", "trace.json"
@@ -64,33 +61,32 @@ def replace_run(folder: Path, contents: Mapping[str, str | bytes]) -> None:
     """
     folder = folder.resolve()
     try:
-        _remove_stages(folder)
         own = all(path.name in contents for path in folder.iterdir())
         if not (own and _swap(folder, contents)):
             _rename_each(folder, contents)
     except OSError as error:
-        raise UserError(f"cannot write into '{folder}': {error.strerror}") from error
+        raise UserError(f"cannot write into '{folder}': {_what(error)}") from error
+
+
+def _what(error: OSError) -> str:
+    """A full disk is told with the file that had no room."""
+    named = Path(str(error.filename)).name if error.filename else ""
+    return f"{error.strerror} ('{named}')" if named in RUN_FILES else str(error.strerror)
 
 
 def _swap(folder: Path, contents: Mapping[str, str | bytes]) -> bool:
     """Writes a folder beside this one and exchanges the two; False where that is not possible."""
-    stage = folder.with_name(f"{_prefix(folder)}{token_hex(8)}.stage")
     try:
-        stage.mkdir()
-    except OSError:  # the folder above is another user's, or a file system's root
-        return False
-    try:
-        with _held(stage):
+        with staged(folder.parent, folder.name) as stage:
             for name in RUN_FILES:
                 write_atomic(stage / name, contents[name])
             stage.chmod(folder.stat().st_mode & 0o7777)
             return _exchange(stage, folder)
     except OSError as error:
-        if error.errno in (errno.EXDEV, errno.EBUSY, errno.EACCES, errno.EPERM):
+        # The folder above is another user's, or this one is where a file system begins.
+        if error.errno in (errno.EXDEV, errno.EBUSY, errno.EACCES, errno.EPERM, errno.EROFS):
             return False
         raise
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
 
 
 def _exchange(stage: Path, folder: Path) -> bool:
@@ -111,45 +107,9 @@ def _exchange(stage: Path, folder: Path) -> bool:
 
 def _rename_each(folder: Path, contents: Mapping[str, str | bytes]) -> None:
     """Writes every file first, so that a full disk changes nothing, and then renames them."""
-    for name in contents:
-        remove_leftovers(folder / name)
-    stage = folder / f".{token_hex(8)}.stage"
-    stage.mkdir()
-    try:
+    with staged(folder, "run") as stage:
         for name in RUN_FILES:
             write_atomic(stage / name, contents[name])
         (folder / HARDWARE).unlink(missing_ok=True)
         for name in RUN_FILES:
             (stage / name).replace(folder / name)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-
-
-def _prefix(folder: Path) -> str:
-    return f".{folder.name[:50]}."
-
-
-def _remove_stages(folder: Path) -> None:
-    """Removes stages of this folder that processes which were killed have left."""
-    prefix = _prefix(folder)
-    beside = (p for p in folder.parent.iterdir() if p.name.startswith(prefix))
-    with suppress(OSError):
-        for left in [*beside, *folder.iterdir()]:
-            if left.suffix == ".stage" and left.name.startswith(".") and left.is_dir():
-                with suppress(BlockingIOError), _held(left):
-                    shutil.rmtree(left, ignore_errors=True)
-
-
-@contextmanager
-def _held(folder: Path) -> Generator[None, None, None]:
-    """Locks a folder, until this ends or the process dies.
-
-    Raises:
-        BlockingIOError: Another process holds it.
-    """
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(descriptor)
