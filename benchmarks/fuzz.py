@@ -30,7 +30,7 @@ from fuzzing.workers import Batch, tried  # noqa: E402
 
 from asic_compiler.files import write_atomic  # noqa: E402
 
-ROUND = 10_000
+ROUND = 50_000
 """Inputs of all targets together before it is the first one's turn again."""
 FIRST = 10_000
 """Number of a target's first input; the suite has those below."""

@@ -143,7 +143,7 @@ def works(things: Path) -> dict[str, Work]:
                 (sys.modules["asic_compiler.report.run.write"], "replace_run", "emitting"),
                 (driver, "write_output", "writing the output"),
             ],
-            250,
+            150,
         ),
         "learner": Work(
             learner,
@@ -151,7 +151,7 @@ def works(things: Path) -> dict[str, Work]:
                 (LEARNER.__class__, "run_kept", "learning"),
                 (container, "write", "writing a checkpoint"),
             ],
-            300,
+            350,
         ),
         "weights": Work(
             with_weights(config),
@@ -165,7 +165,7 @@ def works(things: Path) -> dict[str, Work]:
         "images": Work(
             with_images(things),
             [(images, "build_image", "making an image"), (images, "write_atomic", "writing")],
-            300,
+            350,
             partial=lambda there: "images/index.json" not in there,
         ),
     }
@@ -226,7 +226,7 @@ def done(work: Work, folder: Path) -> float:
 
 def killed(work: Work, folder: Path, took: float, draw: random.Random) -> str | None:
     """Kills the work at a moment, and says what it was at; None where it had ended."""
-    aim = 0 if draw.random() < 0.5 else draw.randint(1, len(work.moments))
+    aim = draw.randint(1, len(work.moments)) if work.moments and draw.random() < 0.5 else 0
     again = draw.choice([1, 1, 2, 3])  # of the times that it is there
     child = Child(work, folder)
     if aim:
