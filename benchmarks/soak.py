@@ -4,8 +4,8 @@
 
 Each exploration reads a small model, raises it, searches, annotates it and prints the module: by
 another strategy, seed and goal than the one before; some write checkpoints, some a summary, some
-emit a run, and every tenth is refused. Memory (resident set), open descriptors and objects that Python tracks are taken after
-each; behind the first third they must not grow. Prints a table, exits with 1 if one grows. Linux.
+emit a run, and every tenth is refused. Memory (resident set), open descriptors and objects that
+Python tracks are taken after each; behind the first third they must not grow. Prints a table, exits with 1 if one grows. Linux.
 """
 
 from __future__ import annotations

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import random
+import struct
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from safetensors.numpy import save
 from xdsl.dialects.builtin import ModuleOp
 
+from asic_compiler.frontends.pytorch.checkpoint import _shapes
 from asic_compiler.report.html.run_report import run_report
 from asic_compiler.report.run.folder import HARDWARE, PARETO, TRACE
 from asic_compiler.simulate import run_program
 from asic_compiler.simulate.images import INDEX, ImageFolder, write_images
-from asic_compiler.simulate.tensors import inputs_of, weights_of
+from asic_compiler.simulate.tensors import check_whole, inputs_of, load, select, weights_of
 from fuzzing.changes import changed, changed_bytes, changed_document
 from fuzzing.judging import FaultError
 from fuzzing.modules import MODEL, apply, arrays, placed, read
@@ -97,7 +100,33 @@ def _run_images(data: bytes, folder: Path) -> None:
     run_program(_program(), arrays(inputs_of(_program())), ImageFolder(folder))
 
 
+@cache
+def _given() -> bytes:
+    """The inputs of the program as a file."""
+    return save(arrays(inputs_of(_program())), {"model": "mlp"})
+
+
+def _inputs(draw: random.Random) -> bytes:
+    """A file of inputs, changed in its header as a document, or in its bytes."""
+    data = _given()
+    if draw.random() < 0.4:
+        return changed_bytes(data, draw)
+    (length,) = struct.unpack("<Q", data[:8])
+    header = json.dumps(changed_document(json.loads(data[8 : 8 + length]), draw)).encode()
+    return struct.pack("<Q", len(header)) + header + data[8 + length :]
+
+
+def _read_inputs(data: bytes, folder: Path) -> None:
+    path = folder / "inputs.safetensors"
+    path.write_bytes(data)
+    file = load(path)
+    select(file, inputs_of(_program()), "inputs")
+    check_whole(file)
+    _shapes(folder)
+
+
 RUNS = {
+    "inputs": Target(_inputs, _read_inputs, 20),
     "report": Target(_report, _read_report, 8),
     "images": Target(_images, _run_images, 3),
 }
