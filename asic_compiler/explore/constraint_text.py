@@ -25,6 +25,7 @@ from asic_compiler.explore.constraints import (
 )
 from asic_compiler.explore.goal import Quantity
 from asic_compiler.explore.text_errors import syntax_error
+from asic_compiler.machine.limits import LARGEST_NUMBER, LEAST_NUMBER
 
 FILE = "constraints"
 """What stands for a file name in the places of errors."""
@@ -194,6 +195,8 @@ def _number(value: _Value, variable: str, axis: int | None) -> float:
     number = float(exact)
     if not math.isfinite(number):
         raise _error(f"{value.token} is not finite", value.token)
+    if number and not LEAST_NUMBER <= abs(number) <= LARGEST_NUMBER:
+        raise _error(f"{value.token} is beyond every {variable} there is", value.token)
     return number
 
 

@@ -17,6 +17,7 @@ from asic_compiler.diagnostics import SourceLocation, UserError
 from asic_compiler.explore.constraints import PAIRS, VARIABLES
 from asic_compiler.explore.goal import FACTS, OBJECTIVES, Bound, Goal, Quantity, Relation, Sense
 from asic_compiler.explore.text_errors import syntax_error
+from asic_compiler.machine.limits import LARGEST_NUMBER, LEAST_NUMBER
 
 FILE = "goal"
 """What stands for a file name in the places of errors."""
@@ -69,6 +70,8 @@ def _weights(tokens: list[Token]) -> tuple[float, float, float]:
     for number, weight in zip(numbers, (performance, power, area), strict=True):
         if not 0.0 <= weight < math.inf:
             raise _error(f"a weight must be finite and not negative, not {number}", number)
+        if weight and not LEAST_NUMBER <= weight <= LARGEST_NUMBER:
+            raise _error(f"a weight is between {_RANGE}, or 0, not {number}", number)
     if performance == power == area == 0.0:
         raise _error("one weight must be above zero", numbers[0])
     return performance, power, area
@@ -82,6 +85,8 @@ def _bound(tree: Tree[Token]) -> tuple[Bound, Token]:
     value = _scaled(number, _power_of_ten(quantity, number, units[0] if units else None))
     if not 0.0 < value < math.inf:
         raise _error(f"the limit of {quantity} must be positive and finite, not {number}", number)
+    if not LEAST_NUMBER <= value <= LARGEST_NUMBER:
+        raise _error(f"the limit of {quantity} is between {_RANGE} (SI), not {number}", number)
     if quantity is Quantity.DIES and not value.is_integer():
         raise _error(f"dies are counted in whole numbers, not {number}", number)
     return Bound(quantity, relation, value), word
@@ -186,6 +191,7 @@ def _compatible(left: Bound, right: Bound) -> bool:
     return least <= most
 
 
+_RANGE = f"{LEAST_NUMBER:g} and {LARGEST_NUMBER:g}"
 _EXPECTED: dict[str, tuple[str, ...]] = {
     "SENSE": ("'maximize'", "'minimize'"),
     "WEIGHTS": ("'weights'",),

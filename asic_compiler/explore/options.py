@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from math import inf, isfinite
 from typing import Any, Literal, TypeVar
 
 from asic_compiler.diagnostics import UserError
@@ -16,6 +15,7 @@ from asic_compiler.explore.constraint_text import parse_constraints
 from asic_compiler.explore.goal_text import parse_goal
 from asic_compiler.explore.strategies.sac_moe.config import parse_config
 from asic_compiler.hardware.weight_store import STORES
+from asic_compiler.machine.limits import LARGEST, LARGEST_NUMBER, LEAST_NUMBER
 
 T = TypeVar("T")
 Check = Callable[[Any], str]
@@ -63,8 +63,11 @@ def option(
 
 
 def positive(value: float) -> str:
-    """More than nothing, and finite."""
-    return "" if 0.0 < value < inf else "must be positive"
+    """More than nothing, and a number that squares and quotients of two can be made of."""
+    if not value > 0.0:
+        return "must be positive"
+    low, high = LEAST_NUMBER, LARGEST_NUMBER
+    return "" if low <= value <= high else f"must be between {low:g} and {high:g}"
 
 
 def within(low: float, high: float) -> Check:
@@ -81,13 +84,22 @@ def some_of(*allowed: Any) -> Check:
 
 def tokens(value: int) -> str:
     """A number of tokens."""
-    return "" if value >= 1 else "must be at least one token"
+    if value < 1:
+        return "must be at least one token"
+    return "" if value <= LARGEST else f"must be at most {LARGEST} tokens"
+
+
+def count(value: int) -> str:
+    """Designs to evaluate."""
+    return "" if value <= LARGEST else f"must be at most {LARGEST}"
 
 
 def three_weights(value: tuple[float, ...]) -> str:
     """Weights of performance, power and area."""
-    each = len(value) == 3 and all(isfinite(w) and w >= 0 for w in value) and sum(value) > 0
-    return "" if each else "must be three numbers, none negative: performance, power, area"
+    each = len(value) == 3 and all(w >= 0 for w in value) and sum(value) > 0
+    if not each:
+        return "must be three numbers, none negative: performance, power, area"
+    return next((positive(w) for w in value if w > 0 and positive(w)), "")
 
 
 def _goal(text: str) -> str:
@@ -134,7 +146,9 @@ class SearchOptions:
         group="search",
     )
     seed: int = option(0, "of every random choice", group="search")
-    evaluations: int = option(DEFAULT_EVALUATIONS, "designs to evaluate", group="search")
+    evaluations: int = option(
+        DEFAULT_EVALUATIONS, "designs to evaluate", check=count, group="search"
+    )
     power_w: float | None = option(None, "power budget, W", check=positive, group="constraints")
     area_mm2: float | None = option(
         None, "area budget of all dies, mm2", check=positive, group="constraints"

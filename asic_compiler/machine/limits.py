@@ -33,6 +33,10 @@ LARGEST_BITS = 1024
 """Of a stored element."""
 
 
+LEAST_NUMBER, LARGEST_NUMBER = 1e-30, 1e30
+"""A quantity that people write, in SI units: squares and quotients of two are still numbers."""
+
+
 def shape_fault(shape: Sequence[int]) -> str | None:
     """Why a tensor of this shape is too large, None if it is not; unknown sizes are negative."""
     if len(shape) > LARGEST_RANK:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asic_compiler.diagnostics import one_line
 from asic_compiler.explore.request import Request
 from asic_compiler.explore.run import Exploration
 from asic_compiler.ppa.breakdown import Breakdown
@@ -57,7 +58,7 @@ def summary(exploration: Exploration) -> str:
         *([("constants", _overridden(exploration))] if exploration.request.tech else []),
     ]  # fmt: skip
     width = max(len(name) for name, _ in rows)
-    return "\n".join(f"  {name:<{width}}  {text}" for name, text in rows)
+    return "\n".join(one_line(f"  {name:<{width}}  {text}") for name, text in rows)
 
 
 def _overridden(exploration: Exploration) -> str:

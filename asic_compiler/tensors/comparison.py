@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from asic_compiler.diagnostics import UserError
+from asic_compiler.diagnostics import UserError, one_line
 from asic_compiler.tensors.elements import Array, with_sign_of
 
 OWN_TYPE, OWN_ERRORS = "own_type", "own_errors"
@@ -158,6 +158,7 @@ def _shape(shape: Sequence[int]) -> str:
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
+    rows = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
     return "".join(f"{line.rstrip()}\n" for line in lines)

@@ -12,8 +12,9 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from asic_compiler.diagnostics import UserError
+from asic_compiler.diagnostics import UserError, one_line
 from asic_compiler.frontends import (
     ArgumentInfo,
     ImportedModel,
@@ -159,10 +160,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{PROGRAM}: ended by {error.signal.name}", file=sys.stderr)
         return 128 + error.signal
     for note in imported.notes:
-        print(f"{PROGRAM}: note: {note}", file=sys.stderr)
+        print(one_line(f"{PROGRAM}: note: {note}"), file=sys.stderr)
     for path in imported.tensor_files:
         size_mb = path.stat().st_size / 1e6
-        print(f"{PROGRAM}: wrote {path} ({size_mb:,.1f} MB)", file=sys.stderr)
+        print(one_line(f"{PROGRAM}: wrote {path} ({size_mb:,.1f} MB)"), file=sys.stderr)
     if arguments.report:
         print_report(imported, console)
     return 0
@@ -210,7 +211,7 @@ def _is_verified(arguments: argparse.Namespace, imported: ImportedModel, console
                     again = import_model(_spec(arguments), stages, request)
                 notes = verify_import(again.text, name, Path(folder))
     except NumericsError as error:
-        print(f"{PROGRAM}: internal error: {error}", file=sys.stderr)
+        print(one_line(f"{PROGRAM}: internal error: {error}"), file=sys.stderr)
         print(f"{PROGRAM}: note: this is a defect of the import", file=sys.stderr)
         return False
     for note in notes:
@@ -269,9 +270,10 @@ def print_report(imported: ImportedModel, console: Console) -> None:
     context = f", context {workload.context}" if workload.context else ""
     unit = "samples" if workload.phase == "inference" else "tokens"
     console.print(
-        f"{workload.name}: {workload.phase}, batch {workload.batch}{context}, "
+        f"{one_line(workload.name)}: {workload.phase}, batch {workload.batch}{context}, "
         f"{workload.tokens} {unit} an execution",
         highlight=False,
+        markup=False,
         soft_wrap=True,
     )
     count, size_bytes = imported.parameter_count, imported.parameter_bytes
@@ -279,14 +281,15 @@ def print_report(imported: ImportedModel, console: Console) -> None:
         f"parameters: {count:,} ({count / 1e9:.3f} B) in {len(imported.parameters)} tensors, "
         f"{size_bytes / 1e6:,.1f} MB; layers: {imported.layers or 'not known'}",
         highlight=False,
+        markup=False,
         soft_wrap=True,
     )
     table = Table("argument", "role", "type", box=None, pad_edge=False)
     for info, mlir_type in _folded(imported.arguments, imported.argument_types):
-        table.add_row(info[0], info[1], mlir_type)
+        table.add_row(*(Text(one_line(cell)) for cell in (info[0], info[1], mlir_type)))
     table.add_section()
     for info, mlir_type in _folded(imported.results, imported.result_types):
-        table.add_row(f"-> {info[0]}", info[1], mlir_type)
+        table.add_row(*(Text(one_line(c)) for c in (f"-> {info[0]}", info[1], mlir_type)))
     console.print(table, highlight=False)
     seconds = imported.stage_seconds
     stages = ", ".join(f"{stage} {value:.1f}" for stage, value in seconds.items())

@@ -13,7 +13,7 @@ from xdsl.dialect_interfaces.op_asm import OpAsmDialectInterface
 from xdsl.dialects.builtin import FixedBitwidthType, ModuleOp
 from xdsl.ir import Attribute
 
-from asic_compiler.diagnostics import UserError
+from asic_compiler.diagnostics import UserError, one_line
 from asic_compiler.dialects import tcc
 from asic_compiler.frontends.mlir_text import parse_module
 from asic_compiler.interpret.draw import resources, weight_elements
@@ -202,4 +202,4 @@ def too_large(text: str, name: str) -> str | None:
 
 def tell(note: str) -> None:
     """Prints a note on stderr."""
-    print(f"note: --verify-numerics: {note}", file=sys.stderr)
+    print(one_line(f"note: --verify-numerics: {note}"), file=sys.stderr)

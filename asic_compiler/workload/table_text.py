@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asic_compiler.diagnostics import one_line
 from asic_compiler.workload.table import OperatorClass, OperatorKind, OperatorTable
 
 _COLUMNS = ("kind", "count", "shape", "MACs", "share", "weights MB", "KV MB", "elements", "example")
@@ -30,7 +31,7 @@ def table_text(table: OperatorTable) -> str:
                 _megabytes(int(held[number]) * kind.weight_bytes),
                 _megabytes(repeat * kind.kv_bytes),
                 f"{repeat * kind.elements:,}" if kind.elements else "",
-                table.names[first],
+                one_line(table.names[first]),
             )
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
@@ -41,7 +42,8 @@ def table_text(table: OperatorTable) -> str:
 
 def _heading(table: OperatorTable) -> str:
     return (
-        f"{table.name}: {table.phase}, batch {table.batch}, context {table.context}, "
+        f"{one_line(table.name)}: {one_line(table.phase)}, batch {table.batch}, "
+        f"context {table.context}, "
         f"{table.tokens_per_step} {_product(table)} an execution"
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from asic_compiler.diagnostics import SourceLocation, UserError
+from asic_compiler.diagnostics import SourceLocation, UserError, one_line
 from asic_compiler.dialects import asic, tcc
 from asic_compiler.dialects.location import location_of
 from asic_compiler.simulate.timing.engine import simulate
@@ -166,7 +166,7 @@ class TimingReport:
             f"links      {self.link_utilisation.max(initial=0.0):>12.1%} of the busiest",
         ]
         lines += [f"{share:>7.1%} {name}" for name, share in self.stalls().items() if share > 0]
-        return "\n".join([*lines, *(str(stop) for stop in self.stops())]) + "\n"
+        return "\n".join([*lines, *(one_line(str(stop)) for stop in self.stops())]) + "\n"
 
 
 def _named(blocks: tuple[tuple[int, str], ...], number: int) -> str:

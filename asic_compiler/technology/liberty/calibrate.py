@@ -15,10 +15,11 @@ them.
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 
-from asic_compiler.diagnostics import UserError
+from asic_compiler.diagnostics import UserError, one_line
 from asic_compiler.technology.constant import ConstantSet
 from asic_compiler.technology.document import parse_document
 from asic_compiler.technology.liberty.cells import Cell, read_library
@@ -109,9 +110,15 @@ def _text(lines: list[_Line], reference: Reference, base: ConstantSet, file: str
         bounds = "" if line.low == line.high else f"low = {line.low:.6g}, high = {line.high:.6g}, "
         body.append(
             f'{name} = {{ value = {line.value:.6g}, {bounds}unit = "{line.unit}", '
-            f'kind = "derived", source = "{line.source}" }}'
+            f'kind = "derived", source = {_quoted(line.source)} }}'
         )
-    return "\n".join([*head, "", *body]) + "\n"
+    # Names of the library and of its file must not end a comment, or begin something else.
+    return "\n".join([*map(one_line, head), "", *body]) + "\n"
+
+
+def _quoted(text: str) -> str:
+    """As a string of TOML."""
+    return json.dumps(one_line(text), ensure_ascii=False)
 
 
 def _lines(reference: Reference, base: ConstantSet, multiplier: str | None) -> list[_Line]:

@@ -227,7 +227,7 @@ def test_an_interrupted_write_leaves_no_index(tmp_path: Path, monkeypatch: pytes
         written(path, data)
 
     monkeypatch.setattr(room, "write_atomic", fails_late)
-    with pytest.raises(UserError, match=r"cannot write images into .*: No space"):
+    with pytest.raises(UserError, match=r"cannot write images: .*: No space"):
         write_images(program(), WEIGHTS, tmp_path)
     with pytest.raises(UserError, match="cannot read"):
         run_program(program(), INPUTS, ImageFolder(tmp_path))
