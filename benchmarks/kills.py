@@ -71,8 +71,6 @@ class Work:
     share: int
     """Of a thousand kills."""
     partial: Callable[[dict[str, bytes]], bool] = lambda there: False
-    whole_each: bool = False
-    """Its files appear one after the other, each whole."""
 
 
 def run(folder: Path) -> None:
@@ -160,7 +158,7 @@ def works(things: Path) -> dict[str, Work]:
                 (bundle, "replace", "after the renaming"),
             ],
             150,
-            partial=lambda there: "run/weights.safetensors" not in there or len(there) < 3,
+            partial=lambda there: "run/reference.safetensors" not in there,
         ),
         "images": Work(
             with_images(things),

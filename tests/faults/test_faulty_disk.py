@@ -4,6 +4,7 @@ A work is done once to count its events; then once for each event and each way t
 forked from this one. The quick form takes some of the events, the slow one all.
 """
 
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,11 +15,13 @@ from faulty_disk import contents, ended, hidden
 from fuzzing.modules import MODEL, arrays, read, text_of
 from fuzzing.states import _policy_state, _search_state
 from safetensors.numpy import save_file
+from tiny_models import TINY_LLAMA
 
 from asic_compiler.explore.checkpoint import container
 from asic_compiler.explore.checkpoint.keeper import KIND
 from asic_compiler.explore.request import Request
 from asic_compiler.explore.run import explore
+from asic_compiler.frontends import ImportSpec, TensorRequest, import_model
 from asic_compiler.passes.convert_linalg_to_asic import ConvertLinalgToAsic
 from asic_compiler.plan.attributes import annotate
 from asic_compiler.program.generate import generate
@@ -195,6 +198,27 @@ def check_every(work: Work, tmp_path: Path, most: int) -> int:
 @pytest.mark.parametrize("name", NAMES)
 def test_some_writes(name, things, tmp_path):
     assert check_every(works(things)[name], tmp_path, QUICK) >= 2
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_every_write_of_weights(tmp_path):
+    """Three files that belong together, over those of another seed."""
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({**TINY_LLAMA, "num_hidden_layers": 1}))
+
+    def run(folder: Path, seed: int = 2) -> int:
+        def body():
+            spec = ImportSpec(str(config), context=16)
+            import_model(spec, tensors=TensorRequest(folder, seed=seed))
+            return 0
+
+        return guarded("asic-import", body)
+
+    old = begin(tmp_path / "old", {})
+    run(old, 1)
+    work = Work(run, contents(old), lambda there: "reference.safetensors" not in there)
+    assert check_every(work, tmp_path, 10**6) >= 10
 
 
 @pytest.mark.slow
