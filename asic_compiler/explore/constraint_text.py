@@ -195,7 +195,7 @@ def _number(value: _Value, variable: str, axis: int | None) -> float:
     number = float(exact)
     if not math.isfinite(number):
         raise _error(f"{value.token} is not finite", value.token)
-    if number and not LEAST_NUMBER <= abs(number) <= LARGEST_NUMBER:
+    if abs(number) > LARGEST_NUMBER or (variable in OUTCOMES and 0.0 < number < LEAST_NUMBER):
         raise _error(f"{value.token} is beyond every {variable} there is", value.token)
     return number
 

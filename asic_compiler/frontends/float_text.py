@@ -28,7 +28,7 @@ from xdsl.parser import AttrParser, Parser
 from xdsl.utils.lexer import Span
 from xdsl.utils.mlir_lexer import MLIRTokenKind
 
-_NUMBER = re.compile(r"\s*(-?)\s*(0x[0-9a-fA-F]+|[0-9]+\.[0-9]*(?:[eE][-+]?[0-9]+)?)")
+_NUMBER = re.compile(r"\s*+(-?)\s*+(0x[0-9a-fA-F]+|[0-9]+\.[0-9]*(?:[eE][-+]?[0-9]+)?)")
 """What a float may be written as: the bits in hexadecimal, or a decimal with a point."""
 LARGEST_SPREAD = 1024
 """Elements that one repeated number is spread over, as xDSL does: its readers of short lists

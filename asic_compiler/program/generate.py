@@ -16,6 +16,7 @@ from xdsl.utils.exceptions import VerifyException
 from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import asic, tcc
 from asic_compiler.dialects.location import location_of
+from asic_compiler.dialects.tcc.contraction import require_cut
 from asic_compiler.machine.regions import REGION_NAMES
 from asic_compiler.plan.chip_attribute import chip_attribute, region_attribute
 from asic_compiler.plan.plan import Plan
@@ -194,7 +195,7 @@ class _Generator:
         lowering = Lowering(self.declared, work, {}, probe.add, probe)
         instruction = lower(op, lowering)[0]
         try:
-            instruction.verify_()
+            require_cut(instruction)
         except VerifyException as error:
             raise UnfitError(op, f"its placement does not fit it: {error}") from error
         roots: dict[SSAValue, list[int]] = {}

@@ -15,14 +15,15 @@ from typing import Any
 
 from asic_compiler.diagnostics import SourceLocation, UserError
 
-_HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?$")
+# Each gives nothing back: a line of a text in quotes may be anything, and of any length.
+_HEADER = re.compile(r"\s*+\[([^\[\]]++)\]\s*+(?:#.*)?$")
 _KEY = re.compile(r"\s*((?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*[A-Za-z0-9_-]+)*)\s*=")
 _INNER = re.compile(r"[{,]\s*([A-Za-z0-9_-]+)\s*=")
 _PIECES = re.compile(r"[^\n,={}\[\]]*+[\n,={}\[\]]?+")
 """A text cut so that each key is within one piece."""
 _MOST_PARTS = 256
 """Dots in a piece: time and memory of a key grow with the square of its parts."""
-_STRING = re.compile(r'"(?:\\.|[^"\\])*"|\'[^\']*\'')
+_STRING = re.compile(r'"(?:\\.|[^"\\])*+(?:"|\\?$)|\'[^\']*+(?:\'|$)')
 _ERROR_PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 Path = tuple[str, ...]

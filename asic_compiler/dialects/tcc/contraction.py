@@ -57,10 +57,14 @@ def _verify_contraction(
     """Rules 3 to 5 that contractions share; ``extents`` are what b, m, n and k are cut from."""
     if len(sizes) != 4 or min(sizes) < 1:
         raise VerifyException(f"sizes must be 4 positive integers, got {list(sizes)}")
+    _require_factors(cut, extents)
+    _verify_partial(result, cut.k.data > 1)
+
+
+def _require_factors(cut: CutAttr, extents: Sequence[int]) -> None:
     for key, factor, extent in zip("bmnk", cut.factors, extents, strict=True):
         if factor > extent:
             raise VerifyException(f"{key} of size {extent} cannot be cut in {factor}")
-    _verify_partial(result, cut.k.data > 1)
 
 
 def _verify_partial(result: SSAValue, partial: bool) -> None:
@@ -428,6 +432,21 @@ class ConvOp(Instruction):
         weight = resolve(symbols, self.weight, WeightOp)
         groups, _, n, k = self.sizes.get_values()
         _verify_weight(weight, self.weight_map, groups * n * k, self.numbers)
+
+
+def require_cut(op: Instruction) -> None:
+    """Raises VerifyException unless an instruction's space can be cut as it says.
+
+    The instruction need not be whole: which piece it does, and which rows, is not looked at.
+    """
+    if isinstance(op, MmaOp | ConvOp):
+        b, m, n, k = op.sizes.get_values()
+        _require_factors(op.cut, (1, m, b * n, k))
+    elif isinstance(op, MmaDmemOp):
+        b, m, n, k = op.sizes.get_values()
+        _require_factors(op.cut, (b, m, b * n if op.cut.b.data == 1 else n, k))
+    else:
+        op.verify_instruction()
 
 
 CONTRACTIONS = (MmaOp, MmaDmemOp, ConvOp)

@@ -14,7 +14,7 @@ from asic_compiler.diagnostics import SourceLocation, UserError
 from asic_compiler.technology.liberty.syntax import Attribute, Group, Value, parse_liberty
 
 _PREFIX = {"": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "a": 1e-18}
-_UNIT = re.compile(r"\s*([0-9.eE+-]*)\s*([munpfa]?)(s|v|w|f)\s*$", re.IGNORECASE)
+_UNIT = re.compile(r"\s*+([0-9.eE+-]*+)\s*+([munpfa]?)(s|v|w|f)\s*+$", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _AXES = {
     "input_transition_time": "slew",

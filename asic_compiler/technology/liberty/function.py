@@ -16,7 +16,7 @@ from asic_compiler.technology.liberty.syntax import Value
 def truth_table(function: Value, inputs: Sequence[str]) -> tuple[bool, ...] | None:
     """The function's value for every assignment of ``inputs``, the last of them changing fastest.
 
-    None where it depends on something that is no input (an internal state).
+    None where it depends on something that is no input (an internal state), or on too many.
 
     Raises:
         UserError: The text is no boolean function.
@@ -25,10 +25,17 @@ def truth_table(function: Value, inputs: Sequence[str]) -> tuple[bool, ...] | No
         tree = _parser().parse(function.text)  # pyright: ignore[reportUnknownMemberType]
     except UnexpectedInput:
         raise UserError(f"'{function.text}' is no boolean function", function.where) from None
-    if any(name not in inputs for name in _names(tree)):
+    if len(inputs) > _MOST_INPUTS or any(name not in inputs for name in _names(tree)):
         return None
     assignments = product((False, True), repeat=len(inputs))
-    return tuple(_evaluate(tree, dict(zip(inputs, bits, strict=True))) for bits in assignments)
+    try:
+        return tuple(_evaluate(tree, dict(zip(inputs, bits, strict=True))) for bits in assignments)
+    except RecursionError:
+        raise UserError("a boolean function nests too deeply", function.where) from None
+
+
+_MOST_INPUTS = 12
+"""Of a function whose table is written: cells that are looked for have few."""
 
 
 @cache

@@ -64,7 +64,10 @@ def parse_liberty(text: str, file: str) -> Group:
         raise _syntax_error(text, file, error) from None
     child = tree.children[0]
     assert isinstance(child, Tree)
-    return _group(child, file)
+    try:
+        return _group(child, file)
+    except RecursionError as error:
+        raise UserError("groups nest too deeply", SourceLocation(file, 1, 1)) from error
 
 
 @cache
