@@ -141,15 +141,15 @@ def works(things: Path) -> dict[str, Work]:
                 (sys.modules["asic_compiler.report.run.write"], "replace_run", "emitting"),
                 (driver, "write_output", "writing the output"),
             ],
-            150,
+            100,
         ),
         "learner": Work(
             learner,
             [
-                (LEARNER.__class__, "run_kept", "learning"),
+                (SacMoe, "run_kept", "learning"),
                 (container, "write", "writing a checkpoint"),
             ],
-            350,
+            400,
         ),
         "weights": Work(
             with_weights(config),
@@ -157,13 +157,13 @@ def works(things: Path) -> dict[str, Work]:
                 (bundle, "write_tensors", "writing tensors"),
                 (bundle, "replace", "after the renaming"),
             ],
-            150,
+            100,
             partial=lambda there: "run/reference.safetensors" not in there,
         ),
         "images": Work(
             with_images(things),
             [(images, "build_image", "making an image"), (images, "write_atomic", "writing")],
-            350,
+            400,
             partial=lambda there: "images/index.json" not in there,
         ),
     }

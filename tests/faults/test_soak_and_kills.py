@@ -63,7 +63,7 @@ def test_a_work_that_writes_in_place_is_seen(tmp_path):
     """The harness itself: what a kill leaves half written is told."""
 
     def halves(folder):
-        for number in range(2000):
+        for number in range(800):
             (folder / f"{number % 7}").write_bytes(b"a")
             (folder / f"{number % 7}").write_bytes(b"ab")
 
@@ -71,7 +71,7 @@ def test_a_work_that_writes_in_place_is_seen(tmp_path):
     whole = kills.fresh(tmp_path / "whole")
     took = kills.done(work, whole)
     found = set()
-    for number in range(20):
+    for number in range(12):
         folder = kills.fresh(tmp_path / "x")
         if kills.killed(work, folder, took, random.Random(number)) is not None:
             found.add(kills.wrong(work, folder, contents(whole)))
