@@ -4,9 +4,9 @@
 
 Four works, each in a process forked from this one: a search that writes checkpoints, emits its
 run and prints its module (`run`); a search that learns, with a checkpoint after every batch
-(`learner`); `asic-import --with-weights` (`weights`); `asic-run --images` (`images`). Each is
-killed (SIGKILL), every second time at a moment drawn over its whole length, else at one drawn
-within a phase that is short. What is there then must be whole, or not there. The work is done again
+(`learner`); what `asic-import --with-weights` writes (`weights`); `asic-run --images` (`images`).
+Each is killed (SIGKILL), every second time at a moment drawn over its whole length, else at one
+drawn within a phase that is short. What is there then must be whole, or not there. The work is done again
 (a search resumes from its checkpoint), and everything must have the bytes of one that nobody
 killed, with nothing left beside it. Goes on where it stopped. Linux and macOS: it forks.
 """
@@ -47,8 +47,11 @@ from asic_compiler.explore.checkpoint.keeper import KIND, Keeper  # noqa: E402
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig  # noqa: E402
 from asic_compiler.explore.strategies.sac_moe.strategy import SacMoe  # noqa: E402
 from asic_compiler.files import write_atomic  # noqa: E402
-from asic_compiler.frontends import ImportSpec, TensorRequest, import_model  # noqa: E402
-from asic_compiler.frontends.pytorch import bundle  # noqa: E402
+from asic_compiler.frontends import ImportSpec, TensorRequest  # noqa: E402
+from asic_compiler.frontends.models.config import find_recipe  # noqa: E402
+from asic_compiler.frontends.pytorch import bundle, language, lowering  # noqa: E402
+from asic_compiler.frontends.pytorch.prepared import fake_mode  # noqa: E402
+from asic_compiler.frontends.stages import Stages  # noqa: E402
 from asic_compiler.passes import explore  # noqa: E402
 from asic_compiler.simulate import images  # noqa: E402
 from asic_compiler.simulate.tensors import inputs_of, weights_of  # noqa: E402
@@ -100,12 +103,15 @@ def learner(folder: Path) -> None:
 
 
 def with_weights(config: Path) -> Callable[[Path], object]:
-    """``asic-import --with-weights`` of a small llama."""
+    """What ``asic-import --with-weights`` writes of a small llama, which is lowered here."""
+    spec, mode, stages = ImportSpec(str(config), context=16), fake_mode(), Stages()
+    prepared = language.prepare(find_recipe(spec), spec, mode)
+    names = bundle.Names(prepared.module, prepared.prefix)
+    imported = lowering.lower(prepared, spec, mode, stages, names)
 
     def work(folder: Path) -> None:
         (folder / "run").mkdir(exist_ok=True)
-        spec = ImportSpec(str(config), context=16)
-        import_model(spec, tensors=TensorRequest(folder / "run", seed=1))
+        bundle.write(TensorRequest(folder / "run", 1), prepared, imported, names, None, stages)
 
     return work
 
@@ -149,7 +155,7 @@ def works(things: Path) -> dict[str, Work]:
                 (SacMoe, "run_kept", "learning"),
                 (container, "write", "writing a checkpoint"),
             ],
-            400,
+            350,
         ),
         "weights": Work(
             with_weights(config),
@@ -157,13 +163,13 @@ def works(things: Path) -> dict[str, Work]:
                 (bundle, "write_tensors", "writing tensors"),
                 (bundle, "replace", "after the renaming"),
             ],
-            100,
+            250,
             partial=lambda there: "run/reference.safetensors" not in there,
         ),
         "images": Work(
             with_images(things),
             [(images, "build_image", "making an image"), (images, "write_atomic", "writing")],
-            400,
+            300,
             partial=lambda there: "images/index.json" not in there,
         ),
     }
