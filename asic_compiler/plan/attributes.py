@@ -14,6 +14,7 @@ from asic_compiler.dialects.location import location_of
 from asic_compiler.hardware.chip import Chip, Rectangle, TileClass
 from asic_compiler.hardware.precision import FORMAT_INDEX, FORMATS
 from asic_compiler.hardware.weight_store import STORES
+from asic_compiler.machine.limits import LARGEST_OPERATORS
 from asic_compiler.machine.regions import REGION_NAMES
 from asic_compiler.plan.chip_attribute import chip_attribute, region_attribute
 from asic_compiler.plan.plan import Assignment, Plan
@@ -65,6 +66,8 @@ def _annotate(module: ModuleOp, plan: Plan) -> None:
         kv_window=_window(plan, context_of(module)),
     )
     placed = operators(module)
+    if len(placed) > LARGEST_OPERATORS:
+        raise VerifyException(f"it has {len(placed)} operators, more than {LARGEST_OPERATORS}")
     if len(placed) != len(plan.assignments):
         raise ValueError(f"{len(placed)} operators but {len(plan.assignments)} assignments")
     for op, assignment in zip(placed, plan.assignments, strict=True):

@@ -53,3 +53,17 @@ def test_what_is_wrong_is_told_with_its_place(old, new, message):
         parse_module(text, "m")
     assert caught.value.location is not None
     assert caught.value.location.line == 2
+
+
+def test_a_named_one_whose_types_have_no_usual_body_prints_its_own():
+    """Asking for the usual body, to compare, ended in a trace."""
+    text = """func.func @f(%a: tensor<3x4xf16>, %f: tensor<3x4xbf16>) -> tensor<3x4xbf16> {
+      %m = "linalg.matmul"(%a, %a, %f) <{operandSegmentSizes = array<i32: 2, 1>}> ({
+      ^bb0(%p: f16, %q: f16, %s: bf16):
+        linalg.yield %s : bf16
+      }) : (tensor<3x4xf16>, tensor<3x4xf16>, tensor<3x4xbf16>) -> tensor<3x4xbf16>
+      func.return %m : tensor<3x4xbf16>
+    }"""
+    printed = program_text(parse_module(text.replace("3x4", "4x4"), "m"))
+    assert '"linalg.matmul"' in printed
+    assert program_text(parse_module(printed, "m")) == printed

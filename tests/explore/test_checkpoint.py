@@ -13,9 +13,11 @@ from safetensors.numpy import load, save
 from toy_problems import NothingFits, WalkAndTune
 
 from asic_compiler.diagnostics import UserError
+from asic_compiler.explore.archive import ParetoArchive
 from asic_compiler.explore.checkpoint import container
 from asic_compiler.explore.checkpoint.keeper import KIND, Keeper
 from asic_compiler.explore.checkpoint.state import StateError, StateReader, generator_state
+from asic_compiler.explore.recorder import Recorder
 from asic_compiler.explore.search import search
 from asic_compiler.explore.strategies.random_search import RandomSearch
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig
@@ -500,3 +502,18 @@ def test_a_state_comes_back_as_it_was():
     )
     reader.finish()
     assert container.encode(KIND, state) == container.encode(KIND, state)
+
+
+def test_a_recorder_whose_archive_lacks_its_designs_is_refused():
+    """The digests are right and the parts contradict each other: it ended in an assertion."""
+    problem = WalkAndTune()
+    recorder = Recorder(problem, budget=64)
+    rng = np.random.default_rng(0)
+    while recorder.remaining:
+        recorder.evaluate(*problem.start(16, rng))
+    state = recorder.state()
+    Recorder(problem, budget=64).restore(StateReader(state))
+    assert recorder.feasible
+    state["archive"] = ParetoArchive().state()
+    with pytest.raises(StateError, match="the archive has none"):
+        Recorder(problem, budget=64).restore(StateReader(state))

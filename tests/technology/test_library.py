@@ -1,6 +1,7 @@
 """Node files and a user's file on top: every constant has unit, kind and source, and a mistake is
 named with its place."""
 
+import time
 from dataclasses import fields, is_dataclass
 from itertools import pairwise
 
@@ -270,3 +271,25 @@ def test_units_convert_to_the_models():
     assert to_model(200.0, "pW/bit", "W/bit") == close(2e-10)
     assert to_model(0.021, "um2", "mm2") == close(2.1e-8)
     assert to_model(0.12, "ns/mm", "s/mm") == close(1.2e-10)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" + ".a" * 100_000 + " = 1",
+        "[" + "a." * 100_000 + "b]",
+        "a = " + "[" * 100_000,
+        "a = " + "{b = " * 5_000 + "1" + "}" * 5_000,
+        "a = " + "9" * 100_000,
+        "a = '''\n[" + " " * 100_000 + "\n'''\n[",
+        'a = 1 # "' + '\\"' * 100_000 + "\n[",
+    ],
+    ids=["key", "header", "arrays", "tables", "digits", "blanks", "quotes"],
+)
+def test_a_hostile_document_is_refused_at_once(text):
+    """Keys of 100,000 parts took memory with their square; others ended in a trace."""
+    started = time.process_time()
+    with pytest.raises(UserError) as caught:
+        parse_document(text, "t.toml")
+    assert time.process_time() - started < 2.0
+    assert caught.value.location is not None

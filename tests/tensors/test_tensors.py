@@ -422,3 +422,13 @@ class TestCompare:
         other = compare({"y": a * scale}, {"y": b * scale}).outputs[0]
         assert math.isclose(one.max_rel, other.max_rel, rel_tol=1e-12)
         assert one.worst == other.worst
+
+
+@pytest.mark.parametrize("metadata", [[], "text", 3, {"model": 3}, {"model": ["a"]}, {"a": None}])
+def test_metadata_of_another_kind_is_refused(tmp_path: Path, metadata: Any):
+    """A list ended in a trace where the model's name was looked up."""
+    header = json.dumps({"__metadata__": metadata}).encode()
+    path = tmp_path / "t.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(UserError, match="metadata"):
+        load(str(path))

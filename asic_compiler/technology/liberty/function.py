@@ -25,10 +25,10 @@ def truth_table(function: Value, inputs: Sequence[str]) -> tuple[bool, ...] | No
         tree = _parser().parse(function.text)  # pyright: ignore[reportUnknownMemberType]
     except UnexpectedInput:
         raise UserError(f"'{function.text}' is no boolean function", function.where) from None
-    if len(inputs) > _MOST_INPUTS or any(name not in inputs for name in _names(tree)):
-        return None
-    assignments = product((False, True), repeat=len(inputs))
     try:
+        if len(inputs) > _MOST_INPUTS or any(name not in inputs for name in _names(tree)):
+            return None
+        assignments = product((False, True), repeat=len(inputs))
         return tuple(_evaluate(tree, dict(zip(inputs, bits, strict=True))) for bits in assignments)
     except RecursionError:
         raise UserError("a boolean function nests too deeply", function.where) from None

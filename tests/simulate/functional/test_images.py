@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from asic_compiler.diagnostics import UserError
 from asic_compiler.program.elaborate import elaborate
 from asic_compiler.program.wmem_need import wmem_bytes
 from asic_compiler.simulate import run_program
-from asic_compiler.simulate.images import INDEX, ImageFolder, write_images
+from asic_compiler.simulate.images import INDEX, ImageFolder, _image, write_images
 from asic_compiler.simulate.packed import Rows, keep_rows, pack, unpack
 from asic_compiler.simulate.wmem import Constants, Slices, build_image
 from asic_compiler.tensors.files import TensorFile, write_arrays
@@ -258,3 +259,11 @@ def test_rows_that_are_kept_are_the_same_bits(bits: int):
     where = np.array([True] * 3 + [False] * 2 + [True] * 4)
     expected = np.where(where, unpack(before, rows, bits, f16), unpack(after, rows, bits, f16))
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("name", ["a\0", "missing", "pipe", ""])
+def test_an_image_that_is_no_file_is_refused_at_once(tmp_path, name):
+    """A pipe was waited for; a NUL in the index ended in a trace."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match=r"tile \(0, 0\)"):
+        _image(tmp_path, {"0,0": {"file": name, "sha256": ""}}, (0, 0), 4)
