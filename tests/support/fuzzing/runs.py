@@ -14,7 +14,6 @@ from typing import Any
 from safetensors.numpy import save
 from xdsl.dialects.builtin import ModuleOp
 
-from asic_compiler.frontends.pytorch.checkpoint import _shapes
 from asic_compiler.report.html.run_report import run_report
 from asic_compiler.report.run.folder import HARDWARE, PARETO, TRACE
 from asic_compiler.simulate import run_program
@@ -117,6 +116,9 @@ def _inputs(draw: random.Random) -> bytes:
 
 
 def _read_inputs(data: bytes, folder: Path) -> None:
+    # Imported here: it brings PyTorch.
+    from asic_compiler.frontends.pytorch.checkpoint import _shapes
+
     path = folder / "inputs.safetensors"
     path.write_bytes(data)
     file = load(path)
