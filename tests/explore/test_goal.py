@@ -35,6 +35,7 @@ from asic_compiler.explore.goal_text import parse_goal
 from asic_compiler.explore.protocol import ObjectiveRange
 from asic_compiler.explore.reward import score
 from asic_compiler.hardware.legality import Constraints
+from asic_compiler.machine.limits import LARGEST_NUMBER, LEAST_NUMBER
 from asic_compiler.ppa.metrics import Metrics
 
 
@@ -161,7 +162,7 @@ class TestMeaning:
 
 @st.composite
 def goals(draw: st.DrawFn) -> Goal:
-    positive = st.floats(min_value=0, exclude_min=True, allow_infinity=False, allow_nan=False)
+    positive = st.floats(LEAST_NUMBER, LARGEST_NUMBER)
     constraints: list[Bound] = []
     for quantity in Quantity:
         allowed = FACTS[quantity].relations
@@ -170,7 +171,7 @@ def goals(draw: st.DrawFn) -> Goal:
             constraints.append(Bound(quantity, relation, float(value)))
     if draw(st.booleans()):
         return Goal(draw(st.sampled_from(OBJECTIVES)), constraints=tuple(constraints))
-    weight = st.floats(min_value=0, allow_infinity=False)
+    weight = st.just(0.0) | st.floats(LEAST_NUMBER, LARGEST_NUMBER)
     weights = draw(st.tuples(weight, weight, weight).filter(any))
     return Goal(weights=weights, constraints=tuple(constraints))
 
@@ -397,3 +398,18 @@ class TestDocument:
             if "/token" in written:
                 written = written - {"/token"} | {f"{u}/token" for u in written - {"/token"}}
             assert (rate if units == "the same" else written) == set(facts.units)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "maximize tokens_per_s subject to tokens_per_s >= 1e308",
+        "maximize tokens_per_s subject to power <= 1e-308 W",
+        "weights 1e308/1e308/1e308",
+        "weights 1e-308/0/0",
+    ],
+)
+def test_a_number_beyond_every_chip_is_refused(text: str):
+    """Sums of them were infinite, and quotients of them no numbers."""
+    with pytest.raises(UserError, match="between 1e-30 and 1e"):
+        parse_goal(text)

@@ -249,5 +249,5 @@ def test_rectangles_of_a_class_keep_their_order():
 def test_a_design_beyond_what_a_plan_may_hold_is_told_in_one_line():
     """A model too large for its tiles is the user's to change, not a defect of the search."""
     plan = dataclasses.replace(chosen(0), period_cycles=1e300)
-    with pytest.raises(UserError, match="the chosen design cannot be written down: .* period"):
+    with pytest.raises(UserError, match=r"the chosen design cannot be written down: .* period"):
         annotate(model("decoder").clone(), plan)
