@@ -6,9 +6,9 @@ Four works, each in a process forked from this one: a search that writes checkpo
 run and prints its module (`run`); a search that learns, with a checkpoint after every batch
 (`learner`); what `asic-import --with-weights` writes (`weights`); `asic-run --images` (`images`).
 Each is killed (SIGKILL), every second time at a moment drawn over its whole length, else at one
-drawn within a phase that is short. What is there then must be whole, or not there. The work is done again
-(a search resumes from its checkpoint), and everything must have the bytes of one that nobody
-killed, with nothing left beside it. Goes on where it stopped. Linux and macOS: it forks.
+drawn within a phase that is short. What is there then must be whole, or not there. The work is
+done again (a search resumes from its checkpoint), and everything must have the bytes of one that
+nobody killed, with nothing left beside it. Goes on where it stopped. Linux and macOS: it forks.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def works(things: Path) -> dict[str, Work]:
                 (SacMoe, "run_kept", "learning"),
                 (container, "write", "writing a checkpoint"),
             ],
-            350,
+            500,
         ),
         "weights": Work(
             with_weights(config),
@@ -169,7 +169,7 @@ def works(things: Path) -> dict[str, Work]:
         "images": Work(
             with_images(things),
             [(images, "build_image", "making an image"), (images, "write_atomic", "writing")],
-            300,
+            150,
             partial=lambda there: "images/index.json" not in there,
         ),
     }
