@@ -224,7 +224,9 @@ def test_every_write_of_weights(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_write(name, things, tmp_path):
-    assert check_every(works(things)[name], tmp_path, 10**6) >= 2
+    # Images are alike, one a tile: some stand for all of them.
+    most = 30 if name.startswith("images") else 10**6
+    assert check_every(works(things)[name], tmp_path, most) >= 2
 
 
 def test_a_work_that_writes_in_place_is_found(things, tmp_path):

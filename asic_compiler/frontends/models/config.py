@@ -162,7 +162,8 @@ def _check(config: Config, shown: str) -> None:
             missing += [f"{part}.{key}" for key in keys if key not in sub]
         missing += ["scale_factor"] if "scale_factor" not in config else []
         text: Config = config.get("text_config") or {}
-        text_type: Any = text.get("model_type") or "llama"
+        text_type: Any = text.get("model_type")
+        text_type = "llama" if text_type is None else text_type
         if text_type not in LANGUAGE_MODEL_TYPES:
             notes = [f"supported: {', '.join(LANGUAGE_MODEL_TYPES)}"]
             message = f"'{shown}': unsupported text_config.model_type '{text_type}'"

@@ -148,7 +148,7 @@ def check_fields(config: Config, reading: Reading, parts: tuple[str, ...]) -> No
     _check_part(config, reading, (), "whole")
     if "text" in parts:
         text: Config = config["text_config"]
-        _check_part(text, reading, ("text_config",), str(text.get("model_type", "llama")))
+        _check_part(text, reading, ("text_config",), str(text.get("model_type") or "llama"))
     if "vision" in parts:
         _check_part(config["vision_config"], reading, ("vision_config",), "vision")
 
