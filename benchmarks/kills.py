@@ -25,6 +25,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,10 @@ from asic_compiler.explore.checkpoint.keeper import KIND, Keeper  # noqa: E402
 from asic_compiler.explore.strategies.sac_moe.config import SacMoeConfig  # noqa: E402
 from asic_compiler.explore.strategies.sac_moe.strategy import SacMoe  # noqa: E402
 from asic_compiler.files import write_atomic  # noqa: E402
-from asic_compiler.frontends import ImportSpec, TensorRequest  # noqa: E402
+from asic_compiler.frontends import ImportedModel, ImportSpec, TensorRequest  # noqa: E402
 from asic_compiler.frontends.models.config import find_recipe  # noqa: E402
 from asic_compiler.frontends.pytorch import bundle, language, lowering  # noqa: E402
-from asic_compiler.frontends.pytorch.prepared import fake_mode  # noqa: E402
+from asic_compiler.frontends.pytorch.prepared import Prepared, fake_mode  # noqa: E402
 from asic_compiler.frontends.stages import Stages  # noqa: E402
 from asic_compiler.passes import explore  # noqa: E402
 from asic_compiler.simulate import images  # noqa: E402
@@ -103,14 +104,19 @@ def learner(folder: Path) -> None:
 
 
 def with_weights(config: Path) -> Callable[[Path], object]:
-    """What ``asic-import --with-weights`` writes of a small llama, which is lowered here."""
-    spec, mode, stages = ImportSpec(str(config), context=16), fake_mode(), Stages()
-    prepared = language.prepare(find_recipe(spec), spec, mode)
-    names = bundle.Names(prepared.module, prepared.prefix)
-    imported = lowering.lower(prepared, spec, mode, stages, names)
+    """What ``asic-import --with-weights`` writes of a small llama, which is lowered once."""
+    stages = Stages()
+
+    @cache
+    def lowered() -> tuple[Prepared, ImportedModel, bundle.Names]:
+        spec, mode = ImportSpec(str(config), context=16), fake_mode()
+        prepared = language.prepare(find_recipe(spec), spec, mode)
+        names = bundle.Names(prepared.module, prepared.prefix)
+        return prepared, lowering.lower(prepared, spec, mode, stages, names), names
 
     def work(folder: Path) -> None:
         (folder / "run").mkdir(exist_ok=True)
+        prepared, imported, names = lowered()
         bundle.write(TensorRequest(folder / "run", 1), prepared, imported, names, None, stages)
 
     return work
