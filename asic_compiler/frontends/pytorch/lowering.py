@@ -20,6 +20,7 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, TensorArgument
 
 from asic_compiler.diagnostics import SourceLocation, UserError
+from asic_compiler.frontends.pytorch.constant_indices import slice_constant_indices
 from asic_compiler.frontends.pytorch.decompositions import own_decompositions
 from asic_compiler.frontends.pytorch.graph import Names, ir, torch_dialect_module
 from asic_compiler.frontends.pytorch.pipeline import (
@@ -78,6 +79,7 @@ def decompose(program: ExportedProgram) -> ExportedProgram:
     untyped: Any = program  # the table's type is unknown to pyright
     table = {**_decompositions.get_decomposition_table(), **own_decompositions()}
     program = untyped.run_decompositions(table)
+    slice_constant_indices(program)
     # Tokens order the side effects of assertions: the importer rejects them, a chip has none.
     if any(spec.kind == InputKind.TOKEN for spec in program.graph_signature.input_specs):
         program = _effects._remove_effect_tokens(program)
