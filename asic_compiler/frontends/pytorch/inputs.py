@@ -18,7 +18,8 @@ def draw(prepared: Prepared, arguments: tuple[ArgumentInfo, ...], seed: int) -> 
 
     Decode: every slot of the caches has content, the last one too (it is overwritten). Sequence
     ``i`` hides its first ``i * context // 8`` slots, so that the mask matters; its position is
-    the number of slots that it sees. Prefill: the mask is causal. A hidden slot is half the most
+    the number of slots that it sees. A layer's window shows the last of them. Prefill: the mask is
+    causal, and that of layers with a window shows the last tokens. A hidden slot is half the most
     negative number of its type: adding a score to it cannot overflow.
 
     Floats of a factory's example inputs are kept unless they are all one value (zeros, say):
@@ -58,7 +59,7 @@ def _of_role(
             return from_numpy(_positions(prepared.workload))
         case "mask":
             hidden = torch.finfo(like.dtype).min / 2
-            seen = from_numpy(_seen(prepared.workload))
+            seen = from_numpy(_seen(prepared, info.name, like.shape[-1]))
             return torch.where(seen, 0.0, hidden).to(like.dtype)
         case _:
             return _normal(like, rng)
@@ -68,22 +69,26 @@ def _normal(like: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     return from_numpy(rng.standard_normal(tuple(like.shape), np.float32)).to(like.dtype)
 
 
-def hidden_slots(workload: Workload) -> np.ndarray[Any, Any]:
-    """First slots that each sequence of a decode step does not see [batch]."""
+def hidden_slots(workload: Workload, slots: int) -> np.ndarray[Any, Any]:
+    """First of the slots of a cache that each sequence of a decode step does not see [batch]."""
     most = workload.context - 1
-    return np.minimum(np.arange(workload.batch) * workload.context // 8, most)
+    tokens = workload.context - np.minimum(np.arange(workload.batch) * workload.context // 8, most)
+    return slots - np.minimum(tokens, slots)
 
 
 def _positions(workload: Workload) -> np.ndarray[Any, Any]:
+    context = workload.context
     if workload.phase == "prefill":
-        return np.tile(np.arange(workload.context), (workload.batch, 1))
-    return (workload.context - 1 - hidden_slots(workload))[:, None]
+        return np.tile(np.arange(context), (workload.batch, 1))
+    return (context - 1 - hidden_slots(workload, context))[:, None]
 
 
-def _seen(workload: Workload) -> np.ndarray[Any, Any]:
-    """Which slots a token sees [batch, 1, tokens, context]."""
-    slots = np.arange(workload.context)
+def _seen(prepared: Prepared, name: str, slots: int) -> np.ndarray[Any, Any]:
+    """Which slots a token sees [batch, 1, tokens, slots]."""
+    workload, all_slots = prepared.workload, np.arange(slots)
     if workload.phase == "prefill":
-        causal = slots[None, :] <= slots[:, None]
-        return np.tile(causal, (workload.batch, 1, 1, 1))
-    return (slots[None, :] >= hidden_slots(workload)[:, None])[:, None, None, :]
+        before = all_slots[:, None] - all_slots[None, :]
+        seen = (before >= 0) & (before < prepared.windows.get(name, slots))
+        return np.tile(seen, (workload.batch, 1, 1, 1))
+    hidden = hidden_slots(workload, slots)
+    return (all_slots[None, :] >= hidden[:, None])[:, None, None, :]

@@ -1,0 +1,135 @@
+"""A small configuration of each family of language models, with what sets the family apart."""
+
+from tiny_models import TINY_TEXT
+
+_NO_HEADS = {key: value for key, value in TINY_TEXT.items() if key != "num_key_value_heads"}
+_GEMMA = {
+    **TINY_TEXT,
+    "head_dim": 16,
+    "hidden_activation": "gelu_pytorch_tanh",
+    "query_pre_attn_scalar": 24,
+    "sliding_window": 4,
+}
+_FALCON = {
+    "model_type": "falcon",
+    "vocab_size": 96,
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+}
+
+TINY_FAMILIES = {
+    "llama": {"model_type": "llama", **TINY_TEXT},
+    "mistral": {"model_type": "mistral", **TINY_TEXT, "sliding_window": 4},
+    "qwen2": {
+        "model_type": "qwen2",
+        **TINY_TEXT,
+        "use_sliding_window": True,
+        "sliding_window": 4,
+        "max_window_layers": 1,
+    },
+    "qwen3": {"model_type": "qwen3", **TINY_TEXT, "head_dim": 24},
+    "gemma2": {
+        "model_type": "gemma2",
+        **_GEMMA,
+        "attn_logit_softcapping": 2.0,
+        "final_logit_softcapping": 3.0,
+    },
+    "gemma3": {
+        "model_type": "gemma3_text",
+        **_GEMMA,
+        "layer_types": ["sliding_attention", "full_attention"],
+        "rope_local_base_freq": 100.0,
+        "rope_theta": 10000.0,
+        "rope_scaling": {"rope_type": "linear", "factor": 8.0},
+    },
+    "phi3": {
+        "model_type": "phi3",
+        **TINY_TEXT,
+        "sliding_window": 4,
+        "partial_rotary_factor": 0.5,
+        "pad_token_id": 0,
+    },
+    "phi3-longrope": {
+        "model_type": "phi3",
+        **TINY_TEXT,
+        "pad_token_id": 0,
+        "max_position_embeddings": 24,
+        "original_max_position_embeddings": 7,
+        "rope_scaling": {
+            "type": "longrope",
+            "short_factor": [1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7],
+            "long_factor": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0],
+        },
+    },
+    "granite": {
+        "model_type": "granite",
+        **TINY_TEXT,
+        "embedding_multiplier": 3.0,
+        "logits_scaling": 4.0,
+        "residual_multiplier": 0.5,
+        "attention_multiplier": 0.2,
+    },
+    "olmo2": {"model_type": "olmo2", **TINY_TEXT},
+    "smollm3": {
+        "model_type": "smollm3",
+        **TINY_TEXT,
+        "no_rope_layers": [1, 0],
+        "use_sliding_window": True,
+        "sliding_window": 4,
+        "pad_token_id": 0,
+    },
+    "gpt2": {
+        "model_type": "gpt2",
+        "vocab_size": 96,
+        "n_embd": 64,
+        "n_layer": 2,
+        "n_head": 4,
+        "n_positions": 16,
+        "scale_attn_by_inverse_layer_idx": True,
+    },
+    "gpt2-upcast": {
+        "model_type": "gpt2",
+        "vocab_size": 96,
+        "n_embd": 64,
+        "n_layer": 2,
+        "n_head": 4,
+        "n_positions": 16,
+        "n_inner": 80,
+        "reorder_and_upcast_attn": True,
+    },
+    "gpt_neox": {"model_type": "gpt_neox", **_NO_HEADS, "rotary_pct": 0.5},
+    "gpt_neox-in-turn": {"model_type": "gpt_neox", **_NO_HEADS, "use_parallel_residual": False},
+    "opt": {
+        "model_type": "opt",
+        "vocab_size": 96,
+        "hidden_size": 64,
+        "ffn_dim": 80,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 16,
+    },
+    "opt-projected": {
+        "model_type": "opt",
+        "vocab_size": 96,
+        "hidden_size": 64,
+        "ffn_dim": 80,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 16,
+        "word_embed_proj_dim": 32,
+        "do_layer_norm_before": False,
+    },
+    "falcon": _FALCON,
+    "falcon-grouped": {**_FALCON, "new_decoder_architecture": True, "num_kv_heads": 2},
+    "falcon-in-turn": {**_FALCON, "parallel_attn": False, "multi_query": False, "bias": True},
+    "starcoder2": {"model_type": "starcoder2", **TINY_TEXT, "sliding_window": 4},
+    "cohere": {
+        "model_type": "cohere",
+        **TINY_TEXT,
+        "logit_scale": 0.25,
+        "use_qk_norm": True,
+        "pad_token_id": 0,
+    },
+}
+"""By a name that tells of the family and of a variant; the context is taken to be 8 tokens."""
