@@ -179,6 +179,7 @@ def test_every_honoured_field_is_honoured(tmp_path: Path, model_type: str):
         ("gpt_neox", {"rope_scaling": {"type": "dynamic"}}, "'dynamic' is not supported"),
         ("opt", {"sliding_window": 4}, "'sliding_window' hides tokens"),
         ("starcoder2", {"mlp_type": "gated"}, "'mlp_type' is gated"),
+        ("starcoder2", {"norm_epsilon": 1e-5, "layer_norm_epsilon": 1e-6}, "epsilon' is 1e-06"),
         ("cohere", {"use_parallel_embedding": True}, "'use_parallel_embedding' is not a field"),
         ("smollm3", {"layer_types": ["chunked_attention"] * 2}, "holds 'chunked_attention'"),
     ],

@@ -100,6 +100,9 @@ _PART_ONLY: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
     "vision": {"tie_word_embeddings": (False, True)}
 }
 
+_SAID_AGAIN: Mapping[str, str] = {"n_ctx": "n_positions", "layer_norm_epsilon": "norm_epsilon"}
+"""Names of old that files still state, and the field that is read."""
+
 _ROPE_FIELDS = frozenset(_ROPE_TEXT.split())
 _LONG_ROPE = ("short_factor", "long_factor")
 _TASKS = ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel", "ForVision2Seq")
@@ -167,8 +170,8 @@ def _check_part(config: Config, reading: Reading, path: KeyPath, kind: str) -> t
         allowed = _ONLY.get(name) if allowed is None else allowed
         if kind in ("whole", "text") and name == "vocab_size":
             allowed = (value,)  # said again by the text's own
-        if name == "n_ctx" and "n_positions" in honoured:
-            allowed = (config.get("n_positions"),)
+        if name in _SAID_AGAIN and name not in honoured and _SAID_AGAIN[name] in honoured:
+            allowed = (config.get(_SAID_AGAIN[name]),)
         if allowed is not None and value not in allowed:
             raise _not_supported(reading, here, value)
         if allowed is None and name not in _HARMLESS:

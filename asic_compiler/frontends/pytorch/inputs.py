@@ -23,7 +23,7 @@ def draw(prepared: Prepared, arguments: tuple[ArgumentInfo, ...], seed: int) -> 
     negative number of its type: adding a score to it cannot overflow.
 
     Floats of a factory's example inputs are kept unless they are all one value (zeros, say):
-    those become normal numbers. Its integers are kept.
+    those become normal numbers. Its integers are kept, and what it calls a mask.
     """
     shapes = [
         leaf for leaf in pytree.tree_leaves(prepared.inputs) if isinstance(leaf, torch.Tensor)
@@ -32,7 +32,7 @@ def draw(prepared: Prepared, arguments: tuple[ArgumentInfo, ...], seed: int) -> 
         leaves = pytree.tree_leaves(prepared.examples)
         given = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
         return [
-            _example(example, like, generator(seed, f"input {info.name}"))
+            _example(example, like, generator(seed, f"input {info.name}"), info)
             for info, like, example in zip(arguments, shapes, given, strict=True)
         ]
     return [
@@ -41,9 +41,11 @@ def draw(prepared: Prepared, arguments: tuple[ArgumentInfo, ...], seed: int) -> 
     ]
 
 
-def _example(example: torch.Tensor, like: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+def _example(
+    example: torch.Tensor, like: torch.Tensor, rng: np.random.Generator, info: ArgumentInfo
+) -> torch.Tensor:
     is_constant = example.numel() == 0 or bool((example == example.flatten()[0]).all())
-    if example.is_floating_point() and is_constant:
+    if example.is_floating_point() and is_constant and info.role != "mask":
         return _normal(like, rng)
     return example.detach().to(like.dtype).contiguous()
 

@@ -10,6 +10,7 @@ from typing import TypeAlias
 import torch
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
+from asic_compiler.frontends.models.description import Description
 from asic_compiler.frontends.spec import ArgumentInfo, ElementType, Workload
 
 TORCH_DTYPES: dict[ElementType, torch.dtype] = {
@@ -51,6 +52,8 @@ class Prepared:
     layers: int | None = None
     vocabulary: int = 0
     """Token ids are below it; 0 where there are none."""
+    described: Description | None = None
+    """What a factory told of its program."""
     windows: Mapping[str, int] = field(default_factory=dict[str, int])
     """Tokens that a mask of a prefill shows, by the argument's name; all of them if not told."""
     examples: tuple[object, ...] | None = None
