@@ -44,7 +44,7 @@ OTHERS = {
     "rope_theta": 50.0,
     "rotary_emb_base": 50.0,
     "rotary_pct": 0.75,
-    "partial_rotary_factor": 0.25,
+    "partial_rotary_factor": 0.75,
     "rope_scaling": LINEAR,
     "rope_parameters": {**LINEAR, "rope_theta": 50.0},
     "rope_local_base_freq": 50.0,
@@ -71,7 +71,15 @@ NEEDS: dict[tuple[str, str], dict[str, object]] = {
     ("falcon", "num_ln_in_parallel_attn"): {"new_decoder_architecture": True},
     ("gemma3_text", "sliding_window_pattern"): {"layer_types": None},
     ("gemma3_text", "num_hidden_layers"): {"layer_types": None},
+    ("gemma3_text", "rope_theta"): {"rope_scaling": None},
+    ("gemma3_text", "rope_parameters"): {"rope_scaling": None, "rope_theta": None},
     ("gemma3_text", "layer_types"): {"layer_types": ["full_attention", "sliding_attention"]},
+    ("olmo3", "num_hidden_layers"): {"layer_types": None},
+    ("olmo3", "rope_parameters"): {"rope_scaling": None},
+    ("olmo3", "layer_types"): {"layer_types": ["full_attention", "sliding_attention"]},
+    ("cohere2", "layer_types"): {"sliding_window_pattern": 1},
+    ("cohere2", "sliding_window_pattern"): {"sliding_window_pattern": 1},
+    ("phi", "head_dim"): {"qk_layernorm": False},
     ("gemma2", "layer_types"): {"layer_types": ["full_attention", "sliding_attention"]},
     ("smollm3", "no_rope_layer_interval"): {"no_rope_layers": None, "num_hidden_layers": 4},
     ("phi3", "rope_scaling"): {"partial_rotary_factor": 1.0},
@@ -96,9 +104,9 @@ def base_of(model_type: str) -> dict[str, object]:
 def other(model_type: str, field: str, value: object) -> object:
     if model_type == "phi3" and field in ("rope_scaling", "rope_parameters"):
         return LONG
-    if model_type == "gemma3_text" and field == "rope_parameters":
+    if model_type in ("gemma3_text", "olmo3") and field == "rope_parameters":
         return {"full_attention": LINEAR, "sliding_attention": LINEAR}
-    if model_type == "gemma3_text" and field == "rope_scaling":
+    if model_type in ("gemma3_text", "olmo3") and field == "rope_scaling":
         return {**LINEAR, "factor": 2.0}
     if field in ("hidden_act", "hidden_activation", "activation", "activation_function"):
         return "tanh"
@@ -163,9 +171,14 @@ def test_every_honoured_field_is_honoured(tmp_path: Path, model_type: str):
         ("gemma3", {"rope_scaling": {"rope_type": "yarn"}}, "'yarn' is not supported"),
         (
             "gemma3",
-            {"rope_parameters": {"full_attention": {"rope_type": "dynamic"}}},
+            {"rope_scaling": None, "rope_parameters": {"full_attention": {"rope_type": "dynamic"}}},
             "'rope_parameters.full_attention.rope_type' 'dynamic' is not supported",
         ),
+        ("gemma3", {"rope_scaling": None, "rope_parameters": {"rope_type": "default"}}, "no kind"),
+        ("gemma3", {"rope_parameters": {}}, "'rope_scaling' stands beside 'rope_parameters'"),
+        ("granite", {"rope_theta": 5.0, "rope_parameters": {"rope_theta": 6.0}}, "is 5.0, and 6.0"),
+        ("olmo3", {"rope_theta": 10000.0}, "'rope_theta' is 10000.0"),
+        ("olmo", {"rms_norm_eps": 1e-5}, "'rms_norm_eps' is 1e-05"),
         ("gemma3", {"layer_types": None, "_sliding_window_pattern": 2}, "_pattern' is 2"),
         ("phi3", {"rope_scaling": {"rope_type": "yarn"}}, "'yarn' is not supported"),
         ("phi3", {"lm_head_bias": True}, "'lm_head_bias' is True"),

@@ -29,6 +29,7 @@ TINY_FAMILIES = {
         "max_window_layers": 1,
     },
     "qwen3": {"model_type": "qwen3", **TINY_TEXT, "head_dim": 24},
+    "gemma": {"model_type": "gemma", **TINY_TEXT, "head_dim": 24, "hidden_act": "gelu"},
     "gemma2": {
         "model_type": "gemma2",
         **_GEMMA,
@@ -62,6 +63,14 @@ TINY_FAMILIES = {
             "long_factor": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0],
         },
     },
+    "phi": {"model_type": "phi", **TINY_TEXT, "qk_layernorm": True},
+    "stablelm": {"model_type": "stablelm", **TINY_TEXT, "qk_layernorm": True},
+    "stablelm-parallel": {
+        "model_type": "stablelm",
+        **TINY_TEXT,
+        "use_parallel_residual": True,
+        "use_qkv_bias": True,
+    },
     "granite": {
         "model_type": "granite",
         **TINY_TEXT,
@@ -71,6 +80,14 @@ TINY_FAMILIES = {
         "attention_multiplier": 0.2,
     },
     "olmo2": {"model_type": "olmo2", **TINY_TEXT},
+    "olmo": {"model_type": "olmo", **TINY_TEXT, "clip_qkv": 0.5},
+    "olmo3": {
+        "model_type": "olmo3",
+        **TINY_TEXT,
+        "layer_types": ["sliding_attention", "full_attention"],
+        "sliding_window": 4,
+        "rope_scaling": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 8},
+    },
     "smollm3": {
         "model_type": "smollm3",
         **TINY_TEXT,
@@ -129,6 +146,13 @@ TINY_FAMILIES = {
         **TINY_TEXT,
         "logit_scale": 0.25,
         "use_qk_norm": True,
+        "pad_token_id": 0,
+    },
+    "cohere2": {
+        "model_type": "cohere2",
+        **TINY_TEXT,
+        "sliding_window": 4,
+        "sliding_window_pattern": 2,
         "pad_token_id": 0,
     },
 }

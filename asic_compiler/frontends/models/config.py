@@ -17,8 +17,9 @@ from asic_compiler.frontends.models.families import (
     VISION_LANGUAGE_TYPES,
     Family,
 )
-from asic_compiler.frontends.models.fields import Reading, check_fields
+from asic_compiler.frontends.models.fields import check_fields
 from asic_compiler.frontends.models.json_places import KeyPath, key_places
+from asic_compiler.frontends.models.reading import Reading
 from asic_compiler.frontends.spec import DEFAULT_CONTEXT, ElementType, ImportSpec
 
 _MOST_BYTES = 10_000_000

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+LAYER_TYPES = ("full_attention", "sliding_attention")
+"""Kinds of layers, in transformers' words."""
+
 _SIZES = "vocab_size hidden_size num_hidden_layers num_attention_heads"
 _GATED = "vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads"
 _ROPE = "rope_theta rope_scaling rope_parameters"
@@ -38,6 +41,7 @@ class Family:
             computed, and have no end.
         rope_types: Scalings of rotary positions.
         partial: Whether a part of a head may be rotated.
+        rope_by_kind: Whether ``rope_parameters`` tells of each kind of layers.
         code: transformers' class, for checkpoints that bring its code along.
         renamed: Beginnings of transformers' names, and what published checkpoints have there.
     """
@@ -49,6 +53,7 @@ class Family:
     positions: str | None = None
     rope_types: tuple[str, ...] = ("default", "linear", "llama3", "yarn")
     partial: bool = False
+    rope_by_kind: bool = False
     code: str = ""
     renamed: tuple[tuple[str, str], ...] = ()
 
@@ -74,6 +79,11 @@ LANGUAGE_FAMILIES: Mapping[str, Family] = {
     "qwen3": _family(
         f"{_LLAMA} {_WINDOWS} use_sliding_window max_window_layers", only={"mlp_bias": (False,)}
     ),
+    "gemma": _family(
+        _LLAMA,
+        # "gelu" is meant, and taken, for its approximation by tanh.
+        only={"mlp_bias": (False,), "use_bidirectional_attention": (False,)},
+    ),
     "gemma2": _family(
         f"{_GEMMA2} attn_logit_softcapping",
         only={"hidden_act": ("gelu_pytorch_tanh",), "use_bidirectional_attention": (False,)},
@@ -88,6 +98,7 @@ LANGUAGE_FAMILIES: Mapping[str, Family] = {
             "attn_logit_softcapping": (),
         },
         rope_types=("default", "linear", "llama3"),
+        rope_by_kind=True,
     ),
     "phi3": _family(
         f"{_LLAMA} sliding_window partial_rotary_factor original_max_position_embeddings",
@@ -101,10 +112,27 @@ LANGUAGE_FAMILIES: Mapping[str, Family] = {
         partial=True,
         code="Phi3ForCausalLM",
     ),
+    "phi": _family(
+        f"{_GATED} {_SHARED} {_ROPE} num_key_value_heads head_dim hidden_act layer_norm_eps "
+        "qk_layernorm partial_rotary_factor",
+        partial=True,
+    ),
+    "stablelm": _family(
+        f"{_GATED} {_SHARED} {_ROPE} num_key_value_heads hidden_act layer_norm_eps use_qkv_bias "
+        "qk_layernorm use_parallel_residual partial_rotary_factor",
+        partial=True,
+    ),
     "granite": _family(
         f"{_LLAMA} embedding_multiplier logits_scaling residual_multiplier attention_multiplier",
     ),
     "olmo2": _family(_LLAMA, only={"mlp_bias": (False,)}),
+    "olmo": _family(f"{_LLAMA} clip_qkv", only={"mlp_bias": (False,), "rms_norm_eps": ()}),
+    "olmo3": _family(
+        f"{_LLAMA} {_WINDOWS}",
+        # transformers gives a stated base to the full layers alone.
+        only={"mlp_bias": (False,), "rope_theta": (500000,)},
+        rope_by_kind=True,
+    ),
     "smollm3": _family(
         f"{_LLAMA} {_WINDOWS} use_sliding_window no_rope_layers no_rope_layer_interval",
     ),
@@ -150,6 +178,11 @@ LANGUAGE_FAMILIES: Mapping[str, Family] = {
     "cohere": _family(
         f"{_GATED} {_SHARED} {_ROPE} num_key_value_heads head_dim hidden_act layer_norm_eps "
         "logit_scale attention_bias use_qk_norm",
+    ),
+    "cohere2": _family(
+        f"{_GATED} {_SHARED} {_ROPE} {_WINDOWS} num_key_value_heads hidden_act layer_norm_eps "
+        "logit_scale attention_bias sliding_window_pattern",
+        only={"use_qk_norm": (False,), "use_parallel_embedding": (True, False)},
     ),
 }
 """By ``model_type``; each is imported and compared with PyTorch by a test."""

@@ -7,22 +7,17 @@ class does not know describes another model, and is dropped there without a word
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from asic_compiler.diagnostics import SourceLocation, UserError
 from asic_compiler.frontends.models.catalogue import Config
-from asic_compiler.frontends.models.families import LANGUAGE_FAMILIES, Family
+from asic_compiler.frontends.models.families import LANGUAGE_FAMILIES, LAYER_TYPES, Family
 from asic_compiler.frontends.models.json_places import KeyPath
+from asic_compiler.frontends.models.reading import Reading, not_supported, short
+from asic_compiler.frontends.models.rotary_fields import check_rope
 
 _VISION_TEXT = """
 hidden_size intermediate_size num_hidden_layers num_attention_heads num_channels
 image_size patch_size hidden_act layer_norm_eps
-"""
-_ROPE_TEXT = """
-rope_type type rope_theta factor low_freq_factor high_freq_factor attention_factor
-original_max_position_embeddings beta_fast beta_slow mscale mscale_all_dim truncate
-finetuned partial_rotary_factor short_factor long_factor
 """
 _PARTS: Mapping[str, frozenset[str]] = {
     "whole": frozenset(("scale_factor", "tie_word_embeddings", "text_config", "vision_config")),
@@ -103,30 +98,10 @@ _PART_ONLY: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
 _SAID_AGAIN: Mapping[str, str] = {"n_ctx": "n_positions", "layer_norm_epsilon": "norm_epsilon"}
 """Names of old that files still state, and the field that is read."""
 
-_ROPE_FIELDS = frozenset(_ROPE_TEXT.split())
-_LONG_ROPE = ("short_factor", "long_factor")
 _TASKS = ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel", "ForVision2Seq")
 _DTYPES = ("float16", "bfloat16", "float32", "float64", "auto")
-_PATTERN = 6
-"""Every sixth layer of Gemma 3 is full, where the file does not say otherwise."""
-_LAYER_TYPES = ("full_attention", "sliding_attention")
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What is read, and where its keys stand."""
-
-    shown: str
-    """File or name, for messages."""
-    context: int
-    """Tokens that the program attends over."""
-    places: Mapping[KeyPath, SourceLocation] = field(default_factory=dict[KeyPath, SourceLocation])
-
-    def refuse(self, path: KeyPath, why: str, *notes: str) -> UserError:
-        """An error at a key, or one that names it where there is no text to point into."""
-        place = self.places.get(path)
-        where = "" if place is not None else f"'{self.shown}': "
-        return UserError(f"{where}'{'.'.join(path)}' {why}", place, notes)
+_PATTERNS = {"gemma3_text": 6, "cohere2": 4}
+"""Every so manieth layer is full, where the file does not say otherwise."""
 
 
 def check_fields(config: Config, reading: Reading, parts: tuple[str, ...]) -> tuple[str, ...]:
@@ -173,7 +148,7 @@ def _check_part(config: Config, reading: Reading, path: KeyPath, kind: str) -> t
         if name in _SAID_AGAIN and name not in honoured and _SAID_AGAIN[name] in honoured:
             allowed = (config.get(_SAID_AGAIN[name]),)
         if allowed is not None and value not in allowed:
-            raise _not_supported(reading, here, value)
+            raise not_supported(reading, here, value)
         if allowed is None and name not in _HARMLESS:
             raise reading.refuse(
                 here,
@@ -185,29 +160,8 @@ def _check_part(config: Config, reading: Reading, path: KeyPath, kind: str) -> t
     if family is not None:
         _check_window(config, reading, path, family)
         _check_positions(config, reading, path, family)
-        for name in ("rope_scaling", "rope_parameters"):
-            if config.get(name) is not None:
-                _check_rope(config[name], reading, (*path, name), family)
+        check_rope(config, reading, path, family)
     return notes
-
-
-def _not_supported(reading: Reading, path: KeyPath, value: Any) -> UserError:
-    if path[-1] == "quantization_config":
-        return reading.refuse(
-            path,
-            "is not supported: the weights would be read as if they were not quantised",
-            "save the checkpoint in f16 or bf16, or give a GGUF file, which is de-quantised",
-        )
-    return reading.refuse(
-        path,
-        f"is {_short(value)}, which is not supported",
-        "the model can be given as package.module:factory",
-    )
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def _check_task(
@@ -219,14 +173,14 @@ def _check_task(
             if not str(name).endswith(_TASKS):  # pyright: ignore[reportUnknownArgumentType]
                 raise reading.refuse(
                     (*path, "architectures"),
-                    f"names {_short(name)}: a model that ends in the logits of tokens is imported",
+                    f"names {short(name)}: a model that ends in the logits of tokens is imported",
                     "any other model can be given as package.module:factory",
                 )
     for name in ("torch_dtype", "dtype"):
         dtype = config.get(name)
         if dtype is not None and str(dtype).removeprefix("torch.") not in _DTYPES:
             raise reading.refuse(
-                (*path, name), f"is {_short(dtype)}, which is not supported", "save it in bf16"
+                (*path, name), f"is {short(dtype)}, which is not supported", "save it in bf16"
             )
     code: Any = config.get("auto_map")
     if not isinstance(code, dict):
@@ -251,17 +205,18 @@ def _check_window(config: Config, reading: Reading, path: KeyPath, family: Famil
     types: Any = config.get("layer_types")
     window: Any = config.get("sliding_window")
     if window is not None and (type(window) is not int or window < 1):
-        raise _not_supported(reading, (*path, "sliding_window"), window)
+        raise not_supported(reading, (*path, "sliding_window"), window)
     pattern = config.get("_sliding_window_pattern")
-    if types is None and pattern not in (None, _PATTERN):
-        raise _not_supported(reading, (*path, "_sliding_window_pattern"), pattern)
-    allowed = _LAYER_TYPES
+    usual = _PATTERNS.get(str(config.get("model_type")))
+    if types is None and pattern not in (None, usual):
+        raise not_supported(reading, (*path, "_sliding_window_pattern"), pattern)
+    allowed = LAYER_TYPES
     if family.slides and "layer_types" not in family.honoured:
         allowed = ("full_attention" if window is None else "sliding_attention",)
     for kind in types or ():
         if kind not in allowed:
             raise reading.refuse(
-                (*path, "layer_types"), f"holds '{_short(kind)}', which is not supported"
+                (*path, "layer_types"), f"holds '{short(kind)}', which is not supported"
             )
     slides = "sliding_attention" in types if types else config.get("use_sliding_window", True)
     if family.slides or not slides or window is None or window >= reading.context:
@@ -286,26 +241,3 @@ def _check_positions(config: Config, reading: Reading, path: KeyPath, family: Fa
             f"a context of {reading.context} needs them",
             f"--context {learned} or less imports it",
         )
-
-
-def _check_rope(rope: Any, reading: Reading, path: KeyPath, family: Family) -> None:
-    if not isinstance(rope, dict):
-        raise reading.refuse(path, "is no object")
-    given: Config = rope  # pyright: ignore[reportUnknownVariableType]
-    kinds = [name for name in given if name in _LAYER_TYPES]
-    if kinds and len(kinds) == len(given) and "rope_local_base_freq" in family.honoured:
-        for name in kinds:
-            _check_rope(given[name], reading, (*path, name), family)
-        return
-    for name, value in given.items():
-        known = name in _ROPE_FIELDS
-        if not known or (name in _LONG_ROPE and "longrope" not in family.rope_types):
-            raise reading.refuse((*path, name), "is not a field that is known")
-        if name in ("rope_type", "type") and value not in family.rope_types:
-            raise reading.refuse(
-                (*path, name),
-                f"'{_short(value)}' is not supported",
-                f"supported: {', '.join(family.rope_types)}",
-            )
-        if name == "partial_rotary_factor" and not family.partial and value not in (None, 1, 1.0):
-            raise _not_supported(reading, (*path, name), value)

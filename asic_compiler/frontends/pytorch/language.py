@@ -35,6 +35,16 @@ from asic_compiler.frontends.spec import (
     Workload,
 )
 
+_NOT_NULL = (
+    "head_dim",
+    "rope_theta",
+    "rope_local_base_freq",
+    "rotary_emb_base",
+    "rotary_pct",
+    "partial_rotary_factor",
+)
+"""Of these transformers takes null for a number."""
+
 # Untyped: transformers resolves its names lazily.
 _transformers: Any = importlib.import_module("transformers")
 
@@ -113,9 +123,11 @@ def build(recipe: Recipe, mode: FakeTensorMode | None) -> BuiltModel:
     Raises:
         UserError: transformers refuses the configuration.
     """
-    fields = {key: value for key, value in recipe.config.items() if key != "model_type"}
-    if "head_dim" in fields and fields["head_dim"] is None:
-        del fields["head_dim"]  # classes without such a field take null for a size
+    fields = {
+        key: value
+        for key, value in recipe.config.items()
+        if key != "model_type" and not (value is None and key in _NOT_NULL)
+    }
     auto = (
         _transformers.AutoModelForImageTextToText
         if recipe.has_vision
