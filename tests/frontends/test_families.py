@@ -90,16 +90,34 @@ def decoded(model, step, layout) -> list[tuple[torch.Tensor, torch.Tensor]]:
     return pairs
 
 
-@pytest.mark.parametrize("name", TINY_FAMILIES)
-def test_several_steps_decode_as_transformers(tmp_path: Path, name: str):
+def check_steps(folder: Path, name: str, exported: bool):
     model = theirs(name)
-    prepared = ours(tmp_path, name, model, dtype="f32")
-    program = export(prepared, None).module()
-    for logits, wanted in decoded(model, program, prepared.module.layout):
+    prepared = ours(folder, name, model, dtype="f32")
+    step = export(prepared, None).module() if exported else prepared.module
+    for logits, wanted in decoded(model, step, prepared.module.layout):
         torch.testing.assert_close(logits, wanted)
 
 
-@pytest.mark.parametrize("name", ["gemma2", "gemma3", "falcon-grouped", "phi3-longrope"])
+@pytest.mark.parametrize("name", TINY_FAMILIES)
+def test_several_steps_decode_as_transformers(tmp_path: Path, name: str):
+    check_steps(tmp_path, name, exported=False)
+
+
+EXPORTED = ("gemma3", "phi3-longrope", "falcon-grouped", "gpt2")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in EXPORTED else pytest.param(name, marks=pytest.mark.slow)
+        for name in TINY_FAMILIES
+    ],
+)
+def test_several_steps_of_the_exported_program(tmp_path: Path, name: str):
+    check_steps(tmp_path, name, exported=True)
+
+
+@pytest.mark.parametrize("name", TINY_FAMILIES)
 def test_half_precision_is_as_far_off_as_pytorch(tmp_path: Path, name: str):
     half = theirs(name, torch.float16)
     wide = theirs(name)
@@ -108,9 +126,7 @@ def test_half_precision_is_as_far_off_as_pytorch(tmp_path: Path, name: str):
     layout = prepared.module.layout
     step = ours(tmp_path, name, wide, dtype="f32").module
     right = [wanted.numpy() for _, wanted in decoded(wide, step, layout)]
-    for (logits, wanted), truth in zip(
-        decoded(half, export(prepared, None).module(), layout), right, strict=True
-    ):
+    for (logits, wanted), truth in zip(decoded(half, prepared.module, layout), right, strict=True):
         own = relative_error(wanted.float().numpy(), truth)
         assert relative_error(logits.float().numpy(), truth) <= 2 * own + 1e-3
 
@@ -134,10 +150,16 @@ def test_a_prefill_gives_what_a_decode_step_takes(tmp_path: Path, name: str):
         torch.testing.assert_close(tensor[:, :, -kept.shape[2] :], kept)
 
 
-SAVED = ["gemma2", "phi3", "granite", "gpt2", "gpt_neox", "opt", "falcon", "starcoder2", "cohere"]
+SAVED = ("gpt2", "gpt_neox", "falcon")
 
 
-@pytest.mark.parametrize("name", SAVED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in SAVED else pytest.param(name, marks=pytest.mark.slow)
+        for name in TINY_FAMILIES
+    ],
+)
 def test_weights_of_a_saved_model_are_found_by_name(tmp_path: Path, name: str):
     model = theirs(name)
     model.save_pretrained(tmp_path / "saved")
