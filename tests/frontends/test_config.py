@@ -53,6 +53,20 @@ def test_a_configuration_that_transformers_refuses(write_config):
     assert "\n" not in error.message
 
 
+@pytest.mark.parametrize(
+    ("config", "options", "message"),
+    [
+        ({"model_type": "gemma3", "text_config": [1]}, {}, "'text_config' is no object"),
+        ({**TINY_LLAMA, "num_hidden_layers": "two"}, {"layers": 1}, "is 'two', no number"),
+        ({"model_type": ["llama"]}, {}, "unsupported model_type"),
+        ({"model_type": "gemma3", "text_config": {"model_type": "llama"}}, {}, "type 'llama'"),
+    ],
+)
+def test_values_of_another_kind(write_config, config, options, message):
+    # They ended in a Python trace.
+    assert message in refused(ImportSpec(write_config(config), **options)).message
+
+
 def test_a_missing_file_is_not_looked_for_on_a_hub():
     error = refused(ImportSpec("meta-llama/Llama-3.1-8B"))
     assert "no such file" in error.message

@@ -179,13 +179,16 @@ def _check(config: Config, shown: str) -> None:
         notes.append("any other model can be given as package.module:factory")
         raise UserError(f"'{shown}': unsupported model_type '{model_type}'", notes=notes)
     missing: list[str] = []
+    for part in ("text_config", "vision_config"):
+        if not isinstance(config.get(part, {}), dict):
+            raise UserError(f"'{shown}': '{part}' is no object")
     if model_type in LANGUAGE_FAMILIES:
         missing = [key for key in LANGUAGE_FAMILIES[model_type].needed if config.get(key) is None]
     else:
         text_types = (TEXT_OF[model_type][0],) if model_type in TEXT_OF else THEIR_TEXT_TYPES
-        text: Any = config.get("text_config")
-        text_type = text.get("model_type", text_types[0]) if isinstance(text, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        if text_type is not None and text_type not in text_types:
+        text: Config = config.get("text_config", {})
+        text_type = text.get("model_type", text_types[0])
+        if text_type not in text_types:
             notes = [f"supported: {', '.join(text_types)}"]
             message = f"'{shown}': unsupported text_config.model_type '{text_type}'"
             raise UserError(message, notes=notes)
@@ -193,7 +196,7 @@ def _check(config: Config, shown: str) -> None:
         if model_type not in TEXT_OF:
             needed["vision_config"] = _VISION_KEYS
         for part, keys in needed.items():
-            sub: Config = config.get(part) or {}
+            sub: Config = config.get(part, {})
             missing += [f"{part}.{key}" for key in keys if sub.get(key) is None]
         if model_type not in TEXT_OF and "scale_factor" not in config:
             missing.append("scale_factor")
@@ -222,6 +225,8 @@ def _truncate(recipe: Recipe, spec: ImportSpec) -> None:
     sub = recipe.sub_config(part)
     key = recipe.family.layers if part == "text" else "num_hidden_layers"
     layers = sub.get(key)
+    if layers is not None and type(layers) is not int:
+        raise UserError(f"'{recipe.name}': '{key}' is {layers!r}, no number of layers")
     if layers is not None and spec.layers > layers:
         raise UserError(f"--layers {spec.layers}: the model has only {layers} layers")
     sub[key] = spec.layers
