@@ -14,6 +14,7 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
 from asic_compiler.diagnostics import UserError
+from asic_compiler.frontends.pytorch.prepared import Spelling, published_name
 from asic_compiler.frontends.spec import ParameterInfo
 
 # torch-mlir has no type annotations: this is the edge where they end.
@@ -63,10 +64,10 @@ class Names:
 
     Args:
         module: The exported module; a tied weight goes by the first of its names.
-        prefix: What wrapping put before the published names.
+        prefix: How wrapping has changed the beginnings of the published names.
     """
 
-    def __init__(self, module: torch.nn.Module, prefix: str) -> None:
+    def __init__(self, module: torch.nn.Module, prefix: Spelling) -> None:
         first = {id(value): name for name, value in module.named_parameters()}
         self._canonical = {
             name: first[id(value)]
@@ -76,7 +77,7 @@ class Names:
         self._spelled: dict[str, str] = {}
         self._taken: set[str] = set()
         buffers = (name for name, _ in module.named_buffers(remove_duplicate=False))
-        own = [name.removeprefix(prefix) for name in (*self._canonical.values(), *buffers)]
+        own = [published_name(name, prefix) for name in (*self._canonical.values(), *buffers)]
         # Names that need no change first: a spelled one must not take theirs.
         for name in sorted(own, key=lambda name: _IDENTIFIER.fullmatch(name) is None):
             self._spell(name)
@@ -87,7 +88,7 @@ class Names:
 
     def published(self, target: str) -> str:
         """The name in the checkpoint of a parameter or buffer of the exported program."""
-        name = self._canonical.get(target, target).removeprefix(self._prefix)
+        name = published_name(self._canonical.get(target, target), self._prefix)
         return self._spelled.get(name, name)
 
     def _spell(self, name: str) -> None:

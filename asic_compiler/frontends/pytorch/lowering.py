@@ -20,6 +20,9 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, TensorArgument
 
 from asic_compiler.diagnostics import SourceLocation, UserError
+from asic_compiler.frontends.models import description
+from asic_compiler.frontends.models.description import Description
+from asic_compiler.frontends.pytorch.constant_indices import slice_constant_indices
 from asic_compiler.frontends.pytorch.decompositions import own_decompositions
 from asic_compiler.frontends.pytorch.graph import Names, ir, torch_dialect_module
 from asic_compiler.frontends.pytorch.pipeline import (
@@ -78,6 +81,7 @@ def decompose(program: ExportedProgram) -> ExportedProgram:
     untyped: Any = program  # the table's type is unknown to pyright
     table = {**_decompositions.get_decomposition_table(), **own_decompositions()}
     program = untyped.run_decompositions(table)
+    slice_constant_indices(program)
     # Tokens order the side effects of assertions: the importer rejects them, a chip has none.
     if any(spec.kind == InputKind.TOKEN for spec in program.graph_signature.input_specs):
         program = _effects._remove_effect_tokens(program)
@@ -204,9 +208,12 @@ def _finish(
     function_type = ir.FunctionType(ir.TypeAttr(function.attributes["function_type"]).value)
     argument_types = tuple(str(each) for each in function_type.inputs)
     result_types = tuple(str(each) for each in function_type.results)
-    arguments = prepared.arguments or _argument_names(program)
-    results = prepared.results or tuple(
-        ArgumentInfo(f"output_{index}", "activation") for index in range(len(result_types))
+    told, shown = prepared.described or Description(), prepared.workload.name
+    arguments = prepared.arguments or description.arguments(
+        told, _argument_names(program), argument_types, shown
+    )
+    results = prepared.results or description.results(
+        told, arguments, argument_types, result_types, shown
     )
     if (len(arguments), len(results)) != (len(argument_types), len(result_types)):
         raise AssertionError(f"{arguments} {argument_types} {results} {result_types}")
@@ -231,10 +238,10 @@ def _finish(
     )
 
 
-def _argument_names(program: ExportedProgram) -> tuple[ArgumentInfo, ...]:
+def _argument_names(program: ExportedProgram) -> tuple[str, ...]:
     """The names of a factory's inputs as its ``forward`` spells them."""
     return tuple(
-        ArgumentInfo(spec.arg.name, "activation")
+        spec.arg.name
         for spec in program.graph_signature.input_specs
         if spec.kind == InputKind.USER_INPUT and isinstance(spec.arg, TensorArgument)
     )
