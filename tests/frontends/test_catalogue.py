@@ -33,3 +33,10 @@ def test_an_unknown_name_suggests_the_closest():
     with pytest.raises(UserError, match="unknown model 'smolvlm-256'") as caught:
         named_model("smolvlm-256")
     assert "did you mean smolvlm-256m" in caught.value.notes[0]
+
+
+@pytest.mark.parametrize("other", ["gemma-2-2b", "llama-3.2-8b", "smolvlm-1b", "."])
+def test_another_model_is_not_what_was_meant(other):
+    with pytest.raises(UserError, match="unknown model") as caught:
+        named_model(other)
+    assert caught.value.notes[0].startswith("named models: ")

@@ -34,9 +34,13 @@ def test_missing_keys_of_a_part_name_the_part(write_config):
 
 
 def test_an_unsupported_model_type_says_what_is_supported(write_config):
-    error = refused(ImportSpec(write_config({"model_type": "lama"})))
-    assert "unsupported model_type 'lama'" in error.message
-    assert error.notes[0] == "did you mean llama?"
+    error = refused(ImportSpec(write_config({"model_type": "Qwen-2"})))
+    assert "unsupported model_type 'Qwen-2'" in error.message
+    assert error.notes[0] == "did you mean qwen2?"
+    # A type that differs by a letter is another model: mixtral was answered with mistral.
+    for other in ("mixtral", "lama", "gemma2", "qwen3_moe"):
+        error = refused(ImportSpec(write_config({"model_type": other})))
+        assert error.notes[0].startswith("supported: llama")
     assert "has no key 'model_type'" in refused(ImportSpec(write_config({}))).message
 
 

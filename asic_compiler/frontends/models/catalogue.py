@@ -6,7 +6,6 @@ counts are checked against the built models by the tests.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import Any
 
@@ -179,6 +178,11 @@ _MODELS = (
 NAMED_MODELS: dict[str, NamedModel] = {model.name: model for model in _MODELS}
 
 
+def _word(text: str) -> str:
+    """Letters and digits alone, in lower case."""
+    return "".join(c for c in text.lower() if c.isalnum())
+
+
 def named_model(name: str) -> NamedModel:
     """Looks a model up.
 
@@ -187,7 +191,10 @@ def named_model(name: str) -> NamedModel:
     """
     if name in NAMED_MODELS:
         return NAMED_MODELS[name]
-    close = difflib.get_close_matches(name.lower(), NAMED_MODELS, n=2, cutoff=0.5)
+    # Another family or size is another model: only part of a name can be meant, or its spelling.
+    typed = _word(name)
+    close = [each for each in NAMED_MODELS if typed and _word(each).startswith(typed)]
+    close = close or [each for each in NAMED_MODELS if typed.startswith(_word(each))]
     notes = [f"did you mean {' or '.join(close)}?"] if close else []
     notes.append(f"named models: {', '.join(NAMED_MODELS)}")
     notes.append(

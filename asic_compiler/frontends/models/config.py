@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,6 +137,11 @@ def _read(file: Path) -> tuple[Config, dict[KeyPath, SourceLocation]]:
     return cast(Config, data), key_places(text, str(file))
 
 
+def _word(text: str) -> str:
+    """Letters and digits alone, in lower case."""
+    return "".join(c for c in text.lower() if c.isalnum())
+
+
 def _check(config: Config, shown: str) -> None:
     known = (*LANGUAGE_MODEL_TYPES, *VISION_LANGUAGE_MODEL_TYPES)
     model_type = config.get("model_type")
@@ -145,8 +149,9 @@ def _check(config: Config, shown: str) -> None:
         notes = [f"supported: {', '.join(known)}"]
         raise UserError(f"'{shown}' has no key 'model_type'", notes=notes)
     if model_type not in known:
-        close = difflib.get_close_matches(str(model_type), known, n=1)
-        notes = [f"did you mean {close[0]}?"] if close else []
+        # Types differ by a letter (mistral, mixtral): only the same word can be meant.
+        same = [name for name in known if _word(name) == _word(str(model_type))]
+        notes = [f"did you mean {name}?" for name in same]
         notes.append(f"supported: {', '.join(known)}")
         notes.append("any other model can be given as package.module:factory")
         raise UserError(f"'{shown}': unsupported model_type '{model_type}'", notes=notes)
