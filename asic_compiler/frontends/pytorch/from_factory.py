@@ -18,6 +18,7 @@ from asic_compiler.frontends.pytorch.prepared import (
     default_dtype,
     weightless,
 )
+from asic_compiler.frontends.pytorch.results import leave_out_objects
 from asic_compiler.frontends.spec import ImportSpec, Workload
 
 
@@ -59,6 +60,7 @@ def prepare(spec: ImportSpec, mode: FakeTensorMode, seed: int | None = None) -> 
         inputs=inputs,
         workload=Workload(spec.model, "inference", batch, 0),
         examples=examples,
+        left_out=leave_out_objects(module),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
@@ -37,6 +37,8 @@ class Prepared:
     """Token ids are below it; 0 where there are none."""
     examples: tuple[object, ...] | None = None
     """The inputs as the factory gave them, values and all; None where inputs are ours to draw."""
+    left_out: dict[str, None] = field(default_factory=dict[str, None])
+    """What was said of results that are left out, once the module has run."""
 
 
 def fake_mode() -> FakeTensorMode:
