@@ -38,6 +38,7 @@ from asic_compiler.dialects.linalg_forms import (
     PRODUCTS,
     QUANTIZED,
 )
+from asic_compiler.dialects.linalg_sugar import SUGAR, ElementwiseKindAttr
 
 
 class TypeFn(StrEnum):
@@ -250,8 +251,12 @@ EXTRA_OPERATIONS: tuple[type[Operation], ...] = tuple(
 
 LINALG = Dialect(
     "linalg",
-    [*(op for op in Linalg.operations if op.name not in _BASES), *EXTRA_OPERATIONS],
-    [*Linalg.attributes, TypeFnAttr],
+    [
+        *(op for op in Linalg.operations if op.name not in (*_BASES, *(s.name for s in SUGAR))),
+        *EXTRA_OPERATIONS,
+        *SUGAR,
+    ],
+    [*Linalg.attributes, TypeFnAttr, ElementwiseKindAttr],
 )
 """The ``linalg`` dialect with xDSL's operations and ours."""
 

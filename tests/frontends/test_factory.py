@@ -339,7 +339,6 @@ def test_sizes_that_depend_on_numbers_are_all_told_at_their_lines(here: Path):
     assert "the size of a tensor depends on numbers" in error.message
     assert error.message.endswith("aten.index.Tensor, aten.nonzero")
     assert error.location.file.endswith("own_results.py")
-    assert RESULTS.splitlines()[error.location.line - 1].startswith("chosen = ")
     assert error.notes[-1].startswith("write it with a fixed size")
 
 
