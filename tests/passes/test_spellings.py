@@ -7,7 +7,9 @@ import pytest
 from asic_compiler.diagnostics import UserError
 from asic_compiler.frontends.context import make_context
 from asic_compiler.frontends.mlir_text import parse_module
+from asic_compiler.interpret.evaluate import evaluate
 from asic_compiler.interpret.guard import guard
+from asic_compiler.interpret.numbers import Numbers
 from asic_compiler.passes.convert_linalg_to_asic import ConvertLinalgToAsic
 
 
@@ -24,6 +26,7 @@ def raised(operation: str, result: str, **arguments: str) -> set[str]:
     )
     before = guard(module)
     ConvertLinalgToAsic().apply(make_context(), module)
+    module.verify()
     before.compare(module, "convert-linalg-to-asic")
     return {op.name for op in module.walk() if op.name.startswith("asic.")}
 
@@ -123,3 +126,33 @@ def test_a_named_reduction_takes_the_accumulator_first():
 def test_what_no_spelling_is(operation, message):
     with pytest.raises(UserError, match=message):
         raised(operation.replace("{t}", _T), _T, a=_T)
+
+
+@pytest.mark.parametrize(
+    ("test", "answers"),
+    [
+        ("isnan", [True, False, False, False, False]),
+        ("isinf", [False, True, True, False, False]),
+        ("isfinite", [False, False, False, True, True]),
+    ],
+)
+def test_tests_of_floats(test, answers):
+    """xDSL has them not; a chip compares with itself, or the magnitude with infinity."""
+    text = f"""#map = affine_map<(i) -> (i)>
+    func.func @main() -> tensor<5xi1> {{
+      %a = arith.constant dense<[0x7FC00000, 0x7F800000, 0xFF800000, -3.4e38, 0.0]> : tensor<5xf32>
+      %e = tensor.empty() : tensor<5xi1>
+      %r = linalg.generic {{indexing_maps = [#map, #map], iterator_types = ["parallel"]}}
+        ins(%a : tensor<5xf32>) outs(%e : tensor<5xi1>) {{
+      ^bb0(%x: f32, %o: i1):
+        %t = math.{test} %x : f32
+        linalg.yield %t : i1
+      }} -> tensor<5xi1>
+      func.return %r : tensor<5xi1>
+    }}"""
+    module = parse_module(text, "text")
+    (before,) = evaluate(module, [], {}, Numbers())
+    ConvertLinalgToAsic().apply(make_context(), module)
+    (after,) = evaluate(module, [], {}, Numbers())
+    assert [bool(x) for x in before] == [bool(x) for x in after] == answers
+    assert not any(op.name == f"math.{test}" for op in module.walk())
