@@ -1,4 +1,4 @@
-"""What was imported must be what ``asic-opt`` can raise: told at once, at the model's lines."""
+"""What was imported must be what ``asic-opt`` can compile: told at once, at the model's lines."""
 
 from __future__ import annotations
 
@@ -37,6 +37,9 @@ def refuse_unreadable(imported: ImportedModel) -> None:
 def _raise(text: str, name: str) -> None:
     # Imported here: nobody who asks for --help should wait for them.
     from asic_compiler.passes.convert_linalg_to_asic import ConvertLinalgToAsic
+    from asic_compiler.workload.function import check_function, main_function
 
     context = make_context(allow_unregistered=True)
-    ConvertLinalgToAsic().apply(context, parse_mlir(context, text, name))
+    module = parse_mlir(context, text, name)
+    ConvertLinalgToAsic().apply(context, module)
+    check_function(main_function(module))

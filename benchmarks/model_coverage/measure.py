@@ -8,6 +8,7 @@ import os
 import resource
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass
@@ -52,7 +53,10 @@ def measure(reference: str, limit_s: float) -> Row:
     here, there = context.Pipe(duplex=False)
     child = context.Process(target=_stages, args=(reference, there))
     began = time.perf_counter()
-    child.start()
+    with warnings.catch_warnings():
+        # Python warns of threads at every fork; the child uses none of its parent's.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child.start()
     there.close()
     row = Row(reference.partition(":")[2], reason="the process ended without a word")
     while True:

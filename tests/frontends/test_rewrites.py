@@ -51,7 +51,7 @@ def test_a_slice_or_a_repetition_gathers_nothing():
     assert not names & {"aten.index.Tensor", "aten.index_select.default"}
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.data())
 def test_any_constant_indices(data):
     shape = data.draw(st.lists(st.integers(1, 4), min_size=2, max_size=4))
@@ -136,7 +136,7 @@ def test_running_sums(dim, dtype):
     assert "aten.cumsum.default" not in names
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.data())
 def test_transposed_convolutions(data):
     """Any kernel, stride, dilation, padding and group: no flipped weight, no image of zeros."""

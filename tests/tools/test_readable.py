@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from asic_compiler.diagnostics import UserError
-from asic_compiler.frontends import ImportSpec, import_model
+from asic_compiler.frontends import ImportSpec, TensorRequest, import_model
 from asic_compiler.tools import asic_import
+from asic_compiler.tools.numerics import verify_import
 from asic_compiler.tools.readable import refuse_unreadable
 
 MODELS = """\
@@ -20,6 +21,21 @@ class Sorts(nn.Module):
     def forward(self, x):
         first = x.sort(-1)[0]
         return first + torch.topk(x, 4)[0]
+
+
+class Filters(nn.Module):
+    def forward(self, x):
+        return nn.functional.conv1d(x, x * 2)
+
+
+class Normed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        norm = nn.utils.parametrizations.weight_norm
+        self.first, self.second = norm(nn.Conv1d(3, 4, 3), dim=2), norm(nn.Linear(4, 5))
+
+    def forward(self, x):
+        return self.second(self.first(x).mT)
 
 
 class Layers(nn.Module):
@@ -38,6 +54,14 @@ class Layers(nn.Module):
 
 def sorts():
     return Sorts(), torch.ones(2, 4)
+
+
+def filters():
+    return Filters(), torch.ones(3, 3, 5)
+
+
+def normed():
+    return Normed(), torch.ones(1, 3, 6)
 
 
 def layers():
@@ -65,6 +89,22 @@ def test_nothing_is_written_then(here: Path, capsys: pytest.CaptureFixture[str])
     assert asic_import.main(["own_layers:sorts", "-o", "out.mlir"]) == 1
     assert not (here / "out.mlir").exists()
     assert "tm_tensor.sort at" in capsys.readouterr().err
+
+
+def test_filters_must_lie_in_weight_memory(here: Path):
+    with pytest.raises(UserError, match="filters computed at run time") as caught:
+        refuse_unreadable(import_model(ImportSpec("own_layers:filters")))
+    assert caught.value.location.line == 13
+
+
+def test_normed_weights_are_computed_once(here: Path):
+    # Of weight norm the filters were computed at every execution, which no tile can hold.
+    model = import_model(ImportSpec("own_layers:normed"), tensors=TensorRequest(here / "run"))
+    refuse_unreadable(model)
+    assert set(model.parameters) == {
+        f"{n}.{p}" for n in ("first", "second") for p in ("weight", "bias")
+    }
+    assert verify_import(model.text, "normed", here / "run") == []
 
 
 def test_layers_of_vision_compute_what_pytorch_computes(here: Path, capsys):

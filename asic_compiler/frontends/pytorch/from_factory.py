@@ -12,6 +12,7 @@ from torch.utils import _pytree as pytree
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.frontends.models import factory
+from asic_compiler.frontends.pytorch.parametrized import settle
 from asic_compiler.frontends.pytorch.prepared import (
     TORCH_DTYPES,
     Prepared,
@@ -42,6 +43,8 @@ def prepare(spec: ImportSpec, mode: FakeTensorMode, seed: int | None = None) -> 
             notes = ["the factory decides its own sizes"]
             raise UserError(f"--{option} has no meaning for a factory", notes=notes)
     module, inputs = _build(spec, mode, seed)
+    with torch.no_grad():
+        settle(module.eval())
     dtype = TORCH_DTYPES[spec.dtype] if spec.dtype else None
     if dtype is not None:
         _cast_module(module, dtype)
@@ -56,7 +59,7 @@ def prepare(spec: ImportSpec, mode: FakeTensorMode, seed: int | None = None) -> 
         raise UserError(f"'{spec.model}': no tensor among the example inputs", notes=factory.USAGE)
     batch = int(tensors[0].shape[0]) if tensors[0].ndim else 1
     return Prepared(
-        module=module.eval(),
+        module=module,
         inputs=inputs,
         workload=Workload(spec.model, "inference", batch, 0),
         examples=examples,
