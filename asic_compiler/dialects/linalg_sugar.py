@@ -70,9 +70,10 @@ def _operands(parser: Parser, keyword: str) -> list[SSAValue]:
 
 
 def _element(parser: Parser, value: SSAValue) -> Attribute:
-    if not isinstance(value.type, TensorType):
-        parser.raise_error(f"expected a tensor, not {value.type}")
-    return cast("TensorType[Attribute]", value.type).element_type
+    type_: Any = value.type
+    if not isinstance(type_, TensorType):
+        parser.raise_error(f"expected a tensor, not {type_}")
+    return cast("TensorType[Attribute]", type_).element_type
 
 
 def _short_body(parser: Parser) -> tuple[str, dict[str, Attribute]] | None:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from abc import ABC
-from typing import ClassVar
 
 from xdsl.dialects.arith import FastMathFlagsAttr
 from xdsl.dialects.builtin import AnyFloatConstr, i1
@@ -31,9 +30,7 @@ class FloatTest(IRDLOperation, ABC):
     result = result_def(i1)
     fastmath = opt_prop_def(FastMathFlagsAttr)
     traits = traits_def(Pure())
-    assembly_format: ClassVar[str] = (
-        "$operand (`fastmath` `` $fastmath^)? attr-dict `:` type($operand)"
-    )
+    assembly_format = "$operand (`fastmath` `` $fastmath^)? attr-dict `:` type($operand)"
 
 
 @irdl_op_definition

@@ -18,7 +18,7 @@ from asic_compiler.frontends.pytorch.rewrites.editor import Editor
 
 _aten: Any = torch.ops.aten
 _convert: Any = torch.ops.prims.convert_element_type.default
-_broadcast_shapes: Any = torch.broadcast_shapes
+_untyped: Any = torch
 _INDEXED = (_aten.index.Tensor, _aten._unsafe_index.Tensor)
 
 
@@ -115,7 +115,7 @@ class _Selection:
         self._editor = editor
         self._node = node
         self._operand = operand
-        shape = _broadcast_shapes(*(value.shape for value in places.values()))
+        shape = _untyped.broadcast_shapes(*(value.shape for value in places.values()))
         self._places = {axis: value.broadcast_to(shape) for axis, value in places.items()}
         self._shape: list[int] = list(shape)
         self._result: list[int] = list(node.meta["val"].shape)
