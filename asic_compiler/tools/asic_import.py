@@ -33,6 +33,7 @@ from asic_compiler.tools.console import (
     ensure_stderr,
     write_output,
 )
+from asic_compiler.tools.readable import refuse_unreadable
 
 PROGRAM = "asic-import"
 
@@ -144,6 +145,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with ended_by_signals():
             imported = _import(arguments, console)
+            refuse_unreadable(imported)
             if arguments.verify_numerics and not _is_verified(arguments, imported, console):
                 return EXIT_INTERNAL_ERROR
             write_atomically(arguments.output, imported.text)

@@ -57,7 +57,7 @@ def test_a_configuration_that_transformers_refuses(write_config):
     ("config", "options", "message"),
     [
         ({"model_type": "gemma3", "text_config": [1]}, {}, "'text_config' must be an object"),
-        ({**TINY_LLAMA, "num_hidden_layers": "two"}, {"layers": 1}, "'num_hidden_layers' must be an integer"),
+        ({**TINY_LLAMA, "num_hidden_layers": "two"}, {"layers": 1}, "must be an integer"),
         ({"model_type": ["llama"]}, {}, "'model_type' must be a text"),
         ({"model_type": "gemma3", "text_config": {"model_type": "llama"}}, {}, "type 'llama'"),
     ],

@@ -12,12 +12,14 @@ from torch.utils import _pytree as pytree
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.frontends.models import description, factory
+from asic_compiler.frontends.pytorch.parametrized import settle
 from asic_compiler.frontends.pytorch.prepared import (
     TORCH_DTYPES,
     Prepared,
     default_dtype,
     weightless,
 )
+from asic_compiler.frontends.pytorch.results import leave_out_objects
 from asic_compiler.frontends.spec import ImportSpec, Workload
 
 
@@ -40,6 +42,8 @@ def prepare(spec: ImportSpec, mode: FakeTensorMode, seed: int | None = None) -> 
         raise UserError("--part has no meaning for a factory")
     module, inputs, told = _build(spec, mode, seed)
     described = None if told is None else description.read(told, spec.model)
+    with torch.no_grad():
+        settle(module.eval())
     dtype = TORCH_DTYPES[spec.dtype] if spec.dtype else None
     if dtype is not None:
         _cast_module(module, dtype)
@@ -59,11 +63,12 @@ def prepare(spec: ImportSpec, mode: FakeTensorMode, seed: int | None = None) -> 
         if described is not None and asked is not None and asked != own:
             raise UserError(f"--{option} {asked}: the factory '{spec.model}' made {option} {own}")
     return Prepared(
-        module=module.eval(),
+        module=module,
         inputs=inputs,
         workload=Workload(spec.model, phase, batch, context),
         examples=examples,
         described=described,
+        left_out=leave_out_objects(module),
     )
 
 

@@ -15,6 +15,7 @@ from torch.export.graph_signature import InputKind
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.frontends.pytorch.prepared import Spelling, published_name
+from asic_compiler.frontends.resource_names import is_identifier, spelled
 from asic_compiler.frontends.spec import ParameterInfo
 
 # torch-mlir has no type annotations: this is the edge where they end.
@@ -51,11 +52,6 @@ def source_line(stack_trace: str | None) -> tuple[str, int] | None:
     return (frames[-1][0], int(frames[-1][1])) if frames else None
 
 
-# What a resource may be called without quotes; xDSL 0.74 reads no quoted name.
-_IDENTIFIER = re.compile(r"[A-Za-z_][\w$.]*", re.ASCII)
-_NO_IDENTIFIER_CHARACTER = re.compile(r"[^\w$.]", re.ASCII)
-
-
 class Names:
     """Published names of parameters and buffers, and what was met of them.
 
@@ -79,7 +75,7 @@ class Names:
         buffers = (name for name, _ in module.named_buffers(remove_duplicate=False))
         own = [published_name(name, prefix) for name in (*self._canonical.values(), *buffers)]
         # Names that need no change first: a spelled one must not take theirs.
-        for name in sorted(own, key=lambda name: _IDENTIFIER.fullmatch(name) is None):
+        for name in sorted(own, key=lambda name: not is_identifier(name)):
             self._spell(name)
         self.parameters: dict[str, ParameterInfo] = {}
         self.buffers: dict[str, ParameterInfo] = {}
@@ -92,14 +88,11 @@ class Names:
         return self._spelled.get(name, name)
 
     def _spell(self, name: str) -> None:
-        spelled = name
-        if not _IDENTIFIER.fullmatch(name):
-            spelled = _NO_IDENTIFIER_CHARACTER.sub("_", name)
-            spelled = spelled if _IDENTIFIER.fullmatch(spelled) else f"_{spelled}"
-            while spelled in self._taken and name not in self._spelled:
-                spelled += "_"
-        self._spelled.setdefault(name, spelled)
-        self._taken.add(spelled)
+        own = spelled(name)
+        while own != name and own in self._taken and name not in self._spelled:
+            own += "_"
+        self._spelled.setdefault(name, own)
+        self._taken.add(own)
 
 
 class _Hooks(_fx.FxImporterHooks):  # pyright: ignore[reportUntypedBaseClass]

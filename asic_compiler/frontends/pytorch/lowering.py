@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Generator
 from contextlib import contextmanager, nullcontext, redirect_stderr
 from dataclasses import replace
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ from asic_compiler.frontends.pytorch.results import (
     refuse_types,
     refuse_writes,
 )
+from asic_compiler.frontends.pytorch.rewrites import rewrite
+from asic_compiler.frontends.pytorch.shapes import refuse_dynamic
 from asic_compiler.frontends.pytorch.unsupported import UnsupportedOperator, find_unsupported
 from asic_compiler.frontends.spec import ArgumentInfo, ImportedModel, ImportSpec
 from asic_compiler.frontends.stages import Stages
@@ -85,6 +88,7 @@ def decompose(program: ExportedProgram) -> ExportedProgram:
     # Tokens order the side effects of assertions: the importer rejects them, a chip has none.
     if any(spec.kind == InputKind.TOKEN for spec in program.graph_signature.input_specs):
         program = _effects._remove_effect_tokens(program)
+    rewrite(program)
     return program
 
 
@@ -140,11 +144,12 @@ def lower(
     with _paused_collector():
         with stages.run("torch.export"):
             program = export(prepared, mode)
+        refuse_dynamic(program)
         with stages.run("decompose"):
             program = decompose(program)
     refuse_writes(program)
     refuse_types(program)
-    notes = leave_out_constants(program)
+    notes = (*prepared.left_out, *leave_out_constants(program))
     names = names or Names(prepared.module, prepared.prefix)
     try:
         with stages.run("torch dialect"):
@@ -221,11 +226,16 @@ def _finish(
         function.attributes["arg_attrs"] = _roles(arguments)
         function.attributes["res_attrs"] = _roles(results)
         module.operation.attributes["asic.workload"] = _workload(prepared)
-    text = module.operation.get_asm(
-        print_generic_op_form=True, enable_debug_info=spec.locations, assume_verified=False
-    )
+
+    def text(locations: bool) -> str:
+        printed = module.operation.get_asm(
+            print_generic_op_form=True, enable_debug_info=locations, assume_verified=False
+        )
+        return _DEFAULT_OVERFLOW.sub(r"\1", printed)
+
     return ImportedModel(
-        text=_DEFAULT_OVERFLOW.sub(r"\1", text),
+        text=text(spec.locations),
+        located=partial(text, True),
         workload=prepared.workload,
         parameters=names.parameters,
         buffers=names.buffers,

@@ -58,6 +58,8 @@ class Prepared:
     """Tokens that a mask of a prefill shows, by the argument's name; all of them if not told."""
     examples: tuple[object, ...] | None = None
     """The inputs as the factory gave them, values and all; None where inputs are ours to draw."""
+    left_out: dict[str, None] = field(default_factory=dict[str, None])
+    """What was said of results that are left out, once the module has run."""
 
 
 def fake_mode() -> FakeTensorMode:
