@@ -32,6 +32,7 @@ LEVELS = {
     "tensors": 12,
     "machine": 13,
     "files": 14,
+    "garbage": 14,
     "registry": 14,
     "diagnostics": 15,
 }

@@ -7,6 +7,7 @@ decimal with enough digits, and a dense constant that holds anything else is a s
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from io import StringIO
 from math import isfinite
 from typing import Any, cast
@@ -26,6 +27,8 @@ from asic_compiler.dialects.linalg_extra import needs_generic_form
 
 _LISTED_AT_MOST = 100
 """Elements; more are printed as bytes, as xDSL does."""
+_KEPT_AT_MOST = 1 << 12
+"""Characters; longer texts of attributes are made again."""
 _DIGITS: dict[type[Attribute], int] = {Float32Type: 9, Float64Type: 17}
 """Significant digits that tell any two numbers of a type apart."""
 
@@ -37,8 +40,26 @@ def is_repeated(dense: DenseIntOrFPElementsAttr[Any]) -> bool:
     return len(data) > 0 and data == data[:size] * (len(data) // size)
 
 
+@dataclass(eq=False, repr=False)
 class ExactPrinter(Printer):
-    """xDSL's printer, for numbers and operations whose usual text would be read as others."""
+    """xDSL's printer, for numbers and operations whose usual text would be read as others.
+
+    The text of an attribute is made once and kept: all layers of a model share their types, maps
+    and cuts.
+    """
+
+    _texts: dict[int, tuple[Attribute, str]] = field(
+        default_factory=dict[int, tuple[Attribute, str]], init=False
+    )
+    """By identity, which is quicker than equality; each attribute is kept, so its id is its own."""
+
+    def print_string(self, text: str, *, indent: int | None = None) -> None:
+        """Prints a text; one within a line as it is."""
+        if "\n" in text:
+            super().print_string(text, indent=indent)
+            return
+        self._current_column += len(text)
+        print(text, end="", file=self.stream)
 
     def print_float(self, value: float, type: AnyFloat) -> None:
         """Prints a number; finite ones are decimal."""
@@ -56,6 +77,28 @@ class ExactPrinter(Printer):
 
     def print_attribute(self, attribute: Attribute) -> None:
         """Prints an attribute."""
+        known = self._texts.get(id(attribute))
+        if known is not None:
+            self.print_string(known[1])
+            return
+        text = self._text_of(attribute)
+        if "\n" in text:  # Its later lines begin where the operation does.
+            self._print_anew(attribute)
+            return
+        if len(text) <= _KEPT_AT_MOST:
+            self._texts[id(attribute)] = attribute, text
+        self.print_string(text)
+
+    def _text_of(self, attribute: Attribute) -> str:
+        stream, column = self.stream, self._current_column
+        self.stream = StringIO()
+        try:
+            self._print_anew(attribute)
+            return self.stream.getvalue()
+        finally:
+            self.stream, self._current_column = stream, column
+
+    def _print_anew(self, attribute: Attribute) -> None:
         if isinstance(attribute, DenseIntOrFPElementsAttr):
             dense = cast("DenseIntOrFPElementsAttr[Any]", attribute)
             if _holds_floats(dense) and len(dense):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from asic_compiler.diagnostics import UserError
+from asic_compiler.explore.advice import advice
 from asic_compiler.explore.problem import ChipProblem
 from asic_compiler.explore.protocol import Evaluation
 from asic_compiler.explore.strategy import SearchResult
@@ -29,8 +30,7 @@ def infeasible(problem: ChipProblem, result: SearchResult, acted: bool = False) 
         for reason, value in over.items():
             if value > 0.0:
                 notes.append(_broken(reason, value, constraints))
-        if any(value > 0.0 for value in over.values()):
-            notes.append(_advice(over))
+        notes += advice(problem, design, metrics)
         notes += _missed(problem, design, metrics)
         if problem.restrictions:
             notes.append(f"the constraints may leave no room: {problem.restrictions}")
@@ -72,17 +72,3 @@ def _broken(reason: Reason, excess: float, constraints: Constraints) -> str:
     if reason is Reason.THROUGHPUT:
         return f"throughput: {1.0 - 1.0 / (1.0 + excess):.1%} under the least of {limit}"
     return f"{reason}: {excess:.1%} over the limit of {limit}"
-
-
-def _advice(excess: dict[Reason, float]) -> str:
-    worst = max(excess, key=lambda reason: (excess[reason], reason))
-    return {
-        Reason.DMEM: "a shorter context, a smaller batch or kv_bits=8 would shrink the KV cache",
-        Reason.WMEM: "weight_bits=8 or a smaller model would shrink the weights",
-        Reason.IMEM: "fewer operators a stage (a smaller model) would shrink the program",
-        Reason.CLOCK: "a lower clock_hz or a finer node would make the clock possible",
-        Reason.POWER: "a larger power_w, a finer node or a lower temperature_c would help",
-        Reason.AREA: "a larger area_mm2 or a finer node would help",
-        Reason.DIES: "more dies or a finer node would help",
-        Reason.THROUGHPUT: "a lower tokens_per_s or a larger power_w would help",
-    }[worst]

@@ -11,6 +11,7 @@ from asic_compiler.explore.options import DEFAULT_EVALUATIONS
 from asic_compiler.explore.protocol import Problem
 from asic_compiler.explore.strategies import resolve
 from asic_compiler.explore.strategy import Resumable, SearchResult, Strategy
+from asic_compiler.garbage import collected
 
 
 def search(
@@ -47,13 +48,14 @@ def search(
     watching = observer or NullObserver()
     keeper = Keeper(checkpoint or resume, resume)
     try:
-        if not keeper.active:
-            return chosen.run(problem, evaluations, seed, watching)
-        if not isinstance(chosen, Resumable):
-            raise UserError(
-                f"the strategy '{chosen.name}' writes no checkpoints",
-                notes=["leave out checkpoint and resume"],
-            )
-        return chosen.run_kept(problem, evaluations, seed, watching, keeper)
+        with collected():
+            if not keeper.active:
+                return chosen.run(problem, evaluations, seed, watching)
+            if not isinstance(chosen, Resumable):
+                raise UserError(
+                    f"the strategy '{chosen.name}' writes no checkpoints",
+                    notes=["leave out checkpoint and resume"],
+                )
+            return chosen.run_kept(problem, evaluations, seed, watching, keeper)
     finally:
         watching.on_end()

@@ -27,6 +27,8 @@ from asic_compiler.interpret.elements import (
 from asic_compiler.interpret.errors import CannotEvaluateError, name_of
 from asic_compiler.interpret.numbers import Numbers
 
+_TESTS = {"math.isnan": np.isnan, "math.isinf": np.isinf, "math.isfinite": np.isfinite}
+
 
 def constant(value: Attribute) -> Array:
     """A scalar attribute without dimensions, or a dense one with its shape.
@@ -50,8 +52,9 @@ def constant(value: Attribute) -> Array:
             else:
                 numbers = [int(v) & (1 << 64) - 1 for v in cast(Any, dense.get_values())]
                 array = signed(np.array(numbers, np.uint64), width(element))
-            # One number may stand for all elements: it is read through a view, never copied.
-            return np.broadcast_to(array, shape) if array.size == 1 else array.reshape(shape)
+            if array.size == 1:  # it may stand for all elements: a view, never copied
+                return np.broadcast_to(array.reshape(()), shape)
+            return array.reshape(shape)
         case _:
             raise CannotEvaluateError(f"a constant {value.name} is not known to the check")
 
@@ -80,6 +83,8 @@ def _scalar(op: Operation, operands: Sequence[Array], numbers: Numbers, fixed: b
         return constant(value)
     if name == "arith.select":
         return np.where(operands[0] != 0, operands[1], operands[2])
+    if name in _TESTS:
+        return -_TESTS[name](operands[0]).astype(np.int64)
     if name in ("arith.cmpf", "arith.cmpi"):
         return _compare(op, operands)
     if name in floats.EXACT:

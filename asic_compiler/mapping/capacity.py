@@ -77,22 +77,28 @@ def memory_need(mapping: Mapping) -> Need:
     return Need(dmem=dmem, wmem=wmem, imem=imem, kv=kv, streamed=streamed)
 
 
-def _buffers(mapping: Mapping) -> FloatArray:
-    """[N, 1] bytes of buffers that are alive together on a tile, at most.
+def alive_bytes(mapping: Mapping) -> FloatArray:
+    """[N, U] bytes of buffers that are alive on a tile while operators of each class run.
 
     Every value takes the bytes of its largest part, every copy of a value those of the largest
-    need, while an operator of any class runs; a contraction adds its partial sums.
+    need; a contraction adds its partial sums. The classes are those of ``flow.running``.
     """
-    flow, values = mapping.profile.flow, mapping.values
+    flow = mapping.profile.flow
     need, results, partial = buffer_bytes(
-        mapping.profile, values, mapping.split, mapping.vectors, mapping.streams
+        mapping.profile, mapping.values, mapping.split, mapping.vectors, mapping.streams
     )
     rows = np.ascontiguousarray(results)  # the order of summation follows from the layout
     alive = np.asfortranarray(np.einsum("nc,uc->nu", rows, flow.alive_results))
     alive += np.einsum("np,up->nu", need, flow.alive_arrivals)
     alive += partial[:, flow.running]
+    return alive
+
+
+def _buffers(mapping: Mapping) -> FloatArray:
+    """[N, 1] bytes of buffers that are alive together on a tile, at most."""
     # What comes from other stages may come at any time.
-    largest = alive.max(axis=1) + dot_rows(values.need, mapping.stages.slots)
+    held = dot_rows(mapping.values.need, mapping.stages.slots)
+    largest = alive_bytes(mapping).max(axis=1) + held
     return (largest * FRAGMENTATION + FIXED_BUFFER_BYTES)[:, None]
 
 

@@ -10,8 +10,8 @@ from xdsl.dialects.builtin import ModuleOp
 
 from asic_compiler.explore.run import Exploration
 from asic_compiler.plan.plan import Plan
-from asic_compiler.program.access import Access
 from asic_compiler.program.check import check
+from asic_compiler.program.footprints import Footprints
 from asic_compiler.program.generate import generate
 from asic_compiler.report.run.write import write_run
 
@@ -41,9 +41,9 @@ def _program(
     module: ModuleOp, plan: Plan, strategy: str, seed: int
 ) -> tuple[ModuleOp, dict[str, Any], tuple[str, ...]]:
     """The program, what hardware.json says of its placement, and notes."""
-    access = Access()
+    footprints = Footprints()
     if strategy == "rule":
-        program = generate(module, plan, access)
+        program = generate(module, plan, footprints)
         placed: dict[str, Any] = {}
         notes: tuple[str, ...] = ()
         checked = False
@@ -51,7 +51,7 @@ def _program(
         # Imported here: whoever does not ask for it does not wait for a compiler to load.
         from asic_compiler.program.place import generate_placed
 
-        found = generate_placed(module, plan, strategy, seed, access)
+        found = generate_placed(module, plan, strategy, seed, footprints)
         program, rule, checked = found.program, found.placement.rule_hop_bytes, found.moved
         placed = {
             "placement": {
@@ -64,7 +64,7 @@ def _program(
         notes = (_placement_note(found.hop_bytes, rule, found.least_hop_bytes),)
         if found.refused:
             notes += (f"placement={strategy} does not fit, the rule's stays: {found.refused[0]}",)
-    findings = () if checked else check(program, access)
+    findings = () if checked else check(program, footprints)
     if findings:  # the explorer's legality and the program's disagree: a defect, not a bad input
         raise ValueError(f"the program does not fit its chip: {findings[0]}")
     return program, placed, notes

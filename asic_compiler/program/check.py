@@ -14,11 +14,12 @@ from xdsl.dialects.builtin import IntegerAttr, ModuleOp
 from xdsl.ir import Operation, SSAValue
 
 from asic_compiler.dialects import asic, tcc
-from asic_compiler.program.access import Access, Parts, Place
 from asic_compiler.program.allocate import Lifetime, cache_bytes, lifetimes
 from asic_compiler.program.deadlock import CannotDecide, Deadlocks, Safe, check_deadlock
 from asic_compiler.program.elaborate import ElaboratedProgram, Elaboration, elaborate, uses_of
+from asic_compiler.program.footprints import Footprints
 from asic_compiler.program.names import OPERATORS
+from asic_compiler.program.parts import Parts, Place
 from asic_compiler.program.wmem_need import wmem_bytes
 from asic_compiler.workload.body_cost import element_bits
 
@@ -121,7 +122,7 @@ Finding: TypeAlias = (
 )
 
 
-def check(module: ModuleOp, access: Access | None = None) -> tuple[Finding, ...]:
+def check(module: ModuleOp, footprints: Footprints | None = None) -> tuple[Finding, ...]:
     """Everything that does not fit together, in a fixed order; empty for a sound module.
 
     Memory is counted tile by tile, as the simulators lay it out; capacities are not checked in a
@@ -129,11 +130,11 @@ def check(module: ModuleOp, access: Access | None = None) -> tuple[Finding, ...]
 
     Args:
         module: Verified programs.
-        access: Parts that are known already, for instance the generator's. Without it the check
+        footprints: Parts that are known already, for instance the generator's. Without it the check
             works out all of them itself.
     """
     programs = [op for op in module.ops if isinstance(op, tcc.ProgramOp)]
-    elaboration = elaborate(module, access)
+    elaboration = elaborate(module, footprints)
     return (
         *_check_channels(module, programs),
         *_check_coverage(module, programs),

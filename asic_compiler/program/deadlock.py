@@ -20,8 +20,8 @@ from typing import TypeAlias
 from asic_compiler.diagnostics import SourceLocation
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.location import location_of
-from asic_compiler.program.access import Place
 from asic_compiler.program.elaborate import Elaboration, Exchange, reduction_groups
+from asic_compiler.program.parts import Place
 
 MOST_STEPS = 20_000_000
 """Instructions times tiles that a run tile by tile is tried for."""

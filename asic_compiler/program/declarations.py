@@ -14,10 +14,10 @@ from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import asic, tcc
 from asic_compiler.dialects.location import location_of
 from asic_compiler.plan.plan import Plan
-from asic_compiler.program.access import Parts, Place
 from asic_compiler.program.allocate import cache_bytes
 from asic_compiler.program.formats import multiplied_as
 from asic_compiler.program.kernels import Kernels
+from asic_compiler.program.parts import Parts, Place
 from asic_compiler.workload.function import signature_names
 from asic_compiler.workload.table import OperatorClass, OperatorKind
 from asic_compiler.workload.values import bits, root_of

@@ -21,16 +21,9 @@ from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.location import location_of
 from asic_compiler.dialects.tcc.attrs import CutAttr
-from asic_compiler.program.access import (
-    CUTTING,
-    NOTHING,
-    Access,
-    Cutting,
-    Elements,
-    Parts,
-    Place,
-    Slots,
-)
+from asic_compiler.program.elements import CUTTING, Cutting
+from asic_compiler.program.footprints import Footprints, Slots
+from asic_compiler.program.parts import NOTHING, Elements, Parts, Place
 
 Piece: TypeAlias = tuple[int, int]
 Emission: TypeAlias = tcc.SendOp | tcc.MulticastOp
@@ -138,7 +131,7 @@ class Elaboration:
 
     module: ModuleOp
     symbols: dict[str, Operation]
-    access: Access
+    footprints: Footprints
     programs: tuple[ElaboratedProgram, ...]
     exchanges: tuple[Exchange, ...]
     exchange_of: dict[tcc.Instruction, Exchange] = field(repr=False)
@@ -149,27 +142,29 @@ class Elaboration:
         return _kernel(self.symbols, op)
 
 
-def elaborate(module: ModuleOp, access: Access | None = None) -> Elaboration:
+def elaborate(module: ModuleOp, footprints: Footprints | None = None) -> Elaboration:
     """Works out the parts of all buffers, and who sends what to whom.
 
     Args:
         module: Verified programs.
-        access: Parts that are known already, for instance the generator's.
+        footprints: Parts that are known already, for instance the generator's.
 
     Raises:
         UserError: A program uses one piece of a channel twice in the same direction, or reads a
             buffer by an instruction that does not say what it reads.
     """
-    access = Access() if access is None else access
+    footprints = Footprints() if footprints is None else footprints
     symbols = tcc.symbols_of(module)
     programs = tuple(
-        _Elaborator(op, symbols, access).run() for op in module.ops if isinstance(op, tcc.ProgramOp)
+        _Elaborator(op, symbols, footprints).run()
+        for op in module.ops
+        if isinstance(op, tcc.ProgramOp)
     )
     exchanges = _exchanges(symbols, programs)
     found: dict[tcc.Instruction, Exchange] = {}
     for exchange in exchanges:
         found |= dict.fromkeys((*exchange.sends.values(), *exchange.receives.values()), exchange)
-    return Elaboration(module, symbols, access, programs, exchanges, found)
+    return Elaboration(module, symbols, footprints, programs, exchanges, found)
 
 
 def tiles_of(program: tcc.ProgramOp) -> tuple[Place, ...]:
@@ -226,9 +221,9 @@ class _Elaborator:
         self,
         op: tcc.ProgramOp,
         symbols: dict[str, Operation],
-        access: Access,
+        footprints: Footprints,
     ) -> None:
-        self.symbols, self.access = symbols, access
+        self.symbols, self.footprints = symbols, footprints
         self.found = ElaboratedProgram(op, tiles_of(op), op.instructions, {}, {}, {})
         self._cache_values: dict[str, list[SSAValue]] = {}
 
@@ -241,7 +236,7 @@ class _Elaborator:
                 need for value in values for use in uses_of(value) for need in self._reads(use)
             ]
             program.parts[program.caches[name]] = (
-                self.access.united(_distinct(needs)) if needs else Parts((), ())
+                self.footprints.united(_distinct(needs)) if needs else Parts((), ())
             )
         for op in program.instructions:
             self._hold(op)
@@ -278,9 +273,9 @@ class _Elaborator:
                         raise UserError(
                             "tcc.reduce combines what no cut instruction wrote", location_of(op)
                         )
-                    parts[result] = self.access.reduced(op, parts[root], producer)
+                    parts[result] = self.footprints.reduced(op, parts[root], producer)
             case _ if isinstance(op, CUTTING):
-                computed = self.access.computed(op, _kernel(self.symbols, op))
+                computed = self.footprints.computed(op, _kernel(self.symbols, op))
                 parts |= dict.fromkeys(op.buffers, computed)
             case _:
                 pass
@@ -298,31 +293,31 @@ class _Elaborator:
             first = next(iter(pieces.values()))
             uses = [u for u in uses if not (isinstance(u.op, tcc.MmaOp) and u.operand == 0)]
             assert isinstance(first.op, tcc.MmaOp)
-            needs = [self.access.needed(first.op, 0)]
+            needs = [self.footprints.needed(first.op, 0)]
         else:
             needs = []
         needs += [need for use in uses for need in self._reads(use)]
-        return self.access.united(_distinct(needs)) if needs else Parts((), ())
+        return self.footprints.united(_distinct(needs)) if needs else Parts((), ())
 
     def _reads(self, use: Use) -> list[Parts]:
         """What tiles read by a use; nothing for one that moves what is there."""
         op = use.op
         match op:
             case tcc.MmaOp() if use.operand == 0:
-                return [self.access.needed(op, 0, None, op.pieces)]
+                return [self.footprints.needed(op, 0, None, op.pieces)]
             case tcc.MmaOp():
-                return [self.access.computed(op)]
+                return [self.footprints.computed(op)]
             case tcc.KvAppendOp():
                 return [self._append_reads(op)]
             case _ if isinstance(op, CUTTING):
                 cutting: Cutting = op
-                return [self.access.needed(cutting, use.operand, _kernel(self.symbols, op))]
+                return [self.footprints.needed(cutting, use.operand, _kernel(self.symbols, op))]
             case _:
                 return []
 
     def _append_reads(self, op: tcc.KvAppendOp) -> Parts:
         cache = self.found.parts[self.found.root[op.result]]
-        return self.access.appended(Slots.of(op), cache)
+        return self.footprints.appended(Slots.of(op), cache)
 
 
 def _distinct(needs: Sequence[Parts]) -> list[Parts]:

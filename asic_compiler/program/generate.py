@@ -22,14 +22,15 @@ from asic_compiler.plan.chip_attribute import chip_attribute, region_attribute
 from asic_compiler.plan.plan import Plan
 from asic_compiler.plan.schedule import make_schedule
 from asic_compiler.plan.work import Work, make_work
-from asic_compiler.program.access import Access, Cutting, Parts, Slots
 from asic_compiler.program.allocate import allocate
 from asic_compiler.program.builder import Builder, Segment
 from asic_compiler.program.declarations import Declarations
+from asic_compiler.program.elements import Cutting
+from asic_compiler.program.footprints import Footprints, Slots
 from asic_compiler.program.formats import require_programs
-from asic_compiler.program.lowering import Lowering, Probe, append, lower
+from asic_compiler.program.lowering import Lowering, StandIns, append, lower
 from asic_compiler.program.names import CROSSING, DIES, HOP, OPERATORS, PERIOD, RATE
-from asic_compiler.program.parts import within
+from asic_compiler.program.parts import Parts, within
 from asic_compiler.workload.extract import context_of, operators
 from asic_compiler.workload.function import check_function, main_function
 from asic_compiler.workload.values import bits, root_of, shape
@@ -67,13 +68,13 @@ class UnfitError(ValueError):
         self.op = op
 
 
-def generate(module: ModuleOp, plan: Plan, access: Access | None = None) -> ModuleOp:
+def generate(module: ModuleOp, plan: Plan, footprints: Footprints | None = None) -> ModuleOp:
     """Writes the programs of a plan.
 
     Args:
         module: The model in ``asic`` IR; it is not changed.
         plan: Where and when each of its operators runs.
-        access: Parts that are known already; what is worked out is added to it.
+        footprints: Parts that are known already; what is worked out is added to it.
 
     Returns:
         A module with the chip, and one ``tcc.program`` a tile class in the chip's order.
@@ -87,11 +88,11 @@ def generate(module: ModuleOp, plan: Plan, access: Access | None = None) -> Modu
     """
     window = plan.table.context < context_of(module)
     require_programs(plan.chip, window, location_of(module))
-    return _Generator(module, plan, Access() if access is None else access).run()
+    return _Generator(module, plan, Footprints() if footprints is None else footprints).run()
 
 
 class _Generator:
-    def __init__(self, module: ModuleOp, plan: Plan, access: Access) -> None:
+    def __init__(self, module: ModuleOp, plan: Plan, footprints: Footprints) -> None:
         self.ops: list[Operation] = list(operators(module))
         if len(self.ops) != len(plan.assignments):
             raise ValueError(f"{len(self.ops)} operators, {len(plan.assignments)} assignments")
@@ -108,7 +109,7 @@ class _Generator:
             result: position for position, op in enumerate(self.ops) for result in op.results
         }
         self.declared = Declarations(self.function, plan)
-        self.access = access
+        self.footprints = footprints
         self.builders = [
             Builder(
                 tcc.ProgramOp(
@@ -149,8 +150,9 @@ class _Generator:
             [*self.declared.ops, *(builder.program for builder in self.builders)],
             {asic.CHIP: chip} | {name: IntegerAttr(value, i64) for name, value in counts.items()},
         )
+        areas = self.declared.cache_areas(self.cache_parts)
         for builder in self.builders:
-            allocate(builder.program, self.parts, self.declared.cache_areas(self.cache_parts))
+            allocate(builder.program, self.parts, areas)
         return module
 
     def _returned(self) -> dict[SSAValue, list[tuple[int, SSAValue]]]:
@@ -191,8 +193,8 @@ class _Generator:
 
     def _probe(self, work: Work, op: Operation) -> tuple[Cutting, dict[SSAValue, list[int]]]:
         """The operator's instruction before its operands exist, and who its operands are."""
-        probe = Probe()
-        lowering = Lowering(self.declared, work, {}, probe.add, probe)
+        stand_ins = StandIns()
+        lowering = Lowering(self.declared, work, {}, stand_ins.add, stand_ins)
         instruction = lower(op, lowering)[0]
         try:
             require_cut(instruction)
@@ -200,16 +202,16 @@ class _Generator:
             raise UnfitError(op, f"its placement does not fit it: {error}") from error
         roots: dict[SSAValue, list[int]] = {}
         for index, operand in enumerate(instruction.operands):
-            if operand in probe.values:
-                roots.setdefault(root_of(probe.values[operand]), []).append(index)
+            if operand in stand_ins.values:
+                roots.setdefault(root_of(stand_ins.values[operand]), []).append(index)
         return cast(Cutting, instruction), roots
 
     def _need(self, instruction: Cutting, indices: Sequence[int], piece: Piece = (0, 1)) -> Parts:
         kernel = None
         if isinstance(instruction, tcc.VectorOp):
             kernel = self.declared.kernels.find(instruction.kernel.root_reference.data)
-        needs = [self.access.needed(instruction, i, kernel, piece) for i in indices]
-        return self.access.united(needs)
+        needs = [self.footprints.needed(instruction, i, kernel, piece) for i in indices]
+        return self.footprints.united(needs)
 
     def _emit(self, work: Work, op: Operation) -> None:
         members = self._members(work)
@@ -380,13 +382,13 @@ class _Generator:
             if isinstance(op, tcc.ReduceOp):
                 for partial, result in zip(op.partials, op.res, strict=True):
                     before = self.parts[partial]
-                    self.parts[result] = self.access.reduced(op, before, cast(Cutting, done))
+                    self.parts[result] = self.footprints.reduced(op, before, cast(Cutting, done))
             elif isinstance(op, tcc.Instruction) and not isinstance(op, tcc.ReceiveOp):
                 if isinstance(op, tcc.MmaOp) and op.continues is not None:
                     self.parts[op.result] = self.parts[op.continues]
                 for buffer in op.buffers:
                     if buffer not in self.parts:
-                        self.parts[buffer] = self.access.computed(cast(Cutting, op), kernel)
+                        self.parts[buffer] = self.footprints.computed(cast(Cutting, op), kernel)
 
     def _return(self, root: SSAValue, work: Work, holding: Holding) -> None:
         """Writes what sends results of the model to the host."""
@@ -414,7 +416,7 @@ class _Generator:
         whole = self._cache_need(op)
         self._check_append(op, whole, members)
         slots = Slots(shape(op.cache), shape(op.values), op.axis.value.data, op.position.value.data)
-        need = self.access.appended(slots, whole)
+        need = self.footprints.appended(slots, whole)
         root = root_of(op.values)
         segments = [self.builders[m].open(work.position) for m in members]
         found = self._find(root, need, members, 1)
@@ -477,7 +479,7 @@ class _Generator:
         if known is None:
             self.cache_parts[name] = need
         elif not known.covers(need):
-            self.cache_parts[name] = self.access.united([known, need])
+            self.cache_parts[name] = self.footprints.united([known, need])
 
 
 def _element_bytes(value: SSAValue) -> int:

@@ -23,7 +23,7 @@ from asic_compiler.workload.values import bits, root_of, shape
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class StandIns:
     """Stands for buffers that do not exist yet, to see what an instruction will read."""
 
     values: dict[SSAValue, SSAValue] = field(default_factory=dict[SSAValue, SSAValue])
@@ -51,7 +51,7 @@ class Lowering:
     views: dict[SSAValue, SSAValue]
     """Views written so far."""
     add: Callable[[Operation], None]
-    probe: Probe | None = None
+    stand_ins: StandIns | None = None
     pieces: Held = field(default_factory=dict[SSAValue, tuple[SSAValue, ...]])
     """Buffers of the values it reads: one, or one a piece."""
     streams: tuple[tuple[tcc.ReceiveOp, ...], ...] = ()
@@ -59,8 +59,8 @@ class Lowering:
 
     def buffer(self, value: SSAValue, piece: int = 0) -> SSAValue:
         """The buffer of an operand: held as it is, loaded, or a view of either."""
-        if self.probe is not None:
-            return self.probe.stand_in(value)
+        if self.stand_ins is not None:
+            return self.stand_ins.stand_in(value)
         if value in self.pieces:
             buffers = self.pieces[value]
             return buffers[piece if len(buffers) > 1 else 0]
@@ -193,7 +193,7 @@ def _mma(
     """A product with a weight, piece by piece as its input arrives."""
     work = context.work
     weight = context.declared.weight(constant[0])
-    pieces = 1 if context.probe is not None else work.assignment.pieces
+    pieces = 1 if context.stand_ins is not None else work.assignment.pieces
     result = tcc.BufferType.of(op.result.type)
     partial = _partial_type(op.result.type, work)
     wide = _wide(result)

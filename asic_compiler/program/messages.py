@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from asic_compiler.program.access import Elements
 from asic_compiler.program.elaborate import Routes
+from asic_compiler.program.parts import Elements
 
 
 def grouped(routes: Routes) -> tuple[Elements, Elements, Elements, list[list[int]]]:

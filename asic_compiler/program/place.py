@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from xdsl.dialects.builtin import ModuleOp
 
 from asic_compiler.plan.plan import Plan
-from asic_compiler.program.access import Access
 from asic_compiler.program.check import Finding, check
 from asic_compiler.program.elaborate import elaborate
+from asic_compiler.program.footprints import Footprints
 from asic_compiler.program.generate import generate
 from asic_compiler.program.placement.search import Placement, check_strategy, place
 from asic_compiler.program.traffic import traffic_of
@@ -36,7 +36,7 @@ class PlacedProgram:
 
 
 def generate_placed(
-    module: ModuleOp, plan: Plan, strategy: str, seed: int = 0, access: Access | None = None
+    module: ModuleOp, plan: Plan, strategy: str, seed: int = 0, footprints: Footprints | None = None
 ) -> PlacedProgram:
     """Generates a program, looks where its packets would go shorter, and generates it there.
 
@@ -45,15 +45,15 @@ def generate_placed(
         plan: Its plan, with the rule's placement.
         strategy: One of ``program.placement.search.STRATEGIES``.
         seed: Of the search.
-        access: Parts that are known already; what is worked out is added to it.
+        footprints: Parts that are known already; what is worked out is added to it.
 
     Raises:
         ValueError: There is no such strategy.
     """
     check_strategy(strategy)
-    access = Access() if access is None else access
-    program = generate(module, plan, access)
-    traffic = traffic_of(plan, elaborate(program, access))
+    footprints = Footprints() if footprints is None else footprints
+    program = generate(module, plan, footprints)
+    traffic = traffic_of(plan, elaborate(program, footprints))
     placement = place(traffic, strategy, seed)
     rule = PlacedProgram(
         program, plan, placement, placement.rule_hop_bytes, placement.least_hop_bytes
@@ -61,11 +61,11 @@ def generate_placed(
     if placement.turns == traffic.unturned:
         return rule
     turned = traffic.turned(plan, placement.turns)
-    moved = generate(module, turned, access)
-    refused = check(moved, access)
+    moved = generate(module, turned, footprints)
+    refused = check(moved, footprints)
     if refused:
         return replace(rule, refused=refused)
-    own = traffic_of(turned, elaborate(moved, access))
+    own = traffic_of(turned, elaborate(moved, footprints))
     return PlacedProgram(
         moved, turned, placement, own.hop_bytes(own.unturned), own.least_hop_bytes(), moved=True
     )

@@ -10,7 +10,6 @@ import numpy as np
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.tcc.base import buffer_type
 from asic_compiler.plan.plan import Assignment, Plan
-from asic_compiler.program.access import Parts, Place
 from asic_compiler.program.allocate import cache_bytes
 from asic_compiler.program.elaborate import (
     ElaboratedProgram,
@@ -20,6 +19,7 @@ from asic_compiler.program.elaborate import (
     reduction_groups,
 )
 from asic_compiler.program.messages import grouped, tree
+from asic_compiler.program.parts import Parts, Place
 from asic_compiler.program.placement.traffic import (
     Flow,
     Integers,

@@ -10,10 +10,10 @@ from typing import TypeAlias
 
 from asic_compiler.dialects import tcc
 from asic_compiler.machine.memory import SCALE_BYTES
-from asic_compiler.program.access import Elements, Place, ranges_of, table_columns
 from asic_compiler.program.allocate import aligned, group_size
 from asic_compiler.program.elaborate import ElaboratedProgram, Elaboration
-from asic_compiler.program.parts import distinct
+from asic_compiler.program.elements import ranges_of, table_columns
+from asic_compiler.program.parts import Elements, Place, distinct
 from asic_compiler.workload.body_cost import element_bits
 
 PartKey: TypeAlias = tuple[object, ...]
@@ -167,24 +167,22 @@ def _slices(
             _, _, n, k = op.sizes.get_values()
             size = group_size(bits, k)
             shared = isinstance(op, tcc.MmaOp) and op.shared is not None
-            for part in range(op.cut.active_tiles):
-                index = op.cut.index_of(part)
+            for index, tile in zip(op.cut.indices, op.cut.tiles, strict=True):
                 ranges = ranges_of(op, index)
                 rows = ranges.n[1] - ranges.n[0]
                 rows = min(rows, n) if shared else rows
                 low, high = ranges.k
                 groups = -(-high // size) - low // size
                 count = rows * (high - low)
-                yield op.cut.tile_of(part), part_key(op, index), rows * groups, count
+                yield tile, part_key(op, index), rows * groups, count
         case tcc.GatherOp():
             rows, *row = weight.tensor.get_shape()
             size = group_size(bits, prod(row))
-            for part in range(op.cut.active_tiles):
-                index = op.cut.index_of(part)
+            for index, tile in zip(op.cut.indices, op.cut.tiles, strict=True):
                 columns = table_columns(op, index)
                 groups = len(distinct(columns // size))
                 count = rows * len(columns)
-                yield op.cut.tile_of(part), part_key(op, index), rows * groups, count
+                yield tile, part_key(op, index), rows * groups, count
         case tcc.LoadOp():
             parts = program.parts[program.root[op.buffer]]
             length = max((weight.tensor.get_shape() or (1,))[-1], 1)

@@ -14,10 +14,10 @@ from xdsl.dialects.builtin import ModuleOp
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.files import read_regular, write_atomic
-from asic_compiler.program.access import Place
 from asic_compiler.program.elaborate import Elaboration, elaborate
+from asic_compiler.program.parts import Place
 from asic_compiler.simulate.packed import Bytes
-from asic_compiler.simulate.wmem import Constants, Slices, build_image, image_bytes, layout_digest
+from asic_compiler.simulate.wmem import Constants, Slices, build_image, image_bytes, image_digest
 from asic_compiler.tensors.elements import Array
 
 INDEX = "index.json"
@@ -56,7 +56,7 @@ def write_images(
         (folder / INDEX).unlink(missing_ok=True)
         for program in elaboration.programs:
             for place in program.tiles:
-                image = build_image(slices.layout(program, place), constants)
+                image = build_image(slices.offsets(program, place), constants)
                 name = f"x{place[0]}y{place[1]}.bin"
                 write_atomic(folder / name, image.tobytes())
                 tiles[f"{place[0]},{place[1]}"] = {
@@ -67,7 +67,7 @@ def write_images(
         index = {
             "schema_version": SCHEMA_VERSION,
             "model": model,
-            "program": layout_digest(elaboration),
+            "program": image_digest(elaboration),
             "tiles": tiles,
         }
         write_atomic(folder / INDEX, json.dumps(index, indent=1) + "\n")
@@ -89,7 +89,7 @@ def image_source(
         return _read(weights.path, elaboration, slices)
     constants = Constants(weights)
     return {
-        place: build_image(slices.layout(program, place), constants)
+        place: build_image(slices.offsets(program, place), constants)
         for program in elaboration.programs
         for place in program.tiles
     }
@@ -97,7 +97,7 @@ def image_source(
 
 def _read(folder: Path, elaboration: Elaboration, slices: Slices) -> dict[Place, Bytes]:
     index = _index(folder)
-    if index.get("program") != layout_digest(elaboration):
+    if index.get("program") != image_digest(elaboration):
         model = index.get("model") or "unknown"
         raise UserError(
             f"the images in '{folder}' are of another program",
@@ -106,7 +106,7 @@ def _read(folder: Path, elaboration: Elaboration, slices: Slices) -> dict[Place,
     found: dict[Place, Bytes] = {}
     for program in elaboration.programs:
         for place in program.tiles:
-            size = image_bytes(slices.layout(program, place))
+            size = image_bytes(slices.offsets(program, place))
             found[place] = _image(folder, index["tiles"], place, size)
     return found
 

@@ -28,15 +28,10 @@ from asic_compiler.dialects import tcc
 from asic_compiler.dialects.location import location_of
 from asic_compiler.dialects.tcc.base import buffer_type
 from asic_compiler.dialects.text import attribute_text
-from asic_compiler.program.access import (
-    Elements,
-    Place,
-    image_of,
-    ranges_of,
-    table_columns,
-)
 from asic_compiler.program.allocate import aligned, group_size
 from asic_compiler.program.elaborate import ElaboratedProgram, Elaboration
+from asic_compiler.program.elements import image_of, ranges_of, table_columns
+from asic_compiler.program.parts import Elements, Place
 from asic_compiler.program.wmem_need import elements_key, part_key
 from asic_compiler.simulate.integers import Codes
 from asic_compiler.simulate.packed import (
@@ -285,7 +280,7 @@ class Slices:
             self._known[key] = self._known.setdefault(same, made)
         return self._known[key]
 
-    def layout(self, program: ElaboratedProgram, place: Place) -> dict[Slice, int]:
+    def offsets(self, program: ElaboratedProgram, place: Place) -> dict[Slice, int]:
         """The slices of a tile, in order, and the byte of WMEM that each begins at."""
         found: dict[Slice, int] = {}
         end = 0
@@ -297,15 +292,15 @@ class Slices:
         return found
 
 
-def image_bytes(layout: Mapping[Slice, int]) -> int:
+def image_bytes(offsets: Mapping[Slice, int]) -> int:
     """Bytes of an image."""
-    return max((start + aligned(s.size_bytes) for s, start in layout.items()), default=0)
+    return max((start + aligned(s.size_bytes) for s, start in offsets.items()), default=0)
 
 
-def build_image(layout: Mapping[Slice, int], constants: Constants) -> Bytes:
+def build_image(offsets: Mapping[Slice, int], constants: Constants) -> Bytes:
     """The image of one tile."""
-    image = np.zeros(image_bytes(layout), dtype=np.uint8)
-    for slice_, start in layout.items():
+    image = np.zeros(image_bytes(offsets), dtype=np.uint8)
+    for slice_, start in offsets.items():
         data = slice_.pack(constants.of(slice_.weight))
         image[start : start + len(data)] = data
     return image
@@ -360,7 +355,7 @@ class Constants:
         return self._dense[name]
 
 
-def layout_digest(elaboration: Elaboration) -> str:
+def image_digest(elaboration: Elaboration) -> str:
     """SHA-256 of all that the images of a module depend on, but for the values of weights."""
     digest = hashlib.sha256()
     used: dict[tcc.WeightOp, None] = {}

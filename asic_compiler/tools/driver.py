@@ -23,6 +23,7 @@ from asic_compiler.dialects.text import ExactPrinter
 from asic_compiler.frontends.context import dialect_factories, forget_resources
 from asic_compiler.frontends.mlir_text import parse_mlir
 from asic_compiler.frontends.verification import verify_module
+from asic_compiler.garbage import collected, uncollected
 from asic_compiler.registry import PASSES
 from asic_compiler.tools.console import check_output, read_input, write_output
 from asic_compiler.tools.mlir_target import ExactTarget
@@ -172,7 +173,8 @@ class AsicOptMain(xDSLOptMain):
                 print(f"{before.name}: {time.perf_counter() - started:.3f} s", file=sys.stderr)
             if not self.args.disable_verify:
                 verify_module(module, written_by=None if before is None else before.name)
-            look(module, None if before is None else before.name)
+            with collected():
+                look(module, None if before is None else before.name)
             if before is not None and after is not None and self.args.print_between_passes:
                 print(f"// IR after {before.name}", file=sys.stderr)
                 ExactPrinter(stream=sys.stderr).print_op(module)
@@ -254,10 +256,12 @@ class AsicOptMain(xDSLOptMain):
         failures: list[UserError] = []
         for chunk, offset in chunks:
             try:
-                module = self.parse_chunk(chunk, extension, offset)
-                if module is not None:
-                    self.apply_passes(module)
-                    outputs.append(self.output_resulting_program(module).rstrip("\n") + "\n")
+                with uncollected():
+                    module = self.parse_chunk(chunk, extension, offset)
+                    if module is not None:
+                        self.apply_passes(module)
+                        text = self.output_resulting_program(module)
+                        outputs.append(text.rstrip("\n") + "\n")
             except UserError as error:
                 failures.append(error)
                 if expect_errors:

@@ -70,6 +70,23 @@ def test_the_sign_of_a_zero_and_infinities_are_compared() -> None:
             compare(elementwise(constant.format("-0.0")), elementwise(constant.format(other)))
 
 
+def test_where_both_overflow_the_infinity_is_not_compared() -> None:
+    # Weights of 1e308: PyTorch's sum and the module's end at infinities of either sign.
+    body = "%b = arith.constant {} : f32\n    %t = arith.mulf %a, %b : f32"
+    held = guard(
+        parse_module(elementwise(body.format("1.0e38")), "before"),
+        0,
+        None,
+        [np.array([1e3, -1e3, 1e3, 1.0, 2.0, 3.0])],
+    )
+    factor = float(np.float32(1e38))
+    right = np.array([np.inf, np.inf, np.nan, factor, 2 * factor, 3 * factor])
+    held.compare_precise({"result0": right}, "the import", 1e-6)
+    for wrong in (np.inf, 4 * factor):
+        with pytest.raises(NumericsError):
+            held.compare_precise({"result0": np.r_[right[:5], wrong]}, "the import", 1e-6)
+
+
 def test_integers_are_equal_or_wrong() -> None:
     body = "%b = arith.constant {} : i32\n    %t = arith.addi %a, %b : i32"
     compare(elementwise(body.format(3), "i32"), elementwise(body.format(3), "i32"))

@@ -11,8 +11,8 @@ from xdsl.dialects.builtin import IntegerAttr, ModuleOp, i64
 
 from asic_compiler.dialects import asic, tcc
 from asic_compiler.program import check as c
-from asic_compiler.program.access import Access
 from asic_compiler.program.check import check
+from asic_compiler.program.footprints import Footprints
 from asic_compiler.program.generate import generate
 from asic_compiler.program.names import OPERATORS
 
@@ -26,15 +26,15 @@ def sharing(monkeypatch: pytest.MonkeyPatch) -> None:
     Of a module that was changed afterwards both must say the same: what is shared is no opinion
     of the generator on its program.
     """
-    access = Access()
+    footprints = Footprints()
 
     def both(module: ModuleOp) -> tuple[c.Finding, ...]:
         alone = c.check(module)
-        assert c.check(module, access) == alone
+        assert c.check(module, footprints) == alone
         return alone
 
     monkeypatch.setitem(globals(), "check", both)
-    monkeypatch.setitem(globals(), "generate", partial(generate, access=access))
+    monkeypatch.setitem(globals(), "generate", partial(generate, footprints=footprints))
 
 
 def sound() -> tuple[ModuleOp, list[tcc.ProgramOp]]:

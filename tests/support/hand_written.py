@@ -12,9 +12,9 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 from xdsl.parser import Parser
 
-from asic_compiler.program.access import Parts
 from asic_compiler.program.allocate import allocate
 from asic_compiler.program.elaborate import elaborate
+from asic_compiler.program.parts import Parts
 from asic_compiler.simulate import run_program
 
 Array = NDArray[Any]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from io import StringIO
 from math import prod
 from typing import cast
 
@@ -164,6 +165,16 @@ class CutAttr(ParametrizedAttribute):
         """Tiles that get a part (it may be empty)."""
         return prod(self.factors)
 
+    @property
+    def indices(self) -> tuple[tuple[int, int, int, int], ...]:
+        """Those of :meth:`index_of`, of every part."""
+        return _parts_of(self)[0]
+
+    @property
+    def tiles(self) -> tuple[tuple[int, int], ...]:
+        """Those of :meth:`tile_of`, of every part."""
+        return _parts_of(self)[1]
+
     def index_of(self, part: int) -> tuple[int, int, int, int]:
         """Indices along b, m, n and k of a part."""
         _, m, n, k = self.factors
@@ -217,12 +228,27 @@ class CutAttr(ParametrizedAttribute):
 
     def print_parameters(self, printer: Printer) -> None:
         """Prints the fields inside ``<...>``."""
-        place = int_array(self.region.rectangle)
-        fields = {"b": self.b, "m": self.m, "n": self.n, "k": self.k, "at": place}
-        fields["first"] = self.first
-        options = {"stride": self.stride, "rows_first": self.rows_first}
-        fields |= {key: value for key, value in options.items() if value != _CUT_DEFAULTS[key]}
-        print_fields(printer, fields)
+        printer.print_string(_cut_text(self))
+
+
+@lru_cache(maxsize=64)
+def _parts_of(
+    cut: CutAttr,
+) -> tuple[tuple[tuple[int, int, int, int], ...], tuple[tuple[int, int], ...]]:
+    """Index and tile of every part; all layers of a model are cut in few ways."""
+    parts = range(cut.active_tiles)
+    return tuple(map(cut.index_of, parts)), tuple(map(cut.tile_of, parts))
+
+
+@lru_cache(maxsize=4096)
+def _cut_text(cut: CutAttr) -> str:
+    place = int_array(cut.region.rectangle)
+    fields = {"b": cut.b, "m": cut.m, "n": cut.n, "k": cut.k, "at": place, "first": cut.first}
+    options = {"stride": cut.stride, "rows_first": cut.rows_first}
+    fields |= {key: value for key, value in options.items() if value != _CUT_DEFAULTS[key]}
+    stream = StringIO()
+    print_fields(Printer(stream), fields)
+    return stream.getvalue()
 
 
 def part_range(size: int, parts: int, index: int) -> tuple[int, int]:

@@ -22,6 +22,10 @@ from asic_compiler.passes.raising.graph import (
 )
 from asic_compiler.passes.raising.views import View
 
+MOST_INSTRUCTIONS = 256
+"""Of one operator's body: the loop that runs it lies in a tile's instruction memory, and a body
+that grew without end would be copied at every operator of a chain."""
+
 
 def live_nodes(nodes: Iterable[Node]) -> list[Node]:
     """The operators that the function's results depend on, in program order."""
@@ -40,7 +44,7 @@ def fuse(nodes: Iterable[Node]) -> list[Node]:
     1. The rounding of a product's accumulator becomes the product's own.
     2. A conversion to a wider type moves into each of its readers: they read the narrow tensor.
     3. An elementwise operator with a single reader moves into it, unless points would be
-       computed more than once.
+       computed more than once, or the body would be longer than `MOST_INSTRUCTIONS`.
     """
     kept = live_nodes(nodes)
     users = _Users(kept)
@@ -132,6 +136,8 @@ def _absorb(node: Node, users: _Users, *, widenings: bool) -> None:
             if not _is_widening(producer):
                 continue
         elif not _has_single_reader(node, producer, access, users):
+            continue
+        if len(producer.body.instructions) + len(node.body.instructions) > MOST_INSTRUCTIONS:
             continue
         _inline(node, producer, users)
 

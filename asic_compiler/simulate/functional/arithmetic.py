@@ -8,8 +8,10 @@ import numpy as np
 
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.tcc.base import buffer_type
-from asic_compiler.program.access import Elements, Slots, table_columns
 from asic_compiler.program.elaborate import Elaboration
+from asic_compiler.program.elements import table_columns
+from asic_compiler.program.footprints import Slots
+from asic_compiler.program.parts import Elements
 from asic_compiler.simulate.bodies import Body, compile_body, fold, run_body, start_accumulators
 from asic_compiler.simulate.functional.errors import OutsideMemoryError
 from asic_compiler.simulate.functional.indices import Index, Indices, Points

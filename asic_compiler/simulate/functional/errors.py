@@ -10,7 +10,7 @@ from xdsl.ir import Operation
 from asic_compiler.diagnostics import SourceLocation, UserError
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.location import location_of
-from asic_compiler.program.access import Place
+from asic_compiler.program.parts import Place
 
 
 class ExecutionError(UserError):

@@ -12,8 +12,8 @@ from xdsl.ir import Attribute, Operation
 from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.location import location_of
-from asic_compiler.program.access import Elements
 from asic_compiler.program.elaborate import Elaboration, Exchange
+from asic_compiler.program.parts import Elements
 from asic_compiler.simulate.functional.tile import Tile
 from asic_compiler.tensors.elements import Array, dtype_of
 

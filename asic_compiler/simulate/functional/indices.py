@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.tcc.base import buffer_type
-from asic_compiler.program.access import (
-    Elements,
+from asic_compiler.program.elements import (
     Ranges,
     image_of,
     inner_points,
@@ -25,9 +24,10 @@ from asic_compiler.program.access import (
     piece_points,
     points_of,
     ranges_of,
-    structure_of,
     window_elements,
 )
+from asic_compiler.program.footprints import structure_of
+from asic_compiler.program.parts import Elements
 
 Index = tuple[int, int, int, int]
 _T = TypeVar("_T")

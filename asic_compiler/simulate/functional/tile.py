@@ -11,9 +11,9 @@ from xdsl.ir import Attribute, OpResult, SSAValue
 
 from asic_compiler.dialects import asic, tcc
 from asic_compiler.dialects.tcc.base import buffer_type
-from asic_compiler.program.access import Elements, Place
 from asic_compiler.program.allocate import aligned
 from asic_compiler.program.elaborate import ElaboratedProgram, Elaboration
+from asic_compiler.program.parts import Elements, Place
 from asic_compiler.simulate.functional.errors import (
     ExecutionError,
     MissingElementsError,
@@ -369,7 +369,7 @@ def make_tiles(
                     program,
                     Dmem(min(used, capacity)),
                     images[place],
-                    slices.layout(program, place),
+                    slices.offsets(program, place),
                     slices,
                     areas,
                     {root: name for name, root in program.caches.items()},

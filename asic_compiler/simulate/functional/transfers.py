@@ -13,8 +13,8 @@ from typing import TypeAlias
 import numpy as np
 
 from asic_compiler.dialects import tcc
-from asic_compiler.program.access import Elements, Place
 from asic_compiler.program.elaborate import Elaboration, Exchange, reduction_groups
+from asic_compiler.program.parts import Elements, Place
 from asic_compiler.simulate.functional.arithmetic import reduced
 from asic_compiler.simulate.functional.errors import ExecutionError, describe
 from asic_compiler.simulate.functional.host import Host

@@ -23,7 +23,7 @@
 // INFEASIBLE: error: infeasible: none of 64 designs keeps every constraint
 // INFEASIBLE: note: nearest design: {{[0-9]+}}x{{[0-9]+}} tiles
 // INFEASIBLE: note: power: {{.*}}% over the limit of 1e-06 W
-// INFEASIBLE: note: {{.*}} would help
+// INFEASIBLE: note: {{power_w=.* would do for this design|the budgets leave no clock}}
 // GOAL: goal:1:{{[0-9]+}}: error: {{.*}}mm2
 // EMIT: error: cannot make the folder
 // PLACEMENT: error: placement=annealing is of a program, and none is written

@@ -67,7 +67,7 @@ def images(module: ModuleOp) -> dict[tuple[int, int], Array]:
     slices = Slices(elaboration)
     (only,) = elaboration.programs
     constants = Constants(WEIGHTS)
-    return {place: build_image(slices.layout(only, place), constants) for place in only.tiles}
+    return {place: build_image(slices.offsets(only, place), constants) for place in only.tiles}
 
 
 def test_an_image_has_the_parts_in_order_each_aligned():

@@ -15,8 +15,8 @@ from asic_compiler.diagnostics import UserError
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.asic import ChipAttr, RegionAttr
 from asic_compiler.ppa.timing import issue_limits
-from asic_compiler.program.access import CUTTING
 from asic_compiler.program.elaborate import elaborate
+from asic_compiler.program.elements import CUTTING
 from asic_compiler.program.generate import generate
 from asic_compiler.simulate.timing.link.costs import Contraction, Vector, contraction_cost, parts_of
 from asic_compiler.simulate.timing.link.events import Event

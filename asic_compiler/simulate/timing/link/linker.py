@@ -24,7 +24,6 @@ from xdsl.ir import SSAValue
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.tcc.base import buffer_type
 from asic_compiler.machine.pipeline import MESSAGE_INSTRUCTIONS, SETUP_INSTRUCTIONS
-from asic_compiler.program.access import CUTTING
 from asic_compiler.program.elaborate import (
     ElaboratedProgram,
     Elaboration,
@@ -32,6 +31,7 @@ from asic_compiler.program.elaborate import (
     elaborate,
     reduction_groups,
 )
+from asic_compiler.program.elements import CUTTING
 from asic_compiler.simulate.timing.link.costs import Cost
 from asic_compiler.simulate.timing.link.events import Event
 from asic_compiler.simulate.timing.link.machine import Floats, Integers, Machine, machine_of

@@ -20,8 +20,8 @@ from asic_compiler.machine.pipeline import (
     ROWS_PER_INSTRUCTION,
     VECTORS_PER_INSTRUCTION,
 )
-from asic_compiler.program.access import Place
 from asic_compiler.program.names import CROSSING, DIES, HOP, RATE
+from asic_compiler.program.parts import Place
 from asic_compiler.simulate.timing.program import FULL_RATE, Mesh
 from asic_compiler.technology.library import load_node
 from asic_compiler.technology.node import Technology

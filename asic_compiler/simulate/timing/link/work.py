@@ -10,10 +10,11 @@ from xdsl.ir import Operation, SSAValue
 
 from asic_compiler.dialects import tcc
 from asic_compiler.dialects.tcc.base import buffer_type
-from asic_compiler.program import access
-from asic_compiler.program.access import Cutting, Slots
+from asic_compiler.program import footprints
 from asic_compiler.program.allocate import WEIGHT_GROUP
 from asic_compiler.program.elaborate import ElaboratedProgram, Elaboration
+from asic_compiler.program.elements import Cutting
+from asic_compiler.program.footprints import Slots
 from asic_compiler.simulate.timing.link.costs import (
     MOVE,
     Contraction,
@@ -40,8 +41,8 @@ class Costs:
     machine: Machine
     elaboration: Elaboration
     _known: dict[tuple[object, ...], Cost] = field(default_factory=dict[tuple[object, ...], Cost])
-    _sizes: dict[int, tuple[access.Parts, Integers]] = field(
-        default_factory=dict[int, tuple[access.Parts, Integers]]
+    _sizes: dict[int, tuple[footprints.Parts, Integers]] = field(
+        default_factory=dict[int, tuple[footprints.Parts, Integers]]
     )
     _kernels: dict[str, Vector] = field(default_factory=dict[str, Vector])
 
@@ -55,7 +56,7 @@ class Costs:
             case _:
                 return self._vector(op)
 
-    def sizes(self, parts: access.Parts) -> Integers:
+    def sizes(self, parts: footprints.Parts) -> Integers:
         """[tiles] Elements on each tile."""
         if id(parts) not in self._sizes:
             sizes = np.zeros(self.machine.tiles, dtype=np.int64)
@@ -118,15 +119,15 @@ class Costs:
         """A kernel, or a move."""
         kernel = self.elaboration.kernel(op)
         work = self._work(op, kernel)
-        needs: list[tuple[access.Parts, float, bool]] = []
+        needs: list[tuple[footprints.Parts, float, bool]] = []
         for index, operand in enumerate(op.operands):
             source = self._source(operand)
             bits = self._operand_bits(operand)
             if isinstance(source, tcc.WeightOp):
                 bits = float(min(bits, source.bits.value.data))
-            need = self.elaboration.access.needed(op, index, kernel)
+            need = self.elaboration.footprints.needed(op, index, kernel)
             needs.append((need, bits, isinstance(source, tcc.WeightOp)))
-        computed = self.elaboration.access.computed(op, kernel)
+        computed = self.elaboration.footprints.computed(op, kernel)
         width = sum(stored_bits(buffer_type(value).element_type) for value in op.buffers)
         table = self._table_bits(op)
         assert not isinstance(op, tcc.MmaOp | tcc.MmaDmemOp | tcc.ConvOp)

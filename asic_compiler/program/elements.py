@@ -1,4 +1,4 @@
-"""Which elements of a tensor each tile computes, and which it reads: what a cut stands for.
+"""Which elements of a tensor a part of an instruction computes and reads: what a cut stands for.
 
 Elements are numbered in row-major order of the whole tensor. The same functions serve the
 generator, which allocates and moves what they say, and the simulators, which execute it.
@@ -7,13 +7,13 @@ generator, which allocates and moves what they say, and the simulators, which ex
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import SSAValue
 from xdsl.ir.affine import (
     AffineBinaryOpExpr,
     AffineBinaryOpKind,
@@ -24,9 +24,9 @@ from xdsl.ir.affine import (
 )
 
 from asic_compiler.dialects import tcc
-from asic_compiler.dialects.tcc.attrs import CutAttr, part_range
+from asic_compiler.dialects.tcc.attrs import part_range
 from asic_compiler.dialects.tcc.base import buffer_type
-from asic_compiler.program.parts import NOTHING, Elements, Parts, Place, distinct
+from asic_compiler.program.parts import NOTHING, Elements, distinct
 
 Cutting: TypeAlias = (
     tcc.MmaOp
@@ -51,153 +51,7 @@ CUTTING = (
 """Instructions whose cut says which part of the work falls to a tile."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slots:
-    """What an append writes of a cache: slots of one axis."""
-
-    cache: tuple[int, ...]
-    """Its shape."""
-    values: tuple[int, ...]
-    """The shape of what is appended."""
-    axis: int
-    first: int
-
-    @classmethod
-    def of(cls, op: tcc.KvAppendOp) -> Slots:
-        """Those of an instruction."""
-        return cls(_shape(op.result), _shape(op.values), op.axis.value.data, op.slot.value.data)
-
-    def among(self, part: Elements) -> tuple[Elements, Elements]:
-        """Of a part of the cache the elements that are written, and the values' for them."""
-        size, new = self.cache[self.axis], self.values[self.axis]
-        inner = prod(self.cache[self.axis + 1 :])
-        at = part // inner % size
-        chosen = part[(at >= self.first) & (at < self.first + new)]
-        outer, slot = chosen // (inner * size), chosen // inner % size - self.first
-        return chosen, (outer * new + slot) * inner + chosen % inner
-
-
-class Access:
-    """Parts of values and needs of instructions; equal ones are worked out once.
-
-    What was worked out for one program holds for any other: a key says all that a part depends on.
-    """
-
-    def __init__(self) -> None:
-        self._parts: dict[tuple[object, ...], Parts] = {}
-        self._kept: list[Parts] = []
-        """Those whose id is part of a key: it is theirs as long as they live."""
-
-    def computed(self, op: Cutting, kernel: tcc.KernelOp | None = None) -> Parts:
-        """Elements of its results that each tile computes; partial where the work is cut."""
-        reduced = kernel is not None and kernel.reduced.value.data > 0
-        key = ("computed", *structure_of(op), reduced)
-        if key not in self._parts:
-            found: dict[tuple[int, ...], Elements] = {}
-            elements: list[Elements] = []
-            for index in _indices(op.cut):
-                # Parts that differ in k alone have the same elements.
-                same = index[:3]
-                if same not in found:
-                    found[same] = _computed(op, index, reduced)
-                elements.append(found[same])
-            self._parts[key] = Parts(_places(op.cut), tuple(elements))
-        return self._parts[key]
-
-    def reduced(self, op: tcc.ReduceOp, partial: Parts, producer: Cutting) -> Parts:
-        """Elements that each tile has after its group combined them."""
-        key = ("reduced", id(partial), op.along, op.scatter)
-        if key not in self._parts:
-            cut = op.cut
-            elements: list[Elements] = []
-            for index, mine in zip(_indices(cut), partial.elements, strict=True):
-                if op.scatter:
-                    elements.append(_scattered(producer, index))
-                else:
-                    root = index[2 if op.along.data == "n" else 3] == 0
-                    elements.append(mine if root else NOTHING)
-            self._parts[key] = Parts(partial.places, tuple(elements))
-            self._kept.append(partial)
-        return self._parts[key]
-
-    def needed(
-        self,
-        op: Cutting,
-        operand: int,
-        kernel: tcc.KernelOp | None = None,
-        piece: tuple[int, int] = (0, 1),
-    ) -> Parts:
-        """Elements of an operand that each tile reads.
-
-        Args:
-            op: The instruction.
-            operand: Position among its operands.
-            kernel: What a vector instruction runs.
-            piece: Of ``tcc.mma`` the range of k, or of rows, whatever the instruction itself says.
-        """
-        maps = () if kernel is None else (kernel.indexing_maps, kernel.iteration, kernel.reduced)
-        key = ("needed", *structure_of(op), operand, piece, *maps)
-        if key not in self._parts:
-            found: dict[tuple[int, ...], Elements] = {}
-            elements: list[Elements] = []
-            for index in _indices(op.cut):
-                same = _distinguishing(op, operand, index)
-                if same not in found:
-                    found[same] = _needed(op, operand, index, kernel, piece)
-                elements.append(found[same])
-            self._parts[key] = Parts(_places(op.cut), tuple(elements))
-        return self._parts[key]
-
-    def appended(self, slots: Slots, cache: Parts) -> Parts:
-        """Elements of what is appended that each tile reads, to write them into its part."""
-        key = ("appended", slots, id(cache))
-        if key not in self._parts:
-            found = {id(part): part for part in cache.elements}
-            read = {number: slots.among(part)[1] for number, part in found.items()}
-            elements = tuple(read[id(part)] for part in cache.elements)
-            self._parts[key] = Parts(cache.places, elements)
-            self._kept.append(cache)
-        return self._parts[key]
-
-    def united(self, parts: Sequence[Parts]) -> Parts:
-        """What any of several parts has, tile by tile."""
-        if len(parts) == 1:
-            return parts[0]
-        key = ("united", *(id(p) for p in parts))
-        if key not in self._parts:
-            together: dict[Place, list[Elements]] = {}
-            for part in parts:
-                for place, elements in zip(part.places, part.elements, strict=True):
-                    together.setdefault(place, []).append(elements)
-            self._parts[key] = Parts(
-                tuple(together),
-                tuple(
-                    several[0]
-                    if all(x is several[0] for x in several)
-                    else distinct(np.concatenate(several))
-                    for several in together.values()
-                ),
-            )
-            self._kept.extend(parts)
-        return self._parts[key]
-
-
-def structure_of(op: Operation) -> tuple[object, ...]:
-    """What the parts of an instruction depend on: equal for the same work of other layers."""
-    skip = ("op", "at", "cycles", "addr", "piece", "weight", "kernel")
-    properties = tuple((k, v) for k, v in op.properties.items() if k not in skip)
-    return (op.name, properties, tuple(value.type for value in op.operands), op.results[0].type)
-
-
-def _indices(cut: CutAttr) -> list[tuple[int, int, int, int]]:
-    return [cut.index_of(part) for part in range(cut.active_tiles)]
-
-
-def _places(cut: CutAttr) -> tuple[Place, ...]:
-    return tuple(cut.tile_of(part) for part in range(cut.active_tiles))
-
-
-def _distinguishing(op: Cutting, operand: int, index: tuple[int, ...]) -> tuple[int, ...]:
+def distinguishing(op: Cutting, operand: int, index: tuple[int, ...]) -> tuple[int, ...]:
     """The indices that an operand's elements depend on."""
     b, m, n, k = index
     match op:
@@ -269,17 +123,24 @@ def _outer(*axes: tuple[Elements, int]) -> Elements:
     return total
 
 
-def _computed(op: Cutting, index: Sequence[int], reduced: bool) -> Elements:
+def space_of(op: Cutting) -> Space | None:
+    """The space of an instruction that has one; None for contractions."""
+    return None if isinstance(op, tcc.MmaOp | tcc.MmaDmemOp | tcc.ConvOp) else Space.of(op)
+
+
+def computed_elements(
+    op: Cutting, index: Sequence[int], reduced: bool, space: Space | None
+) -> Elements:
+    """Elements of an instruction's results that a part computes; ``space`` is the instruction's."""
     match op:
         case tcc.MmaOp() | tcc.MmaDmemOp():
             return _block(op, ranges_of(op, index))
         case tcc.ConvOp():
             return _conv_result(op, ranges_of(op, index))
         case _:
-            points = points_of(op, index)
-            if not reduced:
-                return points
-            return distinct(points // op.over.get_values()[2])
+            assert space is not None
+            points = space.points(index)
+            return distinct(points // space.sizes[2]) if reduced else points
 
 
 def _block(op: tcc.MmaOp | tcc.MmaDmemOp, ranges: Ranges) -> Elements:
@@ -289,7 +150,7 @@ def _block(op: tcc.MmaOp | tcc.MmaDmemOp, ranges: Ranges) -> Elements:
     return np.sort(((items * m)[:, None] * n + rows[None, :] * n + columns[:, None]).reshape(-1))
 
 
-def _scattered(op: Cutting, index: Sequence[int]) -> Elements:
+def scattered_elements(op: Cutting, index: Sequence[int]) -> Elements:
     """The k-th column range of a part of a contraction."""
     assert isinstance(op, tcc.MmaOp | tcc.MmaDmemOp | tcc.ConvOp)
     ranges = ranges_of(op, index)
@@ -308,24 +169,50 @@ def _conv_result(op: tcc.ConvOp, ranges: Ranges) -> Elements:
     return np.sort(total.reshape(-1))
 
 
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The space of a vector instruction and its cut: read once for all of its parts."""
+
+    sizes: tuple[int, ...]
+    factors: tuple[int, ...]
+    _ranges: dict[tuple[int, int], Elements] = field(
+        default_factory=dict[tuple[int, int], Elements]
+    )
+    """What a range of an axis adds to the numbers of points: many parts have the same."""
+
+    @classmethod
+    def of(cls, op: Cutting) -> Space:
+        """That of an instruction."""
+        assert not isinstance(op, tcc.MmaOp | tcc.MmaDmemOp | tcc.ConvOp)
+        return cls(op.over.get_values(), op.cut.factors)
+
+    def points(self, index: Sequence[int]) -> Elements:
+        """Points that a part has, ascending."""
+        b, m, n = (self._range(axis, i) for axis, i in enumerate(index[:3]))
+        return (b[:, None, None] + m[:, None] + n).reshape(-1)
+
+    def _range(self, axis: int, index: int) -> Elements:
+        if (axis, index) not in self._ranges:
+            values = np.arange(*part_range(self.sizes[axis], self.factors[axis], index))
+            self._ranges[axis, index] = values * prod(self.sizes[axis + 1 :])
+        return self._ranges[axis, index]
+
+
 def points_of(op: Cutting, index: Sequence[int]) -> Elements:
     """Points of a vector instruction's space that a part has, ascending."""
-    assert not isinstance(op, tcc.MmaOp | tcc.MmaDmemOp | tcc.ConvOp)
-    sizes = op.over.get_values()
-    b, m, n = (
-        np.arange(*part_range(size, parts, i))
-        for size, parts, i in zip(sizes, op.cut.factors, index, strict=False)
-    )
-    return _outer((b, sizes[1] * sizes[2]), (m, sizes[2]), (n, 1))
+    return Space.of(op).points(index)
 
 
-def _needed(
+def needed_elements(
     op: Cutting,
     operand: int,
     index: Sequence[int],
     kernel: tcc.KernelOp | None,
     piece: tuple[int, int],
+    space: Space | None,
 ) -> Elements:
+    """Elements of an operand that a part reads; ``space`` is the instruction's."""
+    points = NOTHING if space is None else space.points(index)
     match op:
         case tcc.MmaOp():
             ranges = ranges_of(op, index)
@@ -344,21 +231,19 @@ def _needed(
             return distinct(window_elements(op, ranges_of(op, index))[0])
         case tcc.VectorOp():
             assert kernel is not None
-            points = points_of(op, index)
             if operand >= len(kernel.indexing_maps):
                 return distinct(points // op.over.get_values()[2])
             map_ = kernel.indexing_maps.data[operand].data
             return distinct(image_of(points, kernel.sizes, map_, _shape(op.operands[operand])))
         case tcc.GatherOp():
-            return _gather_operand(op, operand, points_of(op, index))
+            return _gather_operand(op, operand, points)
         case tcc.CopyOp():
-            points = points_of(op, index)
             sizes = buffer_type(op.result).sizes
             return distinct(image_of(points, sizes, op.map.data, _shape(op.operand)))
         case tcc.ConcatOp():
-            return distinct(piece_points(op, operand, points_of(op, index))[1])
+            return distinct(piece_points(op, operand, points)[1])
         case tcc.PadOp():
-            return inner_points(op, points_of(op, index))[1]
+            return inner_points(op, points)[1]
 
 
 def _dmem_operand(op: tcc.MmaDmemOp, operand: int, ranges: Ranges) -> Elements:
