@@ -4,6 +4,7 @@
 PYTHON ?= python3
 PIP_ARGS ?=
 EVALUATIONS ?= 4613
+SECONDS ?= 600
 # Processes of the tests, 0 for none beside pytest; at most eight, each loads PyTorch (0.5 GB).
 JOBS ?= auto
 
@@ -18,7 +19,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 # once; who is done takes from the end of another's run.
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 --dist worksteal
 
-.PHONY: demo test test-all lint format bench clean help
+.PHONY: demo test test-all lint format bench fuzz clean help
 
 help:
 	@echo "make demo      design a chip for Llama 3.1 8B: PyTorch in, chip and program out"
@@ -27,6 +28,7 @@ help:
 	@echo "make lint      ruff check, ruff format --check and pyright"
 	@echo "make format    format the sources"
 	@echo "make bench     run the shorter benchmarks, and print the tables of those that take hours"
+	@echo "make fuzz      try changed inputs on every reader for SECONDS (600), after the last ones"
 	@echo "make clean     remove the environment and all that was generated"
 
 demo: $(RUN_STAMP)
@@ -58,7 +60,7 @@ format: $(DEV_STAMP)
 	$(BIN)/ruff format .
 
 # Those that take hours are run by hand: their docstrings say how.
-LONG := learner model_vs_simulator nodes_table placement pretrain resume_kill search
+LONG := fuzz kills learner model_vs_simulator nodes_table placement pretrain resume_kill search soak
 
 bench: $(DEV_STAMP)
 	@for script in $(filter-out $(LONG:%=benchmarks/%.py),$(wildcard benchmarks/*.py)); do \
@@ -67,6 +69,9 @@ bench: $(DEV_STAMP)
 	@for script in model_vs_simulator search; do \
 	  echo "== benchmarks/$$script.py --table"; $(BIN)/python "benchmarks/$$script.py" --table || exit 1; \
 	done
+
+fuzz: $(DEV_STAMP)
+	$(BIN)/python benchmarks/fuzz.py --seconds $(SECONDS)
 
 clean:
 	rm -rf $(VENV) demo build dist .pytest_cache .ruff_cache .hypothesis tests/lit/Output

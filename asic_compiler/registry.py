@@ -40,6 +40,7 @@ DIALECTS: dict[str, Entry] = {
 
 DIALECT_REPLACEMENTS: dict[str, Entry] = {
     "linalg": Entry("asic_compiler.dialects.linalg_extra", "LINALG"),
+    "math": Entry("asic_compiler.dialects.math_extra", "MATH"),
 }
 """Dialects that take the place of xDSL's of the same name, because xDSL's lacks operations.
 

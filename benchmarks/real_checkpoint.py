@@ -84,7 +84,7 @@ class TorchStep:
         count = len(tokens)
         causal = torch.ones(count, count, dtype=torch.bool).tril()
         mask = torch.where(causal, 0.0, torch.finfo(self.dtype).min / 2).to(self.dtype)
-        prefill = language.LanguageStep(self.step.model, *self.step.parts, decode=False)
+        prefill = self.step.prefill()
         with torch.no_grad():
             logits, *made = prefill(
                 torch.tensor([tokens]), torch.arange(count)[None], mask[None, None]

@@ -39,6 +39,7 @@ from asic_compiler.dialects.linalg_forms import (
     QUANTIZED,
 )
 from asic_compiler.dialects.linalg_generic import GenericOp
+from asic_compiler.dialects.linalg_sugar import SUGAR, ElementwiseKindAttr
 
 
 class TypeFn(StrEnum):
@@ -252,8 +253,12 @@ EXTRA_OPERATIONS: tuple[type[Operation], ...] = tuple(
 _OWN = (GenericOp, *EXTRA_OPERATIONS)
 LINALG = Dialect(
     "linalg",
-    [*(op for op in Linalg.operations if op.name not in {own.name for own in _OWN}), *_OWN],
-    [*Linalg.attributes, TypeFnAttr],
+    [
+        *(op for op in Linalg.operations if op.name not in {own.name for own in (*_OWN, *SUGAR)}),
+        *_OWN,
+        *SUGAR,
+    ],
+    [*Linalg.attributes, TypeFnAttr, ElementwiseKindAttr],
 )
 """The ``linalg`` dialect with xDSL's operations and ours."""
 

@@ -110,6 +110,10 @@ CONVOLUTIONS = _forms("""
     conv_1d_nwc_wcf            nWfwc     nWc,wcf->nWf
     conv_2d_nhwc_hwcf          nHWfhwc   nHWc,hwcf->nHWf
     conv_2d_nhwc_fhwc          nHWfhwc   nHWc,fhwc->nHWf
+    depthwise_conv_1d_nwc_wc     nWcw    nWc,wc->nWc
+    depthwise_conv_1d_nwc_wcm    nWcmw   nWc,wcm->nWcm
+    depthwise_conv_2d_nhwc_hwc   nHWchw  nHWc,hwc->nHWc
+    depthwise_conv_2d_nhwc_hwcm  nHWcmhw nHWc,hwcm->nHWcm
 """)
 """Convolutions."""
 

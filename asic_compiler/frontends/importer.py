@@ -71,7 +71,7 @@ def import_model(
 
                 prepared = language.prepare(recipe, spec, mode)
                 if recipe.checkpoint is not None:
-                    checkpoint.check(recipe.checkpoint, prepared)
+                    prepared = checkpoint.check(recipe.checkpoint, prepared)
         said = () if recipe is None else recipe.notes
         if tensors is None:
             imported = lowering.lower(prepared, spec, mode, stages)

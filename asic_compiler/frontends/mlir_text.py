@@ -17,6 +17,7 @@ from asic_compiler.frontends.context import make_context
 from asic_compiler.frontends.float_text import FloatParser
 from asic_compiler.frontends.known_text import KnowingParser
 from asic_compiler.frontends.lexing import is_blank
+from asic_compiler.frontends.location_text import LocationParser
 from asic_compiler.frontends.verification import verify_module
 
 _DIGITS = "for integer string conversion"
@@ -24,7 +25,7 @@ _DIGITS = "for integer string conversion"
 _VAGUE = "Could not parse entire input!"
 
 
-class LocatingParser(KnowingParser, FloatParser):
+class LocatingParser(KnowingParser, FloatParser, LocationParser):
     """A parser that stamps ``file:line:col`` on operations that carry no ``loc(...)``.
 
     Args:

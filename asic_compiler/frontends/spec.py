@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -152,6 +153,8 @@ class ImportedModel:
     """Weights, inputs and reference, where a `TensorRequest` asked for them."""
     notes: tuple[str, ...] = ()
     """What the user should know of how the model was read, a line each."""
+    located: Callable[[], str] | None = None
+    """Gives the text with the model's source line on every operation, for messages."""
 
     @property
     def parameter_count(self) -> int:

@@ -34,7 +34,10 @@ _CONVOLUTIONS = {
     "conv_3d_ncdhw_fcdhw": "ncDHW,fcdhw->nfDHW",
     "depthwise_conv_1d_ncw_cw": "ncW,cw->ncW",
     "depthwise_conv_2d_nchw_chw": "ncHW,chw->ncHW",
+    "depthwise_conv_1d_nwc_wc": "nWc,wc->nWc",
+    "depthwise_conv_1d_nwc_wcm": "nWc,wcm->nWcm",
     "depthwise_conv_2d_nhwc_hwc": "nHWc,hwc->nHWc",
+    "depthwise_conv_2d_nhwc_hwcm": "nHWc,hwcm->nHWcm",
 }
 _POOLINGS = {
     f"pooling_{layout}_{kind}": loops

@@ -27,6 +27,8 @@ from asic_compiler.interpret.elements import (
 from asic_compiler.interpret.errors import CannotEvaluateError, name_of
 from asic_compiler.interpret.numbers import Numbers
 
+_TESTS = {"math.isnan": np.isnan, "math.isinf": np.isinf, "math.isfinite": np.isfinite}
+
 
 def constant(value: Attribute) -> Array:
     """A scalar attribute without dimensions, or a dense one with its shape.
@@ -81,6 +83,8 @@ def _scalar(op: Operation, operands: Sequence[Array], numbers: Numbers, fixed: b
         return constant(value)
     if name == "arith.select":
         return np.where(operands[0] != 0, operands[1], operands[2])
+    if name in _TESTS:
+        return -_TESTS[name](operands[0]).astype(np.int64)
     if name in ("arith.cmpf", "arith.cmpi"):
         return _compare(op, operands)
     if name in floats.EXACT:

@@ -29,6 +29,8 @@ class _Roles:
     between: NDArray[np.bool_]
     """What works on scores: scale, mask, softmax."""
     appends: NDArray[np.bool_]
+    others: NDArray[np.bool_]
+    """Products with caches that are no longer than a window of the model's own."""
 
 
 def windowed(table: OperatorTable, tokens: int) -> OperatorTable:
@@ -38,11 +40,17 @@ def windowed(table: OperatorTable, tokens: int) -> OperatorTable:
     to the window; everything else is left.
 
     Raises:
-        UserError: The program has no cache to shorten, or is not a decode step.
+        UserError: The program has no cache to shorten, is not a decode step, or has layers with
+            windows of their own.
     """
     if tokens >= table.context > 0:
         return table
     roles = _roles(table)
+    if table.phase == "decode" and table.context > 0 and roles.others.any():
+        raise UserError(
+            "kv_window is for models whose layers all attend over the whole context",
+            notes=[f"layers of '{table.name}' have windows of their own, shorter caches already"],
+        )
     if table.phase != "decode" or not roles.scores.any():
         raise UserError(
             "kv_window needs a decode step that reads a KV cache",
@@ -130,7 +138,8 @@ def _roles(table: OperatorTable) -> _Roles:
     after = _reach(table.edges[:, 0], table.edges[:, 1], scores, barrier)
     before = _reach(table.edges[::-1, 1], table.edges[::-1, 0], values, barrier)
     appends = np.array([c.kind is OperatorKind.KV_APPEND for c in classes])
-    return _Roles(scores, values, after & before & ~barrier, appends)
+    others = cached & ~scores & ~values
+    return _Roles(scores, values, after & before & ~barrier, appends, others)
 
 
 def _reach(

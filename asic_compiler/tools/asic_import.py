@@ -33,6 +33,7 @@ from asic_compiler.tools.console import (
     ensure_stderr,
     write_output,
 )
+from asic_compiler.tools.readable import refuse_unreadable
 
 PROGRAM = "asic-import"
 
@@ -43,8 +44,8 @@ without data, so a model of any size imports on a laptop; nothing is downloaded.
 
 MODEL is one of
   a named model              {", ".join(NAMED_MODELS)}
-  package.module:factory     a function that returns (nn.Module, example_inputs)
-  a config.json              of the Hugging Face layout (llama, mistral, qwen2, qwen3, smolvlm, ...)
+  package.module:factory     a function that returns (nn.Module, example_inputs[, description])
+  a config.json              of the Hugging Face layout (llama, qwen3, gemma2, phi3, gpt2, ...)
   a checkpoint folder        config.json and *.safetensors; names and shapes are checked
   model.onnx                 an ONNX file; --shape gives sizes that it leaves open
   a GGUF file, or its folder llama, qwen2 and qwen3; quantised tensors are de-quantised
@@ -54,6 +55,7 @@ _EXAMPLES = """\
 examples:
   asic-import llama-3.1-8b --phase decode --batch 3 --context 2048 -o llama.mlir
   asic-import llama-3.1-8b --layers 2 --report -o small.mlir
+  asic-import ./gemma-2-9b/config.json --context 8192 -o gemma.mlir
   asic-import smolvlm-256m --part vision -o vision.mlir
   asic-import my_model:tiny_cnn -o cnn.mlir          (my_model.py in the current directory)
   asic-import ./Llama-3.2-1B/ --dtype bf16 | asic-opt --rl-explore
@@ -160,6 +162,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with ended_by_signals():
             imported = _import(arguments, console)
+            refuse_unreadable(imported)
             if arguments.verify_numerics and not _is_verified(arguments, imported, console):
                 return EXIT_INTERNAL_ERROR
             write_atomically(arguments.output, imported.text)

@@ -10,7 +10,7 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import BlockArgument, Operation, OpResult, SSAValue
 
 from asic_compiler.diagnostics import UserError
-from asic_compiler.dialects.asic import KvAppendOp, MatmulOp, WeightOp, readers_of, root_of
+from asic_compiler.dialects.asic import ConvOp, KvAppendOp, MatmulOp, WeightOp, readers_of, root_of
 from asic_compiler.dialects.location import location_of
 
 _NAMED = 6
@@ -74,8 +74,8 @@ def check_function(function: FuncOp) -> None:
     """Looks for what no program can do: every result, and every append, needs its operator.
 
     Raises:
-        UserError: A result is no operator's; something is appended to what is not kept as a cache;
-            two arguments, or two results, have one name.
+        UserError: A result is no operator's; filters are computed; something is appended to what is
+            not kept as a cache; two arguments, or two results, have one name.
     """
     for op in function.body.block.ops:
         if isinstance(op, KvAppendOp):
@@ -86,6 +86,12 @@ def check_function(function: FuncOp) -> None:
                     location_of(op),
                     ["--convert-linalg-to-asic makes it a copy with the new values (asic.concat)"],
                 )
+        elif isinstance(op, ConvOp) and not _is_constant(root_of(op.weight)):
+            raise UserError(
+                "a convolution with filters computed at run time",
+                location_of(op),
+                ["filters lie in weight memory: make them a parameter"],
+            )
     last = function.body.block.last_op
     for index, operand in enumerate(last.operands if isinstance(last, ReturnOp) else ()):
         if not is_computed(operand):

@@ -33,3 +33,11 @@ def test_an_unknown_name_suggests_the_closest():
     with pytest.raises(UserError, match="unknown model 'smolvlm-256'") as caught:
         named_model("smolvlm-256")
     assert "did you mean smolvlm-256m" in caught.value.notes[0]
+
+
+@pytest.mark.parametrize("name", ["llama-3.2-1b", "llama-3.1-70b", "gemma-2-9b", "smolvlm"])
+def test_another_model_is_not_proposed(name: str):
+    # "llama-3.2-1b: did you mean llama-3.1-8b?" invited to import another model.
+    with pytest.raises(UserError, match=f"unknown model '{name}'") as caught:
+        named_model(name)
+    assert caught.value.notes[0].startswith("named models: ")

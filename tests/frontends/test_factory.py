@@ -285,6 +285,10 @@ class Of(torch.nn.Module):
         return self.function(x)
 
 
+class Cache:
+    pass  # an object, as Hugging Face's caches are
+
+
 def write(x):
     x[0] = 1.0
     return x * 2
@@ -295,6 +299,8 @@ def of(function, *inputs):
 
 
 mixed = of(lambda x: {"a": (None, x * 2), "b": 7, "c": [x + 1, x.shape[0]]})
+cached = of(lambda x: {"logits": x * 2, "cache": Cache()})
+chosen = of(lambda x: (x[x > 1] * 2, torch.nonzero(x)))
 nothing = of(lambda x: None)
 writes = of(write)
 narrow = of(lambda x: x.int() * 2, torch.tensor([1, 65535], dtype=torch.uint16))
@@ -314,6 +320,26 @@ def test_results_that_are_no_tensors_are_left_out_with_a_note(here: Path):
     ]
     reference = TensorFile(here / "run" / "reference.safetensors")
     assert reference["output_1"].tolist() == [1, 2, 3, 4]
+
+
+def test_objects_among_the_results_are_left_out_with_a_note(here: Path):
+    # Hugging Face models return their caches: torch.export refused them as unknown types.
+    (here / "own_results.py").write_text(RESULTS)
+    model = import_model(ImportSpec("own_results:cached"), tensors=TensorRequest(here / "run"))
+    assert model.result_types == ("tensor<4xf32>",)
+    assert model.notes == ("the result ['cache'] is a Cache, no tensor: it is left out",)
+    reference = TensorFile(here / "run" / "reference.safetensors")
+    assert reference["output_0"].tolist() == [0, 2, 4, 6]
+
+
+def test_sizes_that_depend_on_numbers_are_all_told_at_their_lines(here: Path):
+    # torch-mlir took minutes and 9 GB over them.
+    (here / "own_results.py").write_text(RESULTS)
+    error = refused("own_results:chosen")
+    assert "the size of a tensor depends on numbers" in error.message
+    assert error.message.endswith("aten.index.Tensor, aten.nonzero")
+    assert error.location.file.endswith("own_results.py")
+    assert error.notes[-1].startswith("write it with a fixed size")
 
 
 @pytest.mark.parametrize(

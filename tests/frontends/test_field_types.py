@@ -78,3 +78,12 @@ def test_a_size_has_a_limit(name, largest):
 
 def test_null_says_nothing():
     assert fault("hidden_size", None) is None
+
+
+def test_a_text_part_without_a_type_is_a_llama_and_an_empty_type_is_refused(tmp_path):
+    """An empty type, and null, were looked up as kinds of models: KeyError."""
+    unsaid = {**SMOL, "text_config": {**SMOL["text_config"], "model_type": None}}
+    assert recipe(unsaid, tmp_path).has_vision
+    empty = {**SMOL, "text_config": {**SMOL["text_config"], "model_type": ""}}
+    with pytest.raises(UserError, match=r"unsupported text_config.model_type ''"):
+        recipe(empty, tmp_path)

@@ -41,11 +41,12 @@ QUANTISED = {"quant_method": "gptq", "bits": 4}
         ("qwen2", {"attention_bias": False}, "'attention_bias' is False"),
         ("qwen3", {"mlp_bias": True}, "'mlp_bias' is True"),
         ("llama", {"sliding_window": 16}, "'sliding_window' hides tokens"),
-        ("mistral", {"sliding_window": 16}, "'sliding_window' hides tokens"),
+        ("mistral", {"sliding_window": 0}, "'sliding_window' is 0"),
+        ("mistral", {"sliding_window": True}, "'sliding_window' must be an integer"),
         (
-            "qwen2",
-            {"use_sliding_window": True, "sliding_window": 16, "max_window_layers": 1},
-            "hides",
+            "mistral",
+            {"sliding_window": 16, "layer_types": ["full_attention"] * 2},
+            "'layer_types' holds 'full_attention'",
         ),
         ("qwen3", {"layer_types": ["chunked_attention"] * 2}, "'layer_types' holds 'chunked"),
         (
@@ -80,9 +81,10 @@ def test_what_changes_the_model_is_refused_at_its_line(write_config, model_type,
         ("llama", {"pretraining_tp": 2, "_name_or_path": "x", "attention_dropout": 0.1}),
         ("llama", {"attention_bias": True, "mlp_bias": True, "head_dim": 32}),
         ("mistral", {"sliding_window": 64}),
-        ("mistral", {}),  # transformers' own default: 4,096
+        ("mistral", {"sliding_window": 16}),
+        ("llama", {"sliding_window": 16, "use_sliding_window": False}),
         ("qwen2", {"use_sliding_window": False, "sliding_window": 16, "max_window_layers": 1}),
-        ("qwen2", {"use_sliding_window": True, "sliding_window": 16, "max_window_layers": 2}),
+        ("qwen2", {"use_sliding_window": True, "sliding_window": 16, "max_window_layers": 1}),
         ("qwen3", {"layer_types": ["full_attention"] * 2}),
         ("llama", {"rope_scaling": {"type": "linear", "factor": 2.0}, "rope_theta": 5e5}),
         ("llama", {"architectures": ["LlamaForCausalLM"], "torch_dtype": "bfloat16"}),
@@ -91,12 +93,6 @@ def test_what_changes_the_model_is_refused_at_its_line(write_config, model_type,
 def test_what_changes_nothing_or_is_honoured_is_taken(write_config, model_type, fields):
     config = {**TINY_LLAMA, "model_type": model_type, **fields}
     assert find_recipe(ImportSpec(write_config(config), context=64)).config["hidden_size"] == 64
-
-
-def test_the_default_window_of_mistral_is_a_window(write_config):
-    error = refused({**TINY_LLAMA, "model_type": "mistral"}, write_config, context=8192)
-    assert "attention of 4096 tokens (the default of its type), a context of 8192" in error.message
-    assert error.notes[0].startswith("--context 4096 or less imports it")
 
 
 @pytest.mark.parametrize("model_type", ["smolvlm", "idefics3"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -274,3 +275,14 @@ def test_lengths_that_lie_are_not_believed(tmp_path: Path):
 def test_a_missing_file(tmp_path: Path):
     with pytest.raises(UserError, match="no such file"):
         import_model(ImportSpec(str(tmp_path / "absent.gguf")))
+
+
+def test_a_huge_dimension_beside_an_empty_one_is_refused(tmp_path: Path):
+    """It has no bytes, so any file holds it; NumPy refused to shape it: ValueError."""
+    dimensions = struct.pack("<QQ", 32 * 2**58, 0)
+    name = b"token_embd.weight"
+    tensor = struct.pack("<Q", len(name)) + name + struct.pack("<I", 2) + dimensions
+    tensor += struct.pack("<IQ", 0, 0)
+    (tmp_path / "m.gguf").write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 1, 0) + tensor + bytes(64))
+    with pytest.raises(UserError, match="has a dimension of"):
+        read(tmp_path / "m.gguf")

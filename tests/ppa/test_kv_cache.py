@@ -44,6 +44,12 @@ def test_a_window_needs_a_decode_step_with_a_cache(change):
         windowed(table([matmul], context=512), 64)
 
 
+def test_a_window_on_top_of_a_models_own_windows():
+    # Appends of a layer with a shorter cache would have shrunk by the ratio of the whole context's.
+    with pytest.raises(UserError, match="kv_window is for models whose layers all attend"):
+        windowed(replace(transformer(**SHAPE, context=512), context=1024), 64)
+
+
 def test_pages_waste_their_empty_end_and_a_table():
     whole = transformer(**SHAPE, context=1000)
     assert page_overhead(whole, None, NODE) == 1.0

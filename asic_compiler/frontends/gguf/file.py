@@ -26,6 +26,8 @@ Value: TypeAlias = int | float | bool | str | list[str] | NDArray[Any]
 _MAGIC = b"GGUF"
 _VERSIONS = (2, 3)
 _MOST_DIMENSIONS = 4
+_MOST_ELEMENTS = 2**40
+"""Of a dimension: beside one of none, a tensor of any size would fit the file."""
 _DEFAULT_ALIGNMENT = 32
 _MOST_ALIGNMENT = 1 << 20
 _STRING, _ARRAY, _BOOL = 8, 9, 7
@@ -176,6 +178,8 @@ def _parse(path: Path, data: memoryview) -> GgufFile:
         if rank > _MOST_DIMENSIONS:
             raise _MalformedError(f"'{name}' has {rank} dimensions, more than {_MOST_DIMENSIONS}")
         shape = tuple(cursor.number("<Q", f"'{name}'") for _ in range(rank))
+        if any(size > _MOST_ELEMENTS for size in shape):
+            raise _MalformedError(f"'{name}' has a dimension of {max(shape):,} elements")
         kind: int = cursor.number("<I", f"'{name}'")
         offset: int = cursor.number("<Q", f"'{name}'")
         found.append((name, shape, kind, offset))

@@ -187,10 +187,16 @@ def named_model(name: str) -> NamedModel:
     """
     if name in NAMED_MODELS:
         return NAMED_MODELS[name]
-    close = difflib.get_close_matches(name.lower(), NAMED_MODELS, n=2, cutoff=0.5)
+    # Another version or size is another model: only a slip of the keyboard is guessed at.
+    alike = [known for known in NAMED_MODELS if _digits(known) == _digits(name)]
+    close = difflib.get_close_matches(name.lower(), alike, n=2, cutoff=0.8)
     notes = [f"did you mean {' or '.join(close)}?"] if close else []
     notes.append(f"named models: {', '.join(NAMED_MODELS)}")
     notes.append(
         "or give package.module:factory, a Hugging Face config.json, or a local checkpoint folder"
     )
     raise UserError(f"unknown model '{name}', and no such file or folder", notes=notes)
+
+
+def _digits(name: str) -> str:
+    return "".join(character for character in name if character.isdigit())

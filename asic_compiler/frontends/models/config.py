@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 from asic_compiler.diagnostics import SourceLocation, UserError
 from asic_compiler.files import read_regular, regular_size
 from asic_compiler.frontends.models.catalogue import NAMED_MODELS, Config, named_model
-from asic_compiler.frontends.models.fields import Reading, check_fields, check_types
+from asic_compiler.frontends.models.families import (
+    LANGUAGE_FAMILIES,
+    TEXT_OF,
+    THEIR_TEXT_TYPES,
+    VISION_LANGUAGE_TYPES,
+    Family,
+)
+from asic_compiler.frontends.models.fields import check_fields, check_types
 from asic_compiler.frontends.models.json_places import KeyPath, key_places
+from asic_compiler.frontends.models.reading import Reading
 from asic_compiler.frontends.spec import DEFAULT_CONTEXT, ElementType, ImportSpec
 
-# Each of these is imported and compared with PyTorch by a test.
-LANGUAGE_MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3")
-VISION_LANGUAGE_MODEL_TYPES = ("idefics3", "smolvlm")
-
 _MOST_BYTES = 10_000_000
-_TEXT_KEYS = (
-    "vocab_size",
-    "hidden_size",
-    "intermediate_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-)
 # Published SmolVLM configurations leave the rest of the vision tower to its defaults.
 _VISION_KEYS = ("hidden_size", "image_size", "patch_size")
 _CONFIG_DTYPES: dict[str, ElementType] = {"float16": "f16", "bfloat16": "bf16", "float32": "f32"}
@@ -42,13 +38,23 @@ class Recipe:
     dtype: ElementType
     checkpoint: Path | None
     """Folder of safetensors files, or GGUF file, to check names and shapes against."""
+    context: int
+    """Slots of the cache, or tokens of a prefill."""
+    before_names: str = ""
+    """What the published checkpoint puts before the names of the model's weights."""
     notes: tuple[str, ...] = ()
     """What the user should know of how the model was read."""
 
     @property
     def has_vision(self) -> bool:
         """Whether the model has a vision tower beside its language model."""
-        return self.config["model_type"] in VISION_LANGUAGE_MODEL_TYPES
+        return self.config["model_type"] in VISION_LANGUAGE_TYPES
+
+    @property
+    def family(self) -> Family:
+        """What is known of the language model."""
+        kind = self.sub_config("text").get("model_type", "llama")
+        return LANGUAGE_FAMILIES[kind]
 
     def sub_config(self, part: str) -> Config:
         """The dictionary that holds the dimensions of ``text`` or ``vision``."""
@@ -99,12 +105,36 @@ def find_recipe(spec: ImportSpec) -> Recipe:
     reading = Reading(shown, context, places)
     check_types(config, reading)
     _check(config, shown)
-    parts = ((spec.part or "text"),) if config["model_type"] in VISION_LANGUAGE_MODEL_TYPES else ()
-    check_fields(config, reading, parts)
+    kind = str(config["model_type"])
+    cut = TEXT_OF.get(kind)
+    if cut is not None and spec.part == "vision":
+        notes = ["--part text, the default, imports its language model"]
+        raise UserError(f"--part vision: the vision tower of '{kind}' is not imported", notes=notes)
+    has_parts = kind in VISION_LANGUAGE_TYPES or cut is not None
+    context, said = _context(config, spec)
+    told = (*told, *said)
+    reading = replace(reading, context=context)
+    told += check_fields(config, reading, ((spec.part or "text"),) if has_parts else ())
     own_dtype = _take_dtypes(config)
-    recipe = Recipe(name, config, spec.dtype or own_dtype or "f16", checkpoint, told)
+    before = ""
+    if cut is not None:
+        tied = config.get("tie_word_embeddings")
+        config = {**config["text_config"], "model_type": cut[0]}
+        config["tie_word_embeddings"] = True if tied is None else tied
+        before = cut[1]
+    dtype = spec.dtype or own_dtype or "f16"
+    recipe = Recipe(name, config, dtype, checkpoint, context, before, told)
     _truncate(recipe, spec)
     return recipe
+
+
+def _context(config: Config, spec: ImportSpec) -> tuple[int, tuple[str, ...]]:
+    """Tokens of context, and a note where the model decides it."""
+    family = LANGUAGE_FAMILIES.get(str(config["model_type"]))
+    learned: Any = None if family is None else config.get(family.positions or "")
+    if spec.context is not None or type(learned) is not int or learned >= DEFAULT_CONTEXT:
+        return spec.context or DEFAULT_CONTEXT, ()
+    return learned, (f"--context {learned}: the model has learned no further positions",)
 
 
 def _gguf_file(path: Path) -> Path | None:
@@ -142,31 +172,36 @@ def _read(file: Path) -> tuple[Config, dict[KeyPath, SourceLocation]]:
 
 
 def _check(config: Config, shown: str) -> None:
-    known = (*LANGUAGE_MODEL_TYPES, *VISION_LANGUAGE_MODEL_TYPES)
+    known = (*LANGUAGE_FAMILIES, *TEXT_OF, *VISION_LANGUAGE_TYPES)
     model_type = config.get("model_type")
     if model_type is None:
         notes = [f"supported: {', '.join(known)}"]
         raise UserError(f"'{shown}' has no key 'model_type'", notes=notes)
     if model_type not in known:
-        close = difflib.get_close_matches(str(model_type), known, n=1)
-        notes = [f"did you mean {close[0]}?"] if close else []
-        notes.append(f"supported: {', '.join(known)}")
+        # No other type is proposed: however alike the names, it is another model.
+        notes = [f"supported: {', '.join(known)}"]
         notes.append("any other model can be given as package.module:factory")
         raise UserError(f"'{shown}': unsupported model_type '{model_type}'", notes=notes)
     missing: list[str] = []
-    if model_type in LANGUAGE_MODEL_TYPES:
-        missing = [key for key in _TEXT_KEYS if key not in config]
+    if model_type in LANGUAGE_FAMILIES:
+        missing = [key for key in LANGUAGE_FAMILIES[model_type].needed if config.get(key) is None]
     else:
-        for part, keys in (("text_config", _TEXT_KEYS), ("vision_config", _VISION_KEYS)):
-            sub: Config = config.get(part) or {}
-            missing += [f"{part}.{key}" for key in keys if key not in sub]
-        missing += ["scale_factor"] if "scale_factor" not in config else []
+        text_types = (TEXT_OF[model_type][0],) if model_type in TEXT_OF else THEIR_TEXT_TYPES
         text: Config = config.get("text_config") or {}
-        text_type: Any = text.get("model_type") or "llama"
-        if text_type not in LANGUAGE_MODEL_TYPES:
-            notes = [f"supported: {', '.join(LANGUAGE_MODEL_TYPES)}"]
+        text_type: Any = text.get("model_type")
+        text_type = text_types[0] if text_type is None else text_type
+        if text_type not in text_types:
+            notes = [f"supported: {', '.join(text_types)}"]
             message = f"'{shown}': unsupported text_config.model_type '{text_type}'"
             raise UserError(message, notes=notes)
+        needed = {"text_config": LANGUAGE_FAMILIES[text_types[0]].needed}
+        if model_type not in TEXT_OF:
+            needed["vision_config"] = _VISION_KEYS
+        for part, keys in needed.items():
+            sub: Config = config.get(part) or {}
+            missing += [f"{part}.{key}" for key in keys if sub.get(key) is None]
+        if model_type not in TEXT_OF and "scale_factor" not in config:
+            missing.append("scale_factor")
     if missing:
         notes = ["defaults are not guessed: they would describe another model"]
         raise UserError(f"'{shown}': missing {', '.join(missing)}", notes=notes)
@@ -190,10 +225,14 @@ def _truncate(recipe: Recipe, spec: ImportSpec) -> None:
         return
     part = (spec.part or "text") if recipe.has_vision else "text"
     sub = recipe.sub_config(part)
-    layers = sub.get("num_hidden_layers")
+    key = recipe.family.layers if part == "text" else "num_hidden_layers"
+    layers = sub.get(key)
+    if layers is not None and type(layers) is not int:
+        raise UserError(f"'{recipe.name}': '{key}' is {layers!r}, no number of layers")
     if layers is not None and spec.layers > layers:
         raise UserError(f"--layers {spec.layers}: the model has only {layers} layers")
-    sub["num_hidden_layers"] = spec.layers
+    sub[key] = spec.layers
     # One entry a layer; transformers refuses a list that is longer than the model.
-    if isinstance(sub.get("layer_types"), list):
-        sub["layer_types"] = sub["layer_types"][: spec.layers]
+    for name in ("layer_types", "no_rope_layers"):
+        if isinstance(sub.get(name), list):
+            sub[name] = sub[name][: spec.layers]

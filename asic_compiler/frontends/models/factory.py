@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 import sys
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
 from asic_compiler.diagnostics import UserError
+from asic_compiler.frontends.spec import DEFAULT_BATCH, DEFAULT_CONTEXT
+
+_USUAL = {"phase": "decode", "batch": DEFAULT_BATCH, "context": DEFAULT_CONTEXT}
+"""For parameters of these names without a default of their own."""
 
 USAGE = (
-    "a factory takes no arguments and returns (module, example_inputs)",
+    "a factory returns (module, example_inputs), or (module, example_inputs, description)",
     "or it returns the module (or is one), which has an attribute or method example_inputs",
     "or the inputs are named too: package.module:factory:inputs",
 )
@@ -63,22 +69,46 @@ def load(reference: str) -> tuple[ModuleType, str, str | None]:
     return python_module, factory, inputs
 
 
-def call(python_module: ModuleType, factory: str, inputs: str | None) -> tuple[Any, Any]:
-    """Builds the model: ``(nn.Module, example inputs)``, neither checked yet.
+def call(
+    python_module: ModuleType, factory: str, inputs: str | None, options: Mapping[str, Any]
+) -> tuple[Any, Any, Any]:
+    """Builds the model: ``(nn.Module, example inputs, description)``, none checked yet.
+
+    Args:
+        python_module: Where it is.
+        factory: Its name.
+        inputs: The name of its inputs, or of a function that gives them.
+        options: What the command line says, by the name of the parameter that takes it.
+
+    Returns:
+        The description is None where there is none.
 
     Raises:
         FactoryError: The user's code raised.
-        UserError: What it returned cannot be used.
+        UserError: What it returned cannot be used, or an option has no taker.
     """
-    built: Any = _value(getattr(python_module, factory))
-    if inputs is None and _is_pair(built):
-        return built
-    if inputs is not None:
-        return built, _value(getattr(python_module, inputs))
-    if not hasattr(built, "example_inputs"):
+    takers = [getattr(python_module, name) for name in (factory, inputs) if name is not None]
+    for option in options:
+        if not any(option in _parameters(taker) for taker in takers):
+            raise UserError(
+                f"--{option} has no meaning for a factory without a parameter '{option}'",
+                notes=[f"'{factory}' decides its own sizes"],
+            )
+    built: Any = _value(takers[0], options)
+    description: Any = None
+    if inputs is None and _is_tuple(built):
+        built, given, *rest = built
+        description = rest[0] if rest else None
+    elif inputs is not None:
+        given = _value(takers[1], options)
+    elif hasattr(built, "example_inputs"):
+        given = _value(built.example_inputs, {})
+    else:
         shown = type(built).__name__
         raise UserError(f"'{factory}' gave a {shown} without example inputs", notes=USAGE)
-    return built, _value(built.example_inputs)
+    if description is None:
+        description = getattr(built, "asic_program", None)
+    return built, given, description
 
 
 def describe_failure(reference: str, failure: FactoryError) -> UserError:
@@ -88,16 +118,36 @@ def describe_failure(reference: str, failure: FactoryError) -> UserError:
     return _failed(f"'{reference}' failed", cause)
 
 
-def _is_pair(built: Any) -> bool:
-    return isinstance(built, tuple) and len(cast("tuple[Any, ...]", built)) == 2
+def _is_tuple(built: Any) -> bool:
+    return isinstance(built, tuple) and len(cast("tuple[Any, ...]", built)) in (2, 3)
 
 
-def _value(thing: Any) -> Any:
-    """Calls what is callable, but an ``nn.Module`` instance is a value already."""
-    if not callable(thing) or (hasattr(thing, "named_parameters") and not isinstance(thing, type)):
-        return thing
+def _is_value(thing: Any) -> bool:
+    """An ``nn.Module`` instance can be called, and is a value already."""
+    is_module = hasattr(thing, "named_parameters") and not isinstance(thing, type)
+    return is_module or not callable(thing)
+
+
+def _parameters(thing: Any) -> Mapping[str, inspect.Parameter]:
+    """Of a function, or of what makes an object of a class."""
     try:
-        return thing()
+        return {} if _is_value(thing) else inspect.signature(thing).parameters
+    except (TypeError, ValueError):
+        return {}
+
+
+def _value(thing: Any, options: Mapping[str, Any]) -> Any:
+    """Calls what is to be called, with the options that it has parameters for."""
+    if _is_value(thing):
+        return thing
+    given: dict[str, Any] = {}
+    for name, parameter in _parameters(thing).items():
+        if name in options:
+            given[name] = options[name]
+        elif parameter.default is parameter.empty and name in _USUAL:
+            given[name] = _USUAL[name]
+    try:
+        return thing(**given)
     except Exception as error:
         raise FactoryError from error
 

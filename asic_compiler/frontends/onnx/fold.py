@@ -72,12 +72,22 @@ class _Graph:
             return tuple(self.constants[name].dims)
         return self._shapes.get(name)
 
+    def _element(self, name: str) -> int | None:
+        """The element type of a value; None if it is open."""
+        if name in self.constants:
+            return int(self.constants[name].data_type)
+        return self._elements.get(name)
+
     def fold(self) -> bool:
         """Replaces constant nodes; returns whether there were any."""
+        values = (*self.graph.input, *self.graph.value_info, *self.graph.output)
+        self._elements = {
+            value.name: int(value.type.tensor_type.elem_type)
+            for value in values
+            if value.type.WhichOneof("value") == "tensor_type"
+        }
         self._shapes = {
-            value.name: shape
-            for value in (*self.graph.input, *self.graph.value_info, *self.graph.output)
-            if (shape := _static(value)) is not None
+            value.name: shape for value in values if (shape := _static(value)) is not None
         }
         before = list(self.graph.node)
         kept: list[Any] = []
@@ -104,6 +114,9 @@ class _Graph:
                 f"{node.op_type} '{node.name or node.output[0]}' draws random numbers",
                 notes=["a program computes the same from the same inputs: export for inference"],
             )
+        if node.op_type == "CastLike" and (to := self._element(node.input[1])) is not None:
+            make = part("helper").make_node
+            return [make("Cast", [node.input[0]], list(node.output), name=node.name, to=to)]
         if node.op_type == "If" and node.input[0] in self.constants:
             return self._branch(node)
         if node.op_type in ("Shape", "Size") and (shape := self.shape(node.input[0])) is not None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.frontends.onnx import bundle
 from asic_compiler.frontends.onnx.file import parse_sizes, read, set_sizes, set_values
 from asic_compiler.frontends.onnx.fold import make_static
-from asic_compiler.frontends.onnx.lower import lower
-from asic_compiler.frontends.onnx.package import copy
+from asic_compiler.frontends.onnx.lower import Lowered, UnloweredError, lower
+from asic_compiler.frontends.onnx.package import copy, part
 from asic_compiler.frontends.spec import ImportedModel, ImportSpec, TensorRequest
 from asic_compiler.frontends.stages import Stages
 
@@ -34,10 +35,39 @@ def import_onnx(spec: ImportSpec, stages: Stages, tensors: TensorRequest | None)
         model = read(path)
         set_sizes(model, parse_sizes(spec.shapes, spec.batch))
         set_values(model, spec.values)
-    original = copy(model) if tensors is not None else None
-    with stages.run("fold"):
-        model = make_static(model)
-    lowered = lower(model, path.stem, stages, spec.locations)
-    if tensors is None or original is None:
+    original = copy(model)
+    lowered = _lowered(model, path.stem, stages, spec.locations)
+    if tensors is None:
         return lowered.imported
     return bundle.write(tensors, original, lowered, stages)
+
+
+def _lowered(model: Any, name: str, stages: Stages, locations: bool) -> Lowered:
+    """Lowers a model; operators that torch-mlir lacks as the functions that define them."""
+    expanded: set[str] = set()
+    while True:
+        with stages.run("fold"):
+            static = make_static(copy(model))
+        try:
+            return lower(static, name, stages, locations)
+        except UnloweredError as error:
+            kinds = [kind for kind in error.kinds if kind not in expanded and _is_function(kind)]
+            if not kinds:
+                raise
+            expanded.update(kinds)
+            names = [(domain, kind) for kind in kinds for domain in ("", "ai.onnx")]
+            try:
+                model = part("inliner").inline_selected_functions(
+                    model, names, inline_schema_functions=True
+                )
+            except Exception:  # the inliner does not know every type
+                raise error from None
+
+
+def _is_function(kind: str) -> bool:
+    """Whether the standard defines an operator by others."""
+    try:
+        schema = part("defs").get_schema(kind)
+    except Exception:  # it is of another version than the newest
+        return False
+    return bool(schema.has_function or schema.has_context_dependent_function)

@@ -12,6 +12,7 @@ from asic_compiler.diagnostics import UserError
 from asic_compiler.frontends.onnx.file import inputs_of
 from asic_compiler.frontends.onnx.package import part
 from asic_compiler.frontends.pytorch.pipeline import LINALG_PIPELINE, PipelineError, run
+from asic_compiler.frontends.resource_names import spelled
 from asic_compiler.frontends.spec import ArgumentInfo, ImportedModel, ParameterInfo, Workload
 from asic_compiler.frontends.stages import Stages
 from asic_compiler.frontends.text import roles, without_defaults, workload_attribute
@@ -34,6 +35,14 @@ _LARGEST_INTEGERS = 64
 _SHOWN = 3
 _REASON = 160
 """Characters of torch-mlir's own message."""
+
+
+class UnloweredError(UserError):
+    """Operators that torch-mlir does not lower."""
+
+    def __init__(self, kinds: tuple[str, ...], message: str, notes: list[str]) -> None:
+        super().__init__(message, notes=notes)
+        self.kinds = kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,7 @@ def lower(model: Any, name: str, stages: Stages, locations: bool) -> Lowered:
     inputs, outputs = inputs_of(model), list(model.graph.output)
     for value in (*inputs, *outputs):
         _check_type(value)
+    _check_shifts(model)
     named = _named_weights(model)
     try:
         with stages.run("torch dialect"):
@@ -91,6 +101,21 @@ def _check_type(value: Any) -> None:
         )
 
 
+def _check_shifts(model: Any) -> None:
+    """Refuses shifts by what may be no number of bits: arith leaves open what they give."""
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type != "BitShift":
+            continue
+        by = constants.get(node.input[1])
+        numbers = None if by is None else part("numpy_helper").to_array(by)
+        if numbers is None or bool(((numbers < 0) | (numbers >= 8 * numbers.itemsize)).any()):
+            raise UserError(
+                f"BitShift '{node.name or node.output[0]}' may shift by more bits than there are",
+                notes=["shifts by a constant below the width are compiled"],
+            )
+
+
 def _kind(number: int) -> str:
     return str(part("").TensorProto.DataType.Name(number))
 
@@ -118,12 +143,10 @@ def _named_weights(model: Any) -> dict[str, Any]:
 
 def _identifier(name: str, taken: Mapping[str, Any]) -> str:
     """A name that MLIR reads without quotes."""
-    spelled = re.sub(r"[^\w$.]", "_", name, flags=re.ASCII)
-    if not re.match(r"[A-Za-z_]", spelled):
-        spelled = f"_{spelled}"
-    while spelled in taken:
-        spelled += "_"
-    return spelled
+    found = spelled(name)
+    while found in taken:
+        found += "_"
+    return found
 
 
 def _torch_module(model: Any, named: Mapping[str, Any]) -> Any:
@@ -178,7 +201,8 @@ def _unsupported(model: Any, messages: list[str]) -> UserError:
         notes.append(f"{kind} ({', '.join(nodes[:_SHOWN])}{more}): {reason}")
     plural = "operators" if len(reasons) > 1 else "operator"
     names = ", ".join(reasons)
-    return UserError(f"{len(reasons)} {plural} cannot be lowered: {names}", notes=notes)
+    message = f"{len(reasons)} {plural} cannot be lowered: {names}"
+    return UnloweredError(tuple(reasons), message, notes)
 
 
 def _probed(model: Any) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,12 +16,18 @@ from asic_compiler.diagnostics import UserError
 from asic_compiler.files import regular_size
 from asic_compiler.frontends.gguf.tensors import GgufCheckpoint
 from asic_compiler.frontends.pytorch.graph import Names
-from asic_compiler.frontends.pytorch.prepared import Prepared
+from asic_compiler.frontends.pytorch.prepared import Prepared, Spelling, published_name
 from asic_compiler.tensors.files import TensorFile
 
 _HEADER_LIMIT_BYTES = 100_000_000
 _SHOWN = 5
-_BUFFERS = ("rotary_emb.inv_freq",)
+_BUFFERS = (
+    "rotary_emb.inv_freq",
+    ".attn.bias",
+    ".attn.masked_bias",
+    ".attention.bias",
+    ".attention.masked_bias",
+)
 """Ends of names that older checkpoints hold, of what a model computes anyway."""
 
 
@@ -59,7 +67,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
     return GgufCheckpoint(path) if path.is_file() else SafetensorsCheckpoint(path)
 
 
-def check(path: Path, prepared: Prepared) -> None:
+def check(path: Path, prepared: Prepared) -> Prepared:
     """Every parameter must be in the checkpoint, in its shape; only headers are read.
 
     The checkpoint may hold more: other parts of the model, or layers that were left out. What
@@ -70,11 +78,16 @@ def check(path: Path, prepared: Prepared) -> None:
         path: A folder with ``*.safetensors`` files, or a GGUF file.
         prepared: The model built from its configuration.
 
+    Returns:
+        The model, with names as this checkpoint spells them.
+
     Raises:
         UserError: No files, an unreadable header, or names and shapes that do not match.
     """
     described = "metadata" if path.is_file() else "config.json"
     stored = GgufCheckpoint(path).shapes if path.is_file() else _shapes(path)
+    spellings = (prepared.prefix, *prepared.other_spellings)
+    prepared = replace(prepared, prefix=min(spellings, key=lambda s: _missing(stored, prepared, s)))
     names = Names(prepared.module, prepared.prefix)
     wanted = {
         names.published(name): tuple(parameter.shape)
@@ -96,6 +109,13 @@ def check(path: Path, prepared: Prepared) -> None:
         notes = problems[:_SHOWN]
         notes += [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
         raise UserError(f"'{path}': the checkpoint does not fit its {described}", notes=notes)
+    return prepared
+
+
+def _missing(stored: Collection[str], prepared: Prepared, spelling: Spelling) -> int:
+    """Parameters that a checkpoint has not, with names spelled so."""
+    names = (published_name(name, spelling) for name, _ in prepared.module.named_parameters())
+    return sum(name not in stored for name in names)
 
 
 def _other_names(prepared: Prepared) -> set[str]:
@@ -105,14 +125,18 @@ def _other_names(prepared: Prepared) -> set[str]:
         *module.named_parameters(remove_duplicate=False),
         *module.named_buffers(remove_duplicate=False),
     )
-    return {name.removeprefix(prepared.prefix) for name, _ in named}
+    return {published_name(name, prepared.prefix) for name, _ in named}
 
 
 def _is_inside(name: str, prepared: Prepared) -> bool:
     """Whether a tensor's name lies in a layer, or in an operator, that is imported."""
-    part: torch.nn.Module = prepared.module.get_submodule(prepared.prefix.rstrip("."))
+    fitting = [pair for pair in prepared.prefix if name.startswith(pair[1])]
+    if prepared.prefix and not fitting:
+        return False
+    ours, theirs = max(fitting, key=lambda pair: len(pair[1]), default=("", ""))
+    part: torch.nn.Module = prepared.module
     in_layer = False
-    for step in name.split(".")[:-1]:
+    for step in (ours + name.removeprefix(theirs)).split(".")[:-1]:
         child: Any = getattr(part, step, None)
         if not isinstance(child, torch.nn.Module):
             return in_layer

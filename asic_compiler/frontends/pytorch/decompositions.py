@@ -7,19 +7,28 @@ MLIR and comparing with PyTorch.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
+from asic_compiler.frontends.pytorch.layers import of_layers
 from asic_compiler.frontends.pytorch.unsigned import of_bytes
 
 _aten: Any = torch.ops.aten
+_decompositions: Any = importlib.import_module("torch._decomp")
+_PYTORCHS_OWN = (
+    *(_aten.upsample_nearest1d.vec, _aten.upsample_nearest2d.vec, _aten.upsample_nearest3d.vec),
+)
+"""Operators that torch-mlir's list leaves whole, and that PyTorch itself can take apart."""
 
 
 def own_decompositions() -> dict[Any, Callable[..., Any]]:
     """Operator overloads, and what stands for them."""
     own: dict[Any, Callable[..., Any]] = {
+        **{op: _decompositions.decomposition_table[op] for op in _PYTORCHS_OWN},
+        **of_layers(),
         _aten.constant_pad_nd.default: _constant_pad,
         _aten.clamp.default: _clamp,
         _aten.hardtanh.default: _hardtanh,

@@ -11,13 +11,15 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils import _pytree as pytree
 
 from asic_compiler.diagnostics import UserError
-from asic_compiler.frontends.models import factory
+from asic_compiler.frontends.models import description, factory
+from asic_compiler.frontends.pytorch.parametrized import settle
 from asic_compiler.frontends.pytorch.prepared import (
     TORCH_DTYPES,
     Prepared,
     default_dtype,
     weightless,
 )
+from asic_compiler.frontends.pytorch.results import leave_out_objects
 from asic_compiler.frontends.spec import ImportSpec, Workload
 
 
@@ -36,11 +38,12 @@ def prepare(spec: ImportSpec, mode: FakeTensorMode, seed: int | None = None) -> 
     Raises:
         UserError: The factory cannot be found, raises, or returns something else.
     """
-    for option in ("phase", "batch", "context", "layers", "part"):
-        if getattr(spec, option) is not None:
-            notes = ["the factory decides its own sizes"]
-            raise UserError(f"--{option} has no meaning for a factory", notes=notes)
-    module, inputs = _build(spec, mode, seed)
+    if spec.part is not None:
+        raise UserError("--part has no meaning for a factory")
+    module, inputs, told = _build(spec, mode, seed)
+    described = None if told is None else description.read(told, spec.model)
+    with torch.no_grad():
+        settle(module.eval())
     dtype = TORCH_DTYPES[spec.dtype] if spec.dtype else None
     if dtype is not None:
         _cast_module(module, dtype)
@@ -54,11 +57,18 @@ def prepare(spec: ImportSpec, mode: FakeTensorMode, seed: int | None = None) -> 
     if not tensors:
         raise UserError(f"'{spec.model}': no tensor among the example inputs", notes=factory.USAGE)
     batch = int(tensors[0].shape[0]) if tensors[0].ndim else 1
+    phase, context = ("inference", 0) if described is None else (described.phase, described.context)
+    for option, own in (("phase", phase), ("context", context), ("batch", batch)):
+        asked = getattr(spec, option)
+        if described is not None and asked is not None and asked != own:
+            raise UserError(f"--{option} {asked}: the factory '{spec.model}' made {option} {own}")
     return Prepared(
-        module=module.eval(),
+        module=module,
         inputs=inputs,
-        workload=Workload(spec.model, "inference", batch, 0),
+        workload=Workload(spec.model, phase, batch, context),
         examples=examples,
+        described=described,
+        left_out=leave_out_objects(module),
     )
 
 
@@ -74,25 +84,31 @@ def _seeded(seed: int | None) -> Generator[None]:
 
 def _build(
     spec: ImportSpec, mode: FakeTensorMode, seed: int | None
-) -> tuple[torch.nn.Module, tuple[object, ...]]:
+) -> tuple[torch.nn.Module, tuple[object, ...], object]:
     # What a Python module draws while it is imported must not shift what its factory draws.
     with _seeded(seed):
         python_module, name, inputs_name = factory.load(spec.model)
     dtype = default_dtype(TORCH_DTYPES[spec.dtype]) if spec.dtype else nullcontext()
     module: Any = None
     inputs: Any = None
+    told: Any = None
+    options = {
+        name: getattr(spec, name)
+        for name in ("phase", "batch", "context", "layers")
+        if getattr(spec, name) is not None
+    }
     with dtype, _seeded(seed):
         needs_weights = seed is not None
         try:
             if not needs_weights:
                 with weightless(mode):
-                    module, inputs = factory.call(python_module, name, inputs_name)
+                    module, inputs, told = factory.call(python_module, name, inputs_name, options)
                 needs_weights = _has_fake_buffers(module)
         except factory.FactoryError:
             needs_weights = True
         try:
             if needs_weights:
-                module, inputs = factory.call(python_module, name, inputs_name)
+                module, inputs, told = factory.call(python_module, name, inputs_name, options)
         except factory.FactoryError as failure:
             raise factory.describe_failure(spec.model, failure) from None
     if not isinstance(module, torch.nn.Module):
@@ -104,7 +120,7 @@ def _build(
     if not isinstance(inputs, (tuple, list)):
         message = f"'{spec.model}': the example inputs are no tuple of tensors"
         raise UserError(message, notes=factory.USAGE)
-    return module, tuple(cast("tuple[object, ...]", inputs))
+    return module, tuple(cast("tuple[object, ...]", inputs)), told
 
 
 def _has_fake_buffers(module: Any) -> bool:

@@ -14,6 +14,8 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
 from asic_compiler.diagnostics import UserError
+from asic_compiler.frontends.pytorch.prepared import Spelling, published_name
+from asic_compiler.frontends.resource_names import is_identifier, spelled
 from asic_compiler.frontends.spec import ParameterInfo
 
 # torch-mlir has no type annotations: this is the edge where they end.
@@ -50,11 +52,6 @@ def source_line(stack_trace: str | None) -> tuple[str, int] | None:
     return (frames[-1][0], int(frames[-1][1])) if frames else None
 
 
-# What a resource may be called without quotes; xDSL 0.74 reads no quoted name.
-_IDENTIFIER = re.compile(r"[A-Za-z_][\w$.]*", re.ASCII)
-_NO_IDENTIFIER_CHARACTER = re.compile(r"[^\w$.]", re.ASCII)
-
-
 class Names:
     """Published names of parameters and buffers, and what was met of them.
 
@@ -63,10 +60,10 @@ class Names:
 
     Args:
         module: The exported module; a tied weight goes by the first of its names.
-        prefix: What wrapping put before the published names.
+        prefix: How wrapping has changed the beginnings of the published names.
     """
 
-    def __init__(self, module: torch.nn.Module, prefix: str) -> None:
+    def __init__(self, module: torch.nn.Module, prefix: Spelling) -> None:
         first = {id(value): name for name, value in module.named_parameters()}
         self._canonical = {
             name: first[id(value)]
@@ -76,9 +73,9 @@ class Names:
         self._spelled: dict[str, str] = {}
         self._taken: set[str] = set()
         buffers = (name for name, _ in module.named_buffers(remove_duplicate=False))
-        own = [name.removeprefix(prefix) for name in (*self._canonical.values(), *buffers)]
+        own = [published_name(name, prefix) for name in (*self._canonical.values(), *buffers)]
         # Names that need no change first: a spelled one must not take theirs.
-        for name in sorted(own, key=lambda name: _IDENTIFIER.fullmatch(name) is None):
+        for name in sorted(own, key=lambda name: not is_identifier(name)):
             self._spell(name)
         self.parameters: dict[str, ParameterInfo] = {}
         self.buffers: dict[str, ParameterInfo] = {}
@@ -87,18 +84,15 @@ class Names:
 
     def published(self, target: str) -> str:
         """The name in the checkpoint of a parameter or buffer of the exported program."""
-        name = self._canonical.get(target, target).removeprefix(self._prefix)
+        name = published_name(self._canonical.get(target, target), self._prefix)
         return self._spelled.get(name, name)
 
     def _spell(self, name: str) -> None:
-        spelled = name
-        if not _IDENTIFIER.fullmatch(name):
-            spelled = _NO_IDENTIFIER_CHARACTER.sub("_", name)
-            spelled = spelled if _IDENTIFIER.fullmatch(spelled) else f"_{spelled}"
-            while spelled in self._taken and name not in self._spelled:
-                spelled += "_"
-        self._spelled.setdefault(name, spelled)
-        self._taken.add(spelled)
+        own = spelled(name)
+        while own != name and own in self._taken and name not in self._spelled:
+            own += "_"
+        self._spelled.setdefault(name, own)
+        self._taken.add(own)
 
 
 class _Hooks(_fx.FxImporterHooks):  # pyright: ignore[reportUntypedBaseClass]

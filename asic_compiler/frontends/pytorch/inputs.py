@@ -18,11 +18,12 @@ def draw(prepared: Prepared, arguments: tuple[ArgumentInfo, ...], seed: int) -> 
 
     Decode: every slot of the caches has content, the last one too (it is overwritten). Sequence
     ``i`` hides its first ``i * context // 8`` slots, so that the mask matters; its position is
-    the number of slots that it sees. Prefill: the mask is causal. A hidden slot is half the most
+    the number of slots that it sees. A layer's window shows the last of them. Prefill: the mask is
+    causal, and that of layers with a window shows the last tokens. A hidden slot is half the most
     negative number of its type: adding a score to it cannot overflow.
 
     Floats of a factory's example inputs are kept unless they are all one value (zeros, say):
-    those become normal numbers. Its integers are kept.
+    those become normal numbers. Its integers are kept, and what it calls a mask.
     """
     shapes = [
         leaf for leaf in pytree.tree_leaves(prepared.inputs) if isinstance(leaf, torch.Tensor)
@@ -31,7 +32,7 @@ def draw(prepared: Prepared, arguments: tuple[ArgumentInfo, ...], seed: int) -> 
         leaves = pytree.tree_leaves(prepared.examples)
         given = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
         return [
-            _example(example, like, generator(seed, f"input {info.name}"))
+            _example(example, like, generator(seed, f"input {info.name}"), info)
             for info, like, example in zip(arguments, shapes, given, strict=True)
         ]
     return [
@@ -40,9 +41,11 @@ def draw(prepared: Prepared, arguments: tuple[ArgumentInfo, ...], seed: int) -> 
     ]
 
 
-def _example(example: torch.Tensor, like: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+def _example(
+    example: torch.Tensor, like: torch.Tensor, rng: np.random.Generator, info: ArgumentInfo
+) -> torch.Tensor:
     is_constant = example.numel() == 0 or bool((example == example.flatten()[0]).all())
-    if example.is_floating_point() and is_constant:
+    if example.is_floating_point() and is_constant and info.role != "mask":
         return _normal(like, rng)
     return example.detach().to(like.dtype).contiguous()
 
@@ -58,7 +61,7 @@ def _of_role(
             return from_numpy(_positions(prepared.workload))
         case "mask":
             hidden = torch.finfo(like.dtype).min / 2
-            seen = from_numpy(_seen(prepared.workload))
+            seen = from_numpy(_seen(prepared, info.name, like.shape[-1]))
             return torch.where(seen, 0.0, hidden).to(like.dtype)
         case _:
             return _normal(like, rng)
@@ -68,22 +71,26 @@ def _normal(like: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     return from_numpy(rng.standard_normal(tuple(like.shape), np.float32)).to(like.dtype)
 
 
-def hidden_slots(workload: Workload) -> np.ndarray[Any, Any]:
-    """First slots that each sequence of a decode step does not see [batch]."""
+def hidden_slots(workload: Workload, slots: int) -> np.ndarray[Any, Any]:
+    """First of the slots of a cache that each sequence of a decode step does not see [batch]."""
     most = workload.context - 1
-    return np.minimum(np.arange(workload.batch) * workload.context // 8, most)
+    tokens = workload.context - np.minimum(np.arange(workload.batch) * workload.context // 8, most)
+    return slots - np.minimum(tokens, slots)
 
 
 def _positions(workload: Workload) -> np.ndarray[Any, Any]:
+    context = workload.context
     if workload.phase == "prefill":
-        return np.tile(np.arange(workload.context), (workload.batch, 1))
-    return (workload.context - 1 - hidden_slots(workload))[:, None]
+        return np.tile(np.arange(context), (workload.batch, 1))
+    return (context - 1 - hidden_slots(workload, context))[:, None]
 
 
-def _seen(workload: Workload) -> np.ndarray[Any, Any]:
-    """Which slots a token sees [batch, 1, tokens, context]."""
-    slots = np.arange(workload.context)
+def _seen(prepared: Prepared, name: str, slots: int) -> np.ndarray[Any, Any]:
+    """Which slots a token sees [batch, 1, tokens, slots]."""
+    workload, all_slots = prepared.workload, np.arange(slots)
     if workload.phase == "prefill":
-        causal = slots[None, :] <= slots[:, None]
-        return np.tile(causal, (workload.batch, 1, 1, 1))
-    return (slots[None, :] >= hidden_slots(workload)[:, None])[:, None, None, :]
+        before = all_slots[:, None] - all_slots[None, :]
+        seen = (before >= 0) & (before < prepared.windows.get(name, slots))
+        return np.tile(seen, (workload.batch, 1, 1, 1))
+    hidden = hidden_slots(workload, slots)
+    return (all_slots[None, :] >= hidden[:, None])[:, None, None, :]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from contextlib import nullcontext
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -12,149 +13,98 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.frontends.models.config import Recipe
+from asic_compiler.frontends.pytorch.attention import (
+    Attention,
+    LastSlotCache,
+    PrefillCache,
+    attention,
+)
 from asic_compiler.frontends.pytorch.prepared import (
     TORCH_DTYPES,
     Prepared,
+    Spelling,
     default_dtype,
     weightless,
 )
+from asic_compiler.frontends.pytorch.rotary import make_steady
+from asic_compiler.frontends.pytorch.vision import VisionStep
 from asic_compiler.frontends.spec import (
     DEFAULT_BATCH,
-    DEFAULT_CONTEXT,
     ArgumentInfo,
     ImportSpec,
     Workload,
 )
 
+_NOT_NULL = (
+    "head_dim",
+    "rope_theta",
+    "rope_local_base_freq",
+    "rotary_emb_base",
+    "rotary_pct",
+    "partial_rotary_factor",
+)
+"""Of these transformers takes null for a number."""
+
 # Untyped: transformers resolves its names lazily.
 _transformers: Any = importlib.import_module("transformers")
 
 
-class LastSlotCache:
-    """A KV cache of a fixed number of slots; the step's own token takes the last one.
+class TextPart:
+    """The language model inside of a larger one, called like one that stands alone.
 
-    Args:
-        tensors: Key and value of each layer in turn, each [batch, kv_heads, context, head_dim].
+    It is no module: its parts are reached by the names of the whole.
     """
 
-    is_compileable = False
+    def __init__(self, backbone: Any, head: Any) -> None:
+        self.parts = (backbone, head)
 
-    def __init__(self, tensors: tuple[torch.Tensor, ...]) -> None:
-        self.tensors = list(tensors)
-
-    def update(
-        self, key: torch.Tensor, value: torch.Tensor, layer: int, *_: Any, **__: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Writes the new token and returns all slots of the layer."""
-        for index, new in ((2 * layer, key), (2 * layer + 1, value)):
-            slots = self.tensors[index].shape[2]
-            self.tensors[index] = torch.slice_scatter(
-                self.tensors[index], new, dim=2, start=slots - 1, end=slots
-            )
-        return self.tensors[2 * layer], self.tensors[2 * layer + 1]
-
-    def get_seq_length(self, *_: Any) -> int:
-        """Never used: positions are an argument of the program."""
-        return 0
-
-
-class PrefillCache:
-    """Keeps the keys and values that a prefill computes."""
-
-    is_compileable = False
-
-    def __init__(self) -> None:
-        self.tensors: list[torch.Tensor] = []
-
-    def update(
-        self, key: torch.Tensor, value: torch.Tensor, *_: Any, **__: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Layers come in order."""
-        self.tensors += [key, value]
-        return key, value
-
-    def get_seq_length(self, *_: Any) -> int:
-        """Nothing precedes a prefill."""
-        return 0
+    def __call__(self, logits_to_keep: int, **given: Any) -> Any:
+        """The logits of the last tokens."""
+        backbone, head = self.parts
+        hidden = backbone(**given).last_hidden_state
+        return SimpleNamespace(logits=head(hidden[:, -logits_to_keep:]))
 
 
 class LanguageStep(torch.nn.Module):
     """One step of a causal language model as a pure function of its inputs and cache.
 
-    Inputs are token ids and positions [batch, tokens], an additive mask
-    [batch, 1, tokens, context], and in decode the cache of ``LastSlotCache``. Results are the
-    logits of the last position [batch, 1, vocab] and the key and value of each layer.
+    Inputs are token ids and positions [batch, tokens], additive masks [batch, 1, tokens, slots],
+    one or, where some layers slide and others do not, two, and in decode the cache of
+    ``LastSlotCache``. Results are the logits of the last position [batch, 1, vocab] and the key
+    and value of each layer.
     """
 
-    def __init__(self, model: torch.nn.Module, backbone: Any, head: Any, decode: bool) -> None:
+    def __init__(
+        self, model: torch.nn.Module, layout: Attention, decode: bool, text: TextPart | None = None
+    ) -> None:
         super().__init__()
         self.model = model
-        # Outside the module tree, so that every parameter has one name.
-        self.parts = (backbone, head)
+        self.layout = layout
         self.decode = decode
+        self.text = text
+
+    def prefill(self) -> LanguageStep:
+        """The same model's prefill."""
+        return LanguageStep(self.model, self.layout, False, self.text)
 
     def forward(
-        self,
-        input_ids: torch.Tensor,
-        position_ids: torch.Tensor,
-        attention_mask: torch.Tensor,
-        *cache_tensors: torch.Tensor,
+        self, input_ids: torch.Tensor, position_ids: torch.Tensor, *rest: torch.Tensor
     ) -> tuple[torch.Tensor, ...]:
         """Runs the step."""
-        backbone, head = self.parts
-        cache = LastSlotCache(cache_tensors) if self.decode else PrefillCache()
-        hidden = backbone(
+        masks = len(self.layout.masks)
+        cache = (
+            LastSlotCache(rest[masks:], self.layout) if self.decode else PrefillCache(self.layout)
+        )
+        logits = (self.text or self.model)(
             input_ids=input_ids,
             position_ids=position_ids,
-            attention_mask=attention_mask,
+            attention_mask=self.layout.given(rest[:masks]),
             past_key_values=cache,
             use_cache=True,
+            logits_to_keep=1,
             return_dict=True,
-        ).last_hidden_state
-        return (head(hidden[:, -1:]), *cache.tensors)
-
-
-class VisionStep(torch.nn.Module):
-    """Vision encoder and pixel-shuffle connector for full images (no padding).
-
-    Pixels [batch, channels, height, width] become visual tokens
-    [batch, tokens, width of the language model]. The position of each patch is what the model's
-    own embedding computes for an image without padding; it is a constant of the program.
-    """
-
-    def __init__(self, model: torch.nn.Module, vision: Any, connector: Any) -> None:
-        super().__init__()
-        self.model = model
-        self.parts = (vision, connector)
-        self.register_buffer("position_ids", _patch_positions(vision), persistent=False)
-
-    def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        """Runs the tower."""
-        vision, connector = self.parts
-        embeddings = vision.embeddings
-        patches = embeddings.patch_embedding(pixel_values).flatten(2).transpose(1, 2)
-        hidden = patches + embeddings.position_embedding(self.position_ids)
-        hidden = vision.encoder(inputs_embeds=hidden, attention_mask=None).last_hidden_state
-        return connector(vision.post_layernorm(hidden))
-
-
-def _patch_positions(vision: Any) -> torch.Tensor:
-    """Rows of the position table for one full image, [1, patches], from the model's own code."""
-    embeddings = vision.embeddings
-    side = vision.config.image_size // vision.config.patch_size
-    seen: list[torch.Tensor] = []
-    hook = embeddings.position_embedding.register_forward_pre_hook(
-        lambda _module, args: seen.append(args[0])  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
-    )
-    size = vision.config.image_size
-    dtype = embeddings.patch_embedding.weight.dtype
-    with torch.no_grad():
-        embeddings(
-            pixel_values=torch.zeros(1, vision.config.num_channels, size, size, dtype=dtype),
-            patch_attention_mask=torch.ones(1, side, side, dtype=torch.bool),
-        )
-    hook.remove()
-    return seen[0].to(torch.int64)
+        ).logits
+        return (logits, *cache.tensors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +113,6 @@ class BuiltModel:
 
     model: Any
     backbone: Any
-    head: Any
     vision: Any = None
     connector: Any = None
 
@@ -174,7 +123,11 @@ def build(recipe: Recipe, mode: FakeTensorMode | None) -> BuiltModel:
     Raises:
         UserError: transformers refuses the configuration.
     """
-    fields = {key: value for key, value in recipe.config.items() if key != "model_type"}
+    fields = {
+        key: value
+        for key, value in recipe.config.items()
+        if key != "model_type" and not (value is None and key in _NOT_NULL)
+    }
     auto = (
         _transformers.AutoModelForImageTextToText
         if recipe.has_vision
@@ -191,9 +144,9 @@ def build(recipe: Recipe, mode: FakeTensorMode | None) -> BuiltModel:
         notes = ["the configuration is not one that transformers can build"]
         raise UserError(f"'{recipe.name}': {summary}", notes=notes) from None
     if not recipe.has_vision:
-        return BuiltModel(model, model.model, model.lm_head)
+        return BuiltModel(model, model.base_model)
     inner = model.model
-    return BuiltModel(model, inner.text_model, model.lm_head, inner.vision_model, inner.connector)
+    return BuiltModel(model, inner.text_model, inner.vision_model, inner.connector)
 
 
 def prepare(recipe: Recipe, spec: ImportSpec, mode: FakeTensorMode | None) -> Prepared:
@@ -211,40 +164,66 @@ def prepare(recipe: Recipe, spec: ImportSpec, mode: FakeTensorMode | None) -> Pr
 
 def _prepare_text(recipe: Recipe, spec: ImportSpec, mode: FakeTensorMode | None) -> Prepared:
     built = build(recipe, mode)
-    batch, context = spec.batch or DEFAULT_BATCH, spec.context or DEFAULT_CONTEXT
+    batch, context = spec.batch or DEFAULT_BATCH, recipe.context
     phase = spec.phase or "decode"
     decode = phase == "decode"
     if recipe.has_vision:
         # Export lifts every parameter it can reach; the tower is not part of this program.
         built.model.model.vision_model = built.model.model.connector = None
+    make_steady(built.model, context)
     config = built.backbone.config
-    layers: int = config.num_hidden_layers
+    layout = attention(config, context, recipe.name)
     tokens = 1 if decode else context
     dtype = TORCH_DTYPES[recipe.dtype]
-    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    kv_shape = (batch, config.num_key_value_heads, context, head_dim)
+    masks = layout.masks if decode else dict.fromkeys(layout.masks, context)
+    caches = [slots for slots in layout.slots for _ in range(2)] if decode else []
     with mode if mode else nullcontext():
         inputs = (
             torch.zeros(batch, tokens, dtype=torch.int64),
             torch.zeros(batch, tokens, dtype=torch.int64),
-            torch.zeros(batch, 1, tokens, context, dtype=dtype),
-            *(torch.zeros(kv_shape, dtype=dtype) for _ in range(2 * layers if decode else 0)),
+            *(torch.zeros(batch, 1, tokens, slots, dtype=dtype) for slots in masks.values()),
+            *(
+                torch.zeros(batch, layout.kv_heads, slots, layout.head_dim, dtype=dtype)
+                for slots in caches
+            ),
         )
+    spellings = _spellings(recipe, built)
+    layers = len(layout.slots)
+    text = TextPart(built.backbone, built.model.lm_head) if recipe.has_vision else None
     arguments = (
         ArgumentInfo("input_ids", "token_ids"),
         ArgumentInfo("position_ids", "position"),
-        ArgumentInfo("attention_mask", "mask"),
+        *(ArgumentInfo(name, "mask") for name in masks),
     )
     return Prepared(
-        module=LanguageStep(built.model, built.backbone, built.head, decode),
+        module=LanguageStep(built.model, layout, decode, text),
         inputs=inputs,
         workload=Workload(recipe.name, phase, batch, context),
-        prefix="model.",
+        prefix=spellings[0],
+        other_spellings=spellings[1:],
         arguments=(*arguments, *(_cache_infos("past", layers) if decode else ())),
         results=(ArgumentInfo("logits", "logits"), *_cache_infos("present", layers)),
         layers=layers,
         vocabulary=config.vocab_size,
+        windows=layout.masks,
     )
+
+
+def _spellings(recipe: Recipe, built: BuiltModel) -> tuple[Spelling, ...]:
+    """How checkpoints name the weights: as published, or without what stands before the layers.
+
+    transformers reads either; a checkpoint saved of a model without its head is of the latter kind.
+    """
+    before = recipe.before_names
+    published = (
+        *((f"model.{ours}", before + theirs) for ours, theirs in recipe.family.renamed),
+        ("model.", before),
+    )
+    if recipe.has_vision:
+        return (published,)
+    plain = (("model.", before),)
+    bare = ((f"model.{built.model.base_model_prefix}.", before), *plain)
+    return tuple(dict.fromkeys((published, plain, bare)))
 
 
 def _cache_infos(stem: str, layers: int) -> tuple[ArgumentInfo, ...]:
@@ -274,7 +253,7 @@ def _prepare_vision(recipe: Recipe, spec: ImportSpec, mode: FakeTensorMode | Non
         module=VisionStep(built.model, built.vision, built.connector),
         inputs=inputs,
         workload=Workload(recipe.name, "inference", batch, 0),
-        prefix="model.",
+        prefix=(("model.", ""),),
         arguments=(ArgumentInfo("pixel_values", "activation"),),
         results=(ArgumentInfo("image_features", "activation"),),
         layers=config.num_hidden_layers,

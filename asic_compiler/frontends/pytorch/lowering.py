@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Generator
 from contextlib import contextmanager, nullcontext, redirect_stderr
 from dataclasses import replace
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, TensorArgument
 
 from asic_compiler.diagnostics import SourceLocation, UserError
+from asic_compiler.frontends.models import description
+from asic_compiler.frontends.models.description import Description
+from asic_compiler.frontends.pytorch.constant_indices import slice_constant_indices
 from asic_compiler.frontends.pytorch.decompositions import own_decompositions
 from asic_compiler.frontends.pytorch.graph import Names, ir, torch_dialect_module
 from asic_compiler.frontends.pytorch.pipeline import (
@@ -33,8 +37,10 @@ from asic_compiler.frontends.pytorch.results import (
     refuse_types,
     refuse_writes,
 )
+from asic_compiler.frontends.pytorch.rewrites import rewrite
+from asic_compiler.frontends.pytorch.shapes import refuse_dynamic
 from asic_compiler.frontends.pytorch.unsupported import UnsupportedOperator, find_unsupported
-from asic_compiler.frontends.spec import ArgumentInfo, ImportedModel, ImportSpec
+from asic_compiler.frontends.spec import ImportedModel, ImportSpec
 from asic_compiler.frontends.stages import Stages
 from asic_compiler.frontends.text import roles, without_defaults, workload_attribute
 
@@ -73,9 +79,11 @@ def decompose(program: ExportedProgram) -> ExportedProgram:
     untyped: Any = program  # the table's type is unknown to pyright
     table = {**_decompositions.get_decomposition_table(), **own_decompositions()}
     program = untyped.run_decompositions(table)
+    slice_constant_indices(program)
     # Tokens order the side effects of assertions: the importer rejects them, a chip has none.
     if any(spec.kind == InputKind.TOKEN for spec in program.graph_signature.input_specs):
         program = _effects._remove_effect_tokens(program)
+    rewrite(program)
     return program
 
 
@@ -131,11 +139,12 @@ def lower(
     with _paused_collector():
         with stages.run("torch.export"):
             program = export(prepared, mode)
+        refuse_dynamic(program)
         with stages.run("decompose"):
             program = decompose(program)
     refuse_writes(program)
     refuse_types(program)
-    notes = leave_out_constants(program)
+    notes = (*prepared.left_out, *leave_out_constants(program))
     names = names or Names(prepared.module, prepared.prefix)
     try:
         with stages.run("torch dialect"):
@@ -199,9 +208,12 @@ def _finish(
     function_type = ir.FunctionType(ir.TypeAttr(function.attributes["function_type"]).value)
     argument_types = tuple(str(each) for each in function_type.inputs)
     result_types = tuple(str(each) for each in function_type.results)
-    arguments = prepared.arguments or _argument_names(program)
-    results = prepared.results or tuple(
-        ArgumentInfo(f"output_{index}", "activation") for index in range(len(result_types))
+    told, shown = prepared.described or Description(), prepared.workload.name
+    arguments = prepared.arguments or description.arguments(
+        told, _argument_names(program), argument_types, shown
+    )
+    results = prepared.results or description.results(
+        told, arguments, argument_types, result_types, shown
     )
     if (len(arguments), len(results)) != (len(argument_types), len(result_types)):
         raise AssertionError(f"{arguments} {argument_types} {results} {result_types}")
@@ -209,11 +221,16 @@ def _finish(
         function.attributes["arg_attrs"] = roles(arguments)
         function.attributes["res_attrs"] = roles(results)
         module.operation.attributes["asic.workload"] = workload_attribute(prepared.workload)
-    text = module.operation.get_asm(
-        print_generic_op_form=True, enable_debug_info=spec.locations, assume_verified=False
-    )
+
+    def text(locations: bool) -> str:
+        printed = module.operation.get_asm(
+            print_generic_op_form=True, enable_debug_info=locations, assume_verified=False
+        )
+        return without_defaults(printed)
+
     return ImportedModel(
-        text=without_defaults(text),
+        text=text(spec.locations),
+        located=partial(text, True),
         workload=prepared.workload,
         parameters=names.parameters,
         buffers=names.buffers,
@@ -226,10 +243,10 @@ def _finish(
     )
 
 
-def _argument_names(program: ExportedProgram) -> tuple[ArgumentInfo, ...]:
+def _argument_names(program: ExportedProgram) -> tuple[str, ...]:
     """The names of a factory's inputs as its ``forward`` spells them."""
     return tuple(
-        ArgumentInfo(spec.arg.name, "activation")
+        spec.arg.name
         for spec in program.graph_signature.input_specs
         if spec.kind == InputKind.USER_INPUT and isinstance(spec.arg, TensorArgument)
     )

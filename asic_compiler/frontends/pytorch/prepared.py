@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
+from asic_compiler.frontends.models.description import Description
 from asic_compiler.frontends.spec import ArgumentInfo, ElementType, Workload
 
 TORCH_DTYPES: dict[ElementType, torch.dtype] = {
@@ -18,25 +20,46 @@ TORCH_DTYPES: dict[ElementType, torch.dtype] = {
 }
 
 
+Spelling: TypeAlias = tuple[tuple[str, str], ...]
+"""Beginnings of a module's names, and what the published checkpoint has there; the first fits."""
+
+
+def published_name(name: str, spelling: Spelling) -> str:
+    """A name of the module as the published checkpoint spells it."""
+    for ours, theirs in spelling:
+        if name.startswith(ours):
+            return theirs + name.removeprefix(ours)
+    return name
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """What the lowering needs to know of a model.
 
-    ``prefix`` is what wrapping has put before the parameters' published names. ``arguments`` and
-    ``results`` are None for a factory: its names then come from the exported program.
+    ``prefix`` says how wrapping has changed the beginnings of the parameters' published names.
+    ``arguments`` and ``results`` are None for a factory: its names then come from the exported
+    program.
     """
 
     module: torch.nn.Module
     inputs: tuple[object, ...]
     workload: Workload
-    prefix: str = ""
+    prefix: Spelling = ()
+    other_spellings: tuple[Spelling, ...] = ()
+    """What checkpoints of this model may have in place of ``prefix``."""
     arguments: tuple[ArgumentInfo, ...] | None = None
     results: tuple[ArgumentInfo, ...] | None = None
     layers: int | None = None
     vocabulary: int = 0
     """Token ids are below it; 0 where there are none."""
+    described: Description | None = None
+    """What a factory told of its program."""
+    windows: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Tokens that a mask of a prefill shows, by the argument's name; all of them if not told."""
     examples: tuple[object, ...] | None = None
     """The inputs as the factory gave them, values and all; None where inputs are ours to draw."""
+    left_out: dict[str, None] = field(default_factory=dict[str, None])
+    """What was said of results that are left out, once the module has run."""
 
 
 def fake_mode() -> FakeTensorMode:

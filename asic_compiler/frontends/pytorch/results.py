@@ -7,15 +7,47 @@ from typing import Any
 import torch
 from torch.export import ExportedProgram
 from torch.export.graph_signature import ConstantArgument, OutputKind, OutputSpec
+from torch.utils import _pytree as pytree
 
 from asic_compiler.diagnostics import SourceLocation, UserError
 from asic_compiler.frontends.pytorch.graph import ELEMENT_TYPES, source_line
 
+_PLAIN = (torch.Tensor, int, float, bool, complex, str, type(None))
 _WRITES = {
     OutputKind.BUFFER_MUTATION: "buffer",
     OutputKind.PARAMETER_MUTATION: "parameter",
     OutputKind.USER_INPUT_MUTATION: "input",
 }
+
+
+def leave_out_objects(module: torch.nn.Module) -> dict[str, None]:
+    """Lets a module give tensors and plain values alone.
+
+    Hugging Face models return their caches as objects, which no program can.
+
+    Args:
+        module: Gets a hook; it stays the user's own otherwise.
+
+    Returns:
+        Notes on what is left out: filled whenever the module runs.
+    """
+    notes: dict[str, None] = {}
+
+    def keep(_module: Any, _inputs: Any, outputs: Any) -> Any:
+        leaves, _ = pytree.tree_flatten_with_path(outputs)
+        kept = [leaf for _, leaf in leaves if isinstance(leaf, _PLAIN)]
+        if len(kept) == len(leaves):
+            return outputs
+        for path, leaf in leaves:
+            if not isinstance(leaf, _PLAIN):
+                where = "" if not path else f" {pytree.keystr(path)}"
+                notes[
+                    f"the result{where} is a {type(leaf).__name__}, no tensor: it is left out"
+                ] = None
+        return tuple(kept)
+
+    module.register_forward_hook(keep)
+    return notes
 
 
 def refuse_writes(program: ExportedProgram) -> None:

@@ -13,6 +13,7 @@ from asic_compiler.frontends.pytorch.inputs import hidden_slots
 from asic_compiler.frontends.pytorch.language import LanguageStep
 from asic_compiler.frontends.pytorch.prepared import Prepared
 from asic_compiler.frontends.pytorch.weights import from_numpy, generator
+from asic_compiler.frontends.spec import Workload
 
 _MOST_TOKENS = 64
 """Of a prefill; longer caches repeat it, without its first token, which models treat apart."""
@@ -28,13 +29,13 @@ def cache_contents(prepared: Prepared, seed: int) -> list[torch.Tensor] | None:
         seed: Of the tokens.
 
     Returns:
-        One tensor [batch, kv_heads, context, head_dim] a cache; None if this is no decode step, or
+        One tensor [batch, kv_heads, slots, head_dim] a cache; None if this is no decode step, or
         PyTorch cannot compute a prefill in the module's own type.
     """
     step, workload = prepared.module, prepared.workload
     if not isinstance(step, LanguageStep) or not step.decode:
         return None
-    tokens = min(_MOST_TOKENS, workload.context)
+    tokens = min(_MOST_TOKENS, *step.layout.slots)
     mask = prepared.inputs[2]
     assert isinstance(mask, torch.Tensor)
     hidden = torch.finfo(mask.dtype).min / 2
@@ -42,25 +43,28 @@ def cache_contents(prepared: Prepared, seed: int) -> list[torch.Tensor] | None:
     ids = generator(seed, "tokens before").integers(
         0, prepared.vocabulary, (workload.batch, tokens)
     )
-    prefill = LanguageStep(step.model, *step.parts, decode=False)
+    seen = torch.where(causal, 0.0, hidden).to(mask.dtype).repeat(workload.batch, 1, 1, 1)
     try:
         with torch.no_grad():
-            results = prefill(
+            results = step.prefill()(
                 from_numpy(ids),
                 torch.arange(tokens).repeat(workload.batch, 1),
-                torch.where(causal, 0.0, hidden).to(mask.dtype).repeat(workload.batch, 1, 1, 1),
+                *(seen for _ in step.layout.masks),
             )
     except RuntimeError:  # not every operator of PyTorch exists for every type
         return None
-    return [_spread(made, prepared) for made in results[1:]]
+    return [
+        _spread(made, step.layout.slots[index // 2], workload)
+        for index, made in enumerate(results[1:])
+    ]
 
 
-def _spread(made: torch.Tensor, prepared: Prepared) -> torch.Tensor:
-    """Keys or values of some tokens over all slots [batch, kv_heads, context, head_dim]."""
-    context, tokens = prepared.workload.context, made.shape[2]
+def _spread(made: torch.Tensor, slots: int, workload: Workload) -> torch.Tensor:
+    """Keys or values of some tokens over all slots [batch, kv_heads, slots, head_dim]."""
+    tokens = made.shape[2]
     rows: list[torch.Tensor] = []
-    for sequence, hidden in enumerate(hidden_slots(prepared.workload)):
-        slot = (torch.arange(context) - int(hidden)) % context
+    for sequence, hidden in enumerate(hidden_slots(workload, slots)):
+        slot = (torch.arange(slots) - int(hidden)) % slots
         token = torch.where(slot < tokens, slot, 1 + (slot - 1) % max(1, tokens - 1))
         rows.append(made[sequence][:, token.clamp(max=tokens - 1)])
     return torch.stack(rows)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import copysign
+from math import copysign, inf
 from typing import cast
 
 import numpy as np
-from xdsl.dialects import arith
+from xdsl.dialects import arith, math
 from xdsl.dialects.builtin import (
+    AnyFloat,
     BFloat16Type,
     Float16Type,
     Float32Type,
@@ -22,6 +23,8 @@ from xdsl.dialects.builtin import (
     FloatAttr,
     IntegerAttr,
     UnregisteredOp,
+    i1,
+    i64,
 )
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue, TypedAttribute
 
@@ -200,6 +203,30 @@ def instruction_of(op: Operation, operands: Sequence[int]) -> Instruction:
     )
 
 
+_TESTS = {
+    "math.isnan": ("uno", None),
+    "math.isinf": ("oeq", inf),
+    "math.isfinite": ("olt", inf),
+}
+"""Tests of floats as comparisons: with itself, or of the magnitude with a number."""
+
+
+def emit_operation(builder: BodyBuilder, op: Operation, operands: Sequence[int]) -> int:
+    """Adds what an operation of a region computes; tests of floats become comparisons."""
+    if name_of(op) not in _TESTS:
+        return builder.emit(instruction_of(op, operands))
+    predicate, bound = _TESTS[name_of(op)]
+    (value,) = operands
+    kind = op.operands[0].type
+    left = right = value
+    if bound is not None:
+        left = builder.emit(Instruction(math.AbsFOp, (value,), kind))
+        right = builder.constant(FloatAttr(bound, cast("AnyFloat", kind)))
+    code = IntegerAttr(arith.CMPF_COMPARISON_OPERATIONS.index(predicate), i64)
+    properties = (("predicate", code),)
+    return builder.emit(Instruction(arith.CmpfOp, (left, right), i1, properties))
+
+
 def body_of(block: Block) -> Body | None:
     """A block of scalar operations as a body; None where it reads or holds anything else."""
     numbers: dict[SSAValue, int] = {argument: i for i, argument in enumerate(block.args)}
@@ -212,7 +239,7 @@ def body_of(block: Block) -> Body | None:
             return Body(builder.arguments, builder.instructions, tuple(operands))
         if not is_scalar_operation(op):
             return None
-        numbers[op.results[0]] = builder.emit(instruction_of(op, operands))
+        numbers[op.results[0]] = emit_operation(builder, op, operands)
     return None
 
 

@@ -22,7 +22,7 @@ from asic_compiler.passes.raising.bodies import (
     BodyBuilder,
     Instruction,
     constant_value,
-    instruction_of,
+    emit_operation,
     is_scalar_operation,
     name_of,
 )
@@ -228,7 +228,7 @@ class _Reader:
         if not is_scalar_operation(op):
             raise UnsupportedError(f"its body holds {name_of(op)}")
         operands = [self._number(value) for value in op.operands]
-        return self.body.emit(instruction_of(op, operands))
+        return emit_operation(self.body, op, operands)
 
     def _number(self, value: SSAValue) -> int:
         found = self._numbers.get(value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from xdsl.ir import Operation
 from xdsl.ir.affine import AffineDimExpr, AffineMap
 
@@ -159,6 +161,13 @@ def raise_convolution(builder: GraphBuilder, op: Operation) -> None:
         data = builder.reshaped(data, (n, groups * c, *rest))
         g, f, c, *window = weight.shape
         weight = builder.reshaped(weight, (g * f, c, *window))
+    elif "f" not in weight_form and channels_last:
+        groups = data.shape[-1]
+        data = Access(data.value, views.permute(data.view, [0, rank + 1, *range(1, rank + 1)]))
+        filters = range(rank, len(weight.shape))
+        weight = Access(weight.value, views.permute(weight.view, [*filters, *range(rank)]))
+        window = weight.shape[len(filters) :]
+        weight = builder.reshaped(weight, (prod(weight.shape) // prod(window), 1, *window))
     elif "f" not in weight_form:
         groups = data.shape[1]
         weight = builder.reshaped(weight, (groups, 1, *weight.shape[1:]))
@@ -189,10 +198,10 @@ def raise_convolution(builder: GraphBuilder, op: Operation) -> None:
     node.inputs = [builder.ordered(data), builder.ordered(weight)]
     builder.add(node)
     if channels_last:
-        n, *positions, f = shape
+        n, positions, f = shape[0], shape[1 : rank + 1], prod(shape[rank + 1 :])
         made = whole(node.result((n, f, *positions), element))
         view = views.permute(made.view, [0, *range(2, rank + 2), 1])
-        result = Access(made.value, view)
+        result = builder.reshaped(Access(made.value, view), shape)
     else:
         n, positions = shape[0], shape[-rank:]
         result = whole(node.result((n, weight.shape[0], *positions), element))
