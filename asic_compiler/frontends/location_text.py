@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 
 from xdsl.context import Context
-from xdsl.dialect_interfaces.op_asm import OpAsmDialectInterface
 from xdsl.dialects.builtin import (
     CallSiteLoc,
     FileLineColLoc,
@@ -95,11 +94,10 @@ class LocationParser(Parser):
             self._resume_from(position)
         return found
 
-    def _parse_dialect_resource_handle(
-        self, dialect_name: str, interface: OpAsmDialectInterface
-    ) -> str:
+    def parse_resource_name(self) -> str:
+        """The name of a resource; one in quotes becomes an identifier of its own."""
         if self._current_token.kind is not MLIRTokenKind.STRING_LIT:
-            return super()._parse_dialect_resource_handle(dialect_name, interface)
+            return self.parse_identifier(" for resource handle")
         name = self.parse_str_literal()
         if name not in self._handles:
             handle = spelled(name)
@@ -107,11 +105,7 @@ class LocationParser(Parser):
                 handle += "_"
             self._taken().add(handle)
             self._handles[name] = handle
-        key = self._handles[name]
-        if (dialect_name, key) not in self.dialect_resources:
-            key = interface.declare_resource(key)
-            self.dialect_resources.add((dialect_name, key))
-        return key
+        return self._handles[name]
 
     def _taken(self) -> set[str]:
         """Names that the text gives to resources without quotes."""

@@ -55,7 +55,7 @@ class LocatingParser(KnowingParser, FloatParser, LocationParser):
         self, dialect_name: str, interface: OpAsmDialectInterface
     ) -> str:
         """A resource keeps its name: xDSL renames one that another module of the context has."""
-        key = self.parse_identifier(" for resource handle")
+        key = self.parse_resource_name()
         if interface.lookup(key) is None:
             interface.declare_resource(key)
         self.dialect_resources.add((dialect_name, key))

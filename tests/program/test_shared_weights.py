@@ -84,7 +84,7 @@ def test_no_tile_keeps_more_than_the_model_provides(model: int, seed: int):
     for need, program in zip(found.needs, elaboration.programs, strict=True):
         kept = wmem_bytes(elaboration, program)
         assert max(kept.values(), default=0) <= need + 1e-6
-        images = {place: image_bytes(slices.layout(program, place)) for place in program.tiles}
+        images = {place: image_bytes(slices.offsets(program, place)) for place in program.tiles}
         assert images == kept
     assert not [f for f in check(found.program) if isinstance(f, MemoryExceeded)]
 

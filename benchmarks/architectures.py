@@ -1,7 +1,7 @@
 """How far architectures come: imported, raised, designed, run beside PyTorch.
 
-    python benchmarks/coverage.py run [NAME ...] [--again] [--module FILE.py] [--limit 300]
-    python benchmarks/coverage.py page
+    python benchmarks/architectures.py run [NAME ...] [--again] [--module FILE.py] [--limit 300]
+    python benchmarks/architectures.py page
 
 Every architecture is small and has random weights. ``run`` adds the rows that
 docs/data/coverage.csv lacks (with --again it measures them anew); ``page`` writes the table of
