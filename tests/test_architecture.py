@@ -259,3 +259,9 @@ class TestTheChecksThemselves:
     def test_forbidden_words_are_seen(self):
         assert FORBIDDEN.search("see /work/" + "x")
         assert not FORBIDDEN.search("framework/x")
+
+
+def test_no_two_files_of_tests_have_one_name():
+    # pytest imports them by their names: the second of two is refused.
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
