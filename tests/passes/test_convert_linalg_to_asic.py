@@ -56,6 +56,16 @@ def test_a_function_of_asic_operators_is_left_alone() -> None:
     assert str(converted(before)) == before
 
 
+def test_elements_that_are_no_numbers_have_no_form() -> None:
+    # Tensors of vectors became a product that the verifier of asic refused.
+    body = unary("a", "arg", "vector<4xf32>", "%y = arith.addf %x, %x : vector<4xf32>",
+                 "vector<4xf32>")  # fmt: skip
+    kind = "tensor<4x6xvector<4xf32>>"
+    with pytest.raises(UserError) as error:
+        converted(function(body, f"%arg: {kind}", kind, "%a"))
+    assert "are no numbers" in str(error.value.notes)
+
+
 def test_a_long_chain_is_cut_into_bodies_of_bounded_length() -> None:
     # It was one body, copied at every operator: 2,000 in a row took 13 s, 4,000 four times that.
     count = MOST_INSTRUCTIONS + 10

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from typing import TypeVar, cast
 
 from xdsl.dialects.builtin import (
+    AnyFloat,
     ArrayAttr,
+    ComplexType,
     DenseArrayBase,
     DenseIntOrFPElementsAttr,
+    IndexType,
     IntegerAttr,
+    IntegerType,
     StringAttr,
     TensorType,
 )
@@ -54,6 +58,7 @@ class Empty:
 
 
 Tensor = Access | Splat | Empty
+_NUMBERS = (AnyFloat, IntegerType, IndexType, ComplexType)
 
 
 class UnsupportedError(Exception):
@@ -276,7 +281,8 @@ def static_type(value: SSAValue) -> tuple[Shape, Attribute]:
     """Shape and element type of a tensor value.
 
     Raises:
-        UnsupportedError: It is not a tensor, or its shape is not static, or it has no elements.
+        UnsupportedError: It is not a tensor, or its shape is not static, or it has no elements, or
+            they are no numbers.
     """
     type_ = value.type
     if not isinstance(type_, TensorType):
@@ -287,6 +293,8 @@ def static_type(value: SSAValue) -> tuple[Shape, Attribute]:
         raise UnsupportedError(f"{type_} has no static shape")
     if 0 in shape:
         raise UnsupportedError(f"{type_} has no elements")
+    if not isinstance(tensor.element_type, _NUMBERS):
+        raise UnsupportedError(f"the elements of {type_} are no numbers")
     return shape, tensor.element_type
 
 
