@@ -69,6 +69,7 @@ def lower(model: Any, name: str, stages: Stages, locations: bool) -> Lowered:
     inputs, outputs = inputs_of(model), list(model.graph.output)
     for value in (*inputs, *outputs):
         _check_type(value)
+    _check_inside(model)
     _check_shifts(model)
     named = _named_weights(model)
     try:
@@ -99,6 +100,23 @@ def _check_type(value: Any) -> None:
             f"'{value.name}' is a tensor of {kind.lower()}, which no program takes or gives",
             notes=[f"those that do: {', '.join(each.lower() for each in _ELEMENTS)}"],
         )
+
+
+def _check_inside(model: Any) -> None:
+    """Refuses unsigned and other rare types between operators: they lose their sign on the way."""
+    values = [
+        (value.name, value.type.tensor_type.elem_type)
+        for value in model.graph.value_info
+        if value.type.WhichOneof("value") == "tensor_type"
+    ]
+    read = {name for node in model.graph.node for name in (*node.input, *node.output)}
+    values += [(tensor.name, tensor.data_type) for tensor in model.graph.initializer]
+    for name, number in values:
+        if name in read and number and (kind := _kind(number)) not in _ELEMENTS:
+            raise UserError(
+                f"'{name}' is a tensor of {kind.lower()} inside of the model",
+                notes=[f"those that are compiled: {', '.join(each.lower() for each in _ELEMENTS)}"],
+            )
 
 
 def _check_shifts(model: Any) -> None:

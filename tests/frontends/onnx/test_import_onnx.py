@@ -112,3 +112,17 @@ def test_types_that_no_program_has_are_refused(tmp_path, capsys):
     )
     assert asic_import.main([str(write(made, tmp_path / "m.onnx"))]) == 1
     assert "'x' is a tensor of uint8" in capsys.readouterr().err
+
+
+def test_unsigned_numbers_inside_are_refused(tmp_path, capsys):
+    # Constants above 127 were read as negative ones.
+    made = model(
+        [helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["d"], axis=1),
+         helper.make_node("Add", ["x", "d"], ["y"])],
+        [value("x", [1, 2])], [value("y", [1, 2])],
+        weights(q=np.array([[200, 3]], np.uint8), scale=np.ones(2, np.float32),
+                zero=np.zeros(2, np.uint8)),
+    )  # fmt: skip
+    folded = write(made, tmp_path / "m.onnx")
+    assert asic_import.main([str(folded), "-o", str(tmp_path / "m.mlir")]) == 1
+    assert "is a tensor of uint8 inside of the model" in capsys.readouterr().err
