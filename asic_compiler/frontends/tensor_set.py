@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.files import staged
+from asic_compiler.frontends.spec import ImportedModel, ParameterInfo
+from asic_compiler.tensors.files import TensorFacts, structure
 
 WEIGHTS, INPUTS, REFERENCE = "weights.safetensors", "inputs.safetensors", "reference.safetensors"
 FILES = (WEIGHTS, INPUTS, REFERENCE)
+
+
+def header(imported: ImportedModel, seed: int, facts: Mapping[str, TensorFacts]) -> dict[str, str]:
+    """What every file of a set says of the model that it belongs to.
+
+    Args:
+        imported: The model.
+        seed: Of what was drawn.
+        facts: Of all weights.
+    """
+    workload = imported.workload
+    return {
+        "model": workload.name,
+        "phase": workload.phase,
+        "batch": str(workload.batch),
+        "context": str(workload.context),
+        "seed": str(seed),
+        "structure": structure(facts),
+    }
+
+
+def facts_of(weights: Mapping[str, ParameterInfo]) -> dict[str, TensorFacts]:
+    """Shapes and types of weights as files have them."""
+    return {name: TensorFacts(info.shape, info.element_type) for name, info in weights.items()}
 
 
 @contextmanager

@@ -19,9 +19,9 @@ from asic_compiler.frontends.onnx.lower import Lowered
 from asic_compiler.frontends.onnx.package import part
 from asic_compiler.frontends.spec import ImportedModel, TensorRequest
 from asic_compiler.frontends.stages import Stages
-from asic_compiler.frontends.tensor_set import FILES, tensor_set
+from asic_compiler.frontends.tensor_set import FILES, facts_of, header, tensor_set
 from asic_compiler.tensors.comparison import OWN_ERRORS, OWN_TYPE
-from asic_compiler.tensors.files import TensorFacts, structure, write_tensors
+from asic_compiler.tensors.files import TensorFacts, write_tensors
 
 _LARGEST_BYTE = 256
 """Integers are drawn below it where nothing in the model says less."""
@@ -32,8 +32,8 @@ def write(request: TensorRequest, model: Any, lowered: Lowered, stages: Stages) 
 
     Args:
         request: Folder and seed.
-        model: As it was read, with sizes, before anything was folded: the reference shares no
-            step with the import.
+        model: As it was read, with sizes, before it was upgraded or anything folded: beyond the
+            reading, the reference shares no step with the import.
         lowered: What was made of it.
         stages: Told of each stage.
 
@@ -42,19 +42,8 @@ def write(request: TensorRequest, model: Any, lowered: Lowered, stages: Stages) 
     """
     imported = lowered.imported
     to_array = part("numpy_helper").to_array
-    facts = {
-        name: TensorFacts(info.shape, info.element_type)
-        for name, info in imported.parameters.items()
-    }
-    workload = imported.workload
-    metadata = {
-        "model": workload.name,
-        "phase": workload.phase,
-        "batch": str(workload.batch),
-        "context": str(workload.context),
-        "seed": str(request.seed),
-        "structure": structure(facts),
-    }
+    facts = facts_of(imported.parameters)
+    metadata = header(imported, request.seed, facts)
     try:
         request.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -69,10 +58,18 @@ def write(request: TensorRequest, model: Any, lowered: Lowered, stages: Stages) 
             metadata["inputs"] = _write(paths[1], drawn, metadata)
         with stages.run("reference"):
             results = evaluate(model, drawn)
-            # The reference is of the model's own types: nothing is lost to another.
-            errors = json.dumps(dict.fromkeys(results, 0.0))
-            _write(paths[2], results, metadata | {OWN_TYPE: "own type", OWN_ERRORS: errors})
+            _write(paths[2], results, metadata | _own_errors(results))
     return replace(imported, tensor_files=tuple(request.folder / file for file in FILES))
+
+
+def _own_errors(results: Mapping[str, NDArray[Any]]) -> dict[str, str]:
+    """What the model's own arithmetic loses: nothing where the reference is in f32 and integers.
+
+    Of a narrower model it was not measured, and nothing is said.
+    """
+    if any(array.dtype.kind not in "biu" and array.itemsize < 4 for array in results.values()):
+        return {}
+    return {OWN_TYPE: "f32", OWN_ERRORS: json.dumps(dict.fromkeys(results, 0.0))}
 
 
 def draw(model: Any, seed: int) -> dict[str, NDArray[Any]]:

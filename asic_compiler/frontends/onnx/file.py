@@ -70,7 +70,7 @@ def read(path: Path) -> Any:
         onnx.checker.check_model(model)
         if model.functions:
             model = part("inliner").inline_local_functions(model)
-        return _upgraded(model)
+        return model
     except OSError as error:
         raise UserError(f"cannot read '{path}': {error.strerror or error}") from None
     except UserError:
@@ -80,8 +80,8 @@ def read(path: Path) -> Any:
         raise UserError(f"not a valid ONNX model: {text}", where) from None
 
 
-def _upgraded(model: Any) -> Any:
-    """The model in a version of the operators that torch-mlir has patterns for."""
+def upgraded(model: Any) -> Any:
+    """A model in a version of the operators that torch-mlir has patterns for."""
     versions = [opset.version for opset in model.opset_import if opset.domain in ("", "ai.onnx")]
     if not versions or versions[0] >= _OPSET:
         return model

@@ -7,7 +7,7 @@ from typing import Any
 
 from asic_compiler.diagnostics import UserError
 from asic_compiler.frontends.onnx import bundle
-from asic_compiler.frontends.onnx.file import parse_sizes, read, set_sizes, set_values
+from asic_compiler.frontends.onnx.file import parse_sizes, read, set_sizes, set_values, upgraded
 from asic_compiler.frontends.onnx.fold import make_static
 from asic_compiler.frontends.onnx.lower import Lowered, UnloweredError, lower
 from asic_compiler.frontends.onnx.package import copy, part
@@ -36,7 +36,7 @@ def import_onnx(spec: ImportSpec, stages: Stages, tensors: TensorRequest | None)
         set_sizes(model, parse_sizes(spec.shapes, spec.batch))
         set_values(model, spec.values)
     original = copy(model)
-    lowered = _lowered(model, path.stem, stages, spec.locations)
+    lowered = _lowered(upgraded(model), path.stem, stages, spec.locations)
     if tensors is None:
         return lowered.imported
     return bundle.write(tensors, original, lowered, stages)

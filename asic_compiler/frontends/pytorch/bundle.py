@@ -21,9 +21,9 @@ from asic_compiler.frontends.pytorch.prepared import Prepared
 from asic_compiler.frontends.pytorch.warm_cache import cache_contents
 from asic_compiler.frontends.spec import ImportedModel, TensorRequest
 from asic_compiler.frontends.stages import Stages
-from asic_compiler.frontends.tensor_set import FILES, tensor_set
+from asic_compiler.frontends.tensor_set import FILES, facts_of, header, tensor_set
 from asic_compiler.tensors.comparison import OWN_ERRORS, OWN_TYPE, relative_error
-from asic_compiler.tensors.files import TensorFacts, structure, write_tensors
+from asic_compiler.tensors.files import TensorFacts, write_tensors
 
 __all__ = ["Names", "check_request", "write"]
 
@@ -83,22 +83,11 @@ def write(
         UserError: A weight does not fit its element type, PyTorch cannot evaluate the model in
             f32, the model leaves the range of f16, or a file cannot be written.
     """
-    facts = {
-        name: TensorFacts(info.shape, info.element_type)
-        for name, info in imported.parameters.items()
-    }
+    facts = facts_of(imported.parameters)
     for name in names.buffer_data:
         info = imported.buffers[name]
         facts[name] = TensorFacts(info.shape, info.element_type)
-    workload = imported.workload
-    metadata = {
-        "model": workload.name,
-        "phase": workload.phase,
-        "batch": str(workload.batch),
-        "context": str(workload.context),
-        "seed": str(request.seed),
-        "structure": structure(facts),
-    }
+    metadata = header(imported, request.seed, facts)
     with tensor_set(request.folder) as paths:
         with stages.run("weights"):
             writer = _Weights(request, prepared, names, checkpoint)
